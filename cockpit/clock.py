@@ -1,0 +1,36 @@
+"""The one source of time. Everything that waits or stamps takes a `Clock`; tests hand in their own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two times and a way to wait."""
+
+    def utc(self) -> float:
+        """Seconds since 1970-01-01T00:00:00Z, for people and for comparing machines."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never step back, for durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; cancellable."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def utc(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

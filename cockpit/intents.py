@@ -1,0 +1,132 @@
+"""Every intent: what a person may ask of the engine. The only way from a screen to the conductor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True, tag_field="intent", omit_defaults=True):
+    """Base: `typed` carries what the operator typed where a target's name is demanded."""
+
+
+class RunNext(Intent, frozen=True, kw_only=True, tag="next"):
+    """Start the next ready step of a service ('' lets the engine pick the first service in order)."""
+
+    service: str = ""
+
+
+class RunToGate(Intent, frozen=True, kw_only=True, tag="run-to-gate"):
+    """Go on by itself, up to the next gate, failure or manual step. '' means all services."""
+
+    service: str = ""
+
+
+class RunStep(Intent, frozen=True, kw_only=True, tag="run"):
+    """Start this step; also a failed one again."""
+
+    ref: str
+    typed: str = ""
+
+
+class Verify(Intent, frozen=True, kw_only=True, tag="verify"):
+    """Verify a step again; a done step that no longer holds becomes drifted."""
+
+    ref: str
+
+
+class Undo(Intent, frozen=True, kw_only=True, tag="undo"):
+    """Take back the last undoable step of `service`. `typed` is the service's id where going back loses writes."""
+
+    service: str
+    typed: str = ""
+
+
+class Skip(Intent, frozen=True, kw_only=True, tag="skip"):
+    ref: str
+    reason: str
+
+
+class Answer(Intent, frozen=True, kw_only=True, tag="answer"):
+    """A manual step's outcome, as its owner reports it."""
+
+    ref: str
+    done: bool
+    text: str = ""
+
+
+class Decide(Intent, frozen=True, kw_only=True, tag="decide"):
+    """A person's verdict on an `unknown` step that the host could not tell: it was applied, or it was not."""
+
+    ref: str
+    applied: bool
+    reason: str
+
+
+class Pause(Intent, frozen=True, kw_only=True, tag="pause"):
+    """Start nothing new; clocks run on."""
+
+
+class Continue(Intent, frozen=True, kw_only=True, tag="continue"):
+    """End a pause."""
+
+
+class Abort(Intent, frozen=True, kw_only=True, tag="abort"):
+    """Undo a service back to its last safe point, or all services with ''. `typed` names it (`all` for all)."""
+
+    service: str = ""
+    typed: str = ""
+
+
+class Panic(Intent, frozen=True, kw_only=True, tag="panic"):
+    """Touch nothing: stop advancing at once and leave everything as it is."""
+
+
+class OpenGate(Intent, frozen=True, kw_only=True, tag="open-gate"):
+    """`typed` is the gate's target. `override` opens it against missing evidence and is printed in the report."""
+
+    gate: str
+    typed: str
+    override: str = ""
+
+
+class CloseGate(Intent, frozen=True, kw_only=True, tag="close-gate"):
+    gate: str
+
+
+class AddNote(Intent, frozen=True, kw_only=True, tag="note"):
+    text: str
+    ref: str = ""
+
+
+class End(Intent, frozen=True, kw_only=True, tag="end"):
+    """Close the run: the conductor stops when nothing is running."""
+
+
+class Claim(Intent, frozen=True, kw_only=True, tag="claim"):
+    """Take the wheel when nobody holds it."""
+
+
+AnyIntent = (
+    RunNext
+    | RunToGate
+    | RunStep
+    | Verify
+    | Undo
+    | Skip
+    | Answer
+    | Decide
+    | Pause
+    | Continue
+    | Abort
+    | Panic
+    | OpenGate
+    | CloseGate
+    | AddNote
+    | End
+    | Claim
+)
+
+Refusal = str
+Danger = Literal["none", "acts", "destructive"]

@@ -1,0 +1,335 @@
+"""The plan as frozen data: what a runbook says after its YAML was read, its templates expanded, its variables filled.
+
+Nothing here reads files or talks to a host. Durations are seconds. Every tuple keeps the order of the file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["old", "new", "other"]
+Vantage = Literal["old", "new", "world"]
+Op = Literal["probe", "capture", "apply", "verify", "undo", "verify_undo"]
+PointOfNoReturn = Literal["none", "soft", "hard"]
+
+PHASES: tuple[str, ...] = ("prepare", "copy", "freeze", "sync", "switch", "verify", "hypercare")
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all plan data: immutable, compared by value, encoded without defaults."""
+
+
+class Host(Frozen, frozen=True, kw_only=True):
+    """A machine reached over SSH. `address` is what HTTP, SMTP and TCP probes are pinned to."""
+
+    id: str
+    ssh: str
+    """`user@name[:port]`, or a Host of ~/.ssh/config."""
+    role: Role = "other"
+    address: str = ""
+    host_key: str = ""
+    """A pinned public key, `ssh-ed25519 AAAA…`; empty means known_hosts decides."""
+    known_hosts: str = ""
+    identity_file: str = ""
+    machine_id: str = ""
+    """Expected content of /etc/machine-id, checked before each step; empty means not checked."""
+    home: str = ""
+    """Where paths that do not begin with `/` start; empty is the login's home."""
+
+
+class Tsig(Frozen, frozen=True, kw_only=True):
+    """A TSIG key (RFC 8945): its name, and the file that holds `algorithm:base64` or bare base64."""
+
+    name: str
+    file: str
+    algorithm: str = "hmac-sha256"
+
+
+class Dns(Frozen, frozen=True, kw_only=True):
+    """Where the zone lives. Addresses are `ip` or `ip:port`."""
+
+    zone: str
+    primary: str
+    authorities: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    tsig: Tsig | None = None
+
+
+class Expect(Frozen, frozen=True, kw_only=True):
+    """What a good HTTP answer is. At least one of them is asserted."""
+
+    status: int = 200
+    body: str = ""
+    """A text that the body must hold."""
+    header: dict[str, str] = {}
+
+
+class HttpProbe(Frozen, frozen=True, kw_only=True):
+    """One URL asked at old, at new and as the world reaches it; the name in the URL stays, the address is pinned."""
+
+    id: str
+    url: str
+    expect: Expect = Expect()
+    at: tuple[Vantage, ...] = ("old", "new", "world")
+    every: float = 2.0
+    timeout: float = 5.0
+
+
+class Downtime(Frozen, frozen=True, kw_only=True):
+    """The open-loop prober: `url` as the world sees it, a fresh connection every `every` seconds."""
+
+    url: str
+    expect: Expect = Expect()
+    budget: float = 60.0
+    every: float = 0.25
+    timeout: float = 2.0
+
+
+class Writer(Frozen, frozen=True, kw_only=True):
+    """Who accepts writes now: the body of `url` at each host is compared with the two names."""
+
+    url: str
+    old: str
+    new: str
+    every: float = 1.0
+    writes: str = ""
+    """Shell run on new that prints how many writes new has taken (what a rollback would lose)."""
+
+
+class Log(Frozen, frozen=True, kw_only=True):
+    """A file to tail on a host. `alarm` is a regular expression that marks a line."""
+
+    host: str
+    file: str
+    alarm: str = ""
+
+
+class RecordSet(Frozen, frozen=True, kw_only=True):
+    """A record set with its declared old and new contents, watched at every authority and resolver."""
+
+    name: str
+    type: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    ttl: int = 0
+    """TTL to set with the change; 0 keeps the one that is there."""
+
+
+class Need(Frozen, frozen=True, kw_only=True):
+    """A dependency: `step` is `service/step`; `reason` is shown where it blocks."""
+
+    step: str
+    reason: str = ""
+
+
+class Shell(Frozen, frozen=True, kw_only=True, tag_field="do", tag="shell"):
+    """POSIX shell run verbatim on `host`; parameters arrive as shell variables. Empty text: nothing to do for that op.
+
+    A recipe is one text that defines the five functions; inline steps give a text for each.
+    """
+
+    host: str
+    recipe: str = ""
+    recipe_text: str = ""
+    probe: str = ""
+    capture: str = ""
+    apply: str = ""
+    verify: str = ""
+    undo: str = ""
+    verify_undo: str = ""
+    params: dict[str, str] = {}
+
+
+class Sync(Frozen, frozen=True, kw_only=True, tag_field="do", tag="sync"):
+    """Copy `paths` from one host to the other, then compare manifests. `delete` removes what the source lacks."""
+
+    source: str
+    target: str
+    paths: tuple[str, ...]
+    to: tuple[str, ...] = ()
+    """Where each path lands on the target; empty means the same path."""
+    exclude: tuple[str, ...] = ()
+    delete: bool = False
+    final: bool = False
+    """The pass inside the freeze; its duration is predicted from the passes before."""
+
+
+class DnsChange(Frozen, frozen=True, kw_only=True, tag_field="do", tag="dns"):
+    """A compare-and-swap of one record set by RFC 2136 update."""
+
+    record: RecordSet
+
+
+class Manual(Frozen, frozen=True, kw_only=True, tag_field="do", tag="manual"):
+    """Something a person does. `observe` completes it when the record set is seen; otherwise an answer does."""
+
+    owner: str
+    message: str
+    observe: RecordSet | None = None
+
+
+class WaitLog(Frozen, frozen=True, kw_only=True):
+    """Done when `pattern` appears in `file` on `host` after the step began."""
+
+    host: str
+    file: str
+    pattern: str
+    timeout: float = 60.0
+
+
+class HttpCheck(Frozen, frozen=True, kw_only=True):
+    """Done when `url` pinned to `at` answers as expected (a verification by another path than the act)."""
+
+    url: str
+    at: Vantage = "world"
+    expect: Expect = Expect()
+    timeout: float = 10.0
+
+
+Action = Shell | Sync | DnsChange | Manual | None
+
+
+class Condition(Frozen, frozen=True, kw_only=True):
+    """Runs only if the fact holds; otherwise the step is skipped with `reason`. Exactly one is set."""
+
+    tag: str = ""
+    not_tag: str = ""
+    var: str = ""
+    equals: str = ""
+    reason: str = ""
+
+
+class Step(Frozen, frozen=True, kw_only=True):
+    """The unit of work. `ref` is `service/step` and is unique in the plan."""
+
+    ref: str
+    id: str
+    service: str
+    phase: str
+    action: Shell | Sync | DnsChange | Manual | None = None
+    """None is a draft: nothing to run yet; it blocks the plan."""
+    kind: Literal["shell", "sync", "dns", "manual", "draft"] = "draft"
+    title: str = ""
+    host: str = ""
+    """The host it acts on, where there is one."""
+    needs: tuple[Need, ...] = ()
+    when: Condition | None = None
+    verify_http: tuple[HttpCheck, ...] = ()
+    verify_log: tuple[WaitLog, ...] = ()
+    released_by: str = ""
+    """ref of the step that ends what this one holds."""
+    opens: Literal["", "old", "new"] = ""
+    """The writer that this step opens; its undo closes it."""
+    closes: Literal["", "old", "new"] = ""
+    """The writer that this step closes; its undo opens it."""
+    point_of_no_return: PointOfNoReturn = "none"
+    destructive: bool = False
+    idempotent: bool = True
+    undoable: bool = True
+    timeout: float = 600.0
+    estimate: float = 0.0
+    """Planned seconds; 0 when the plan does not say."""
+    warns: str = ""
+    seeds: tuple[str, ...] = ()
+
+
+class Contact(Frozen, frozen=True, kw_only=True):
+    name: str
+    channel: str
+    for_: str = msgspec.field(name="for", default="")
+
+
+class Loss(Frozen, frozen=True, kw_only=True):
+    """An accepted loss: what, why, and who accepted it."""
+
+    what: str
+    reason: str
+    accepted_by: str = ""
+
+
+class Window(Frozen, frozen=True, kw_only=True):
+    """When a service may be frozen, ISO 8601 times with offset; empty means any time."""
+
+    start: str = ""
+    end: str = ""
+
+
+class Service(Frozen, frozen=True, kw_only=True):
+    """What is cut over: one panel."""
+
+    id: str
+    title: str = ""
+    wave: int = 1
+    tags: tuple[str, ...] = ()
+    disposition: Literal["move", "drop", "replace"] = "move"
+    replaced_by: str = ""
+    owner: str = ""
+    window: Window | None = None
+    vars: dict[str, str] = {}
+    health: tuple[HttpProbe, ...] = ()
+    downtime: Downtime | None = None
+    writer: Writer | None = None
+    logs: tuple[Log, ...] = ()
+    records: tuple[RecordSet, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class Evidence(Frozen, frozen=True, kw_only=True):
+    """A condition a probe must show: `health` at a vantage, `writer` on a side, `dns` authorities on new."""
+
+    service: str
+    kind: Literal["health", "writer", "dns"]
+    want: str
+
+
+class Gate(Frozen, frozen=True, kw_only=True):
+    """A decision before the named steps. Closed until opened; errors and time-outs leave it closed."""
+
+    id: str
+    kind: Literal["human", "evidence"] = "human"
+    question: str = ""
+    before: tuple[str, ...] = ()
+    """refs of the steps that wait for it (the loader expands `wave`, `phase` and `service`)."""
+    after: tuple[str, ...] = ()
+    """refs of the steps that must be settled before it may open."""
+    target: str = ""
+    """What the operator types to open it; the loader fills the gate's id."""
+    evidence: tuple[Evidence, ...] = ()
+    fresh: float = 30.0
+    """Evidence older than this closes the gate, seconds."""
+
+
+class Plan(Frozen, frozen=True, kw_only=True):
+    """A whole runbook."""
+
+    name: str
+    hash: str
+    """SHA-256 of the file's bytes, hex."""
+    source: str = ""
+    description: str = ""
+    phases: tuple[str, ...] = PHASES
+    hosts: dict[str, Host] = {}
+    dns: Dns | None = None
+    services: tuple[Service, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    acceptable_losses: tuple[Loss, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
+    bundled_risks: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+
+    def service(self, id: str) -> Service:
+        """The service of that id. Raises KeyError."""
+        for service in self.services:
+            if service.id == id:
+                return service
+        raise KeyError(id)
+
+    def step(self, ref: str) -> Step:
+        """The step of that ref (`service/step`). Raises KeyError."""
+        service = self.service(ref.partition("/")[0])
+        for step in service.steps:
+            if step.ref == ref:
+                return step
+        raise KeyError(ref)

@@ -1,0 +1,504 @@
+"""RunState: everything a view may know, as a pure fold of events. `reduce(state, record) -> state` never mutates."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from cockpit import events as ev
+from cockpit.plan.model import Op, Plan, Step
+
+RING = 400
+"""Lines kept of each log and each step's output; older ones stay in the journal's files."""
+
+TICKED: frozenset[str] = frozenset({"done", "already", "skipped"})
+SETTLED: frozenset[str] = TICKED | {"undone"}
+BUSY: frozenset[str] = frozenset({"running", "verifying", "undoing", "waiting"})
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all state: immutable, so that old states stay true."""
+
+
+class StepView(Data, frozen=True, kw_only=True):
+    """What is known of one step. `state` is `draft`, `blocked` (until `rules.readiness` says otherwise) or what happened."""
+
+    ref: str
+    state: ev.StepState = "blocked"
+    attempt: int = 0
+    op: Op | None = None
+    detail: str = ""
+    captured: dict[str, str] = {}
+    intended: Op | None = None
+    """An apply or undo whose outcome is not known yet."""
+    job: str = ""
+    started: float = 0.0
+    """UTC of the attempt's first move."""
+    ended: float = 0.0
+    took: float = 0.0
+    until: float = 0.0
+    fraction: float = -1.0
+    progress: str = ""
+    output: tuple[str, ...] = ()
+    output_count: int = 0
+    seq: int = 0
+
+
+class HealthView(Data, frozen=True, kw_only=True):
+    ok: bool
+    ms: float
+    status: int
+    detail: str
+    via: str
+    bridged: bool
+    utc: float
+
+
+class DnsView(Data, frozen=True, kw_only=True):
+    service: str
+    name: str
+    type: str
+    vantage: str
+    role: str
+    state: ev.DnsClass
+    answers: tuple[str, ...]
+    ttl: int
+    serial: int
+    flags: tuple[str, ...]
+    utc: float
+
+
+class DownView(Data, frozen=True, kw_only=True):
+    lower: float = 0.0
+    upper: float = 0.0
+    ongoing: bool = False
+    failed: int = 0
+    stalled: int = 0
+    samples: int = 0
+
+
+class ServiceView(Data, frozen=True, kw_only=True):
+    """One service: its steps by id, and what the probes last saw."""
+
+    id: str
+    steps: dict[str, StepView] = {}
+    history: tuple[str, ...] = ()
+    """refs in the order in which they took effect; undo goes back along it."""
+    health: dict[str, HealthView] = {}
+    """`probe@vantage` → last answer."""
+    writer: ev.WriterSide = "unknown"
+    writer_detail: str = ""
+    writer_utc: float = 0.0
+    writes: int = -1
+    down: DownView = DownView()
+    dns: dict[str, DnsView] = {}
+    """`name type vantage` → last answer."""
+    dns_trail: tuple[tuple[float, int, int, int], ...] = ()
+    """(utc, new, old, other) over all vantages, at each change."""
+    horizon: dict[str, float] = {}
+    may_write: frozenset[str] = frozenset({"old"})
+    """The sides that the steps done so far have left open to writes."""
+    losses_declared: int = 0
+    advancing: bool = False
+
+
+class LogView(Data, frozen=True, kw_only=True):
+    host: str
+    file: str
+    lines: tuple[tuple[int, float, str, bool], ...] = ()
+    """(number, utc, text, alarm), the newest last."""
+    count: int = 0
+    lag: float = 0.0
+    dropped: int = 0
+    alarms: int = 0
+    rate: float = 0.0
+    utc: float = 0.0
+
+
+class HostView(Data, frozen=True, kw_only=True):
+    link: Literal["up", "down", "connecting"] = "connecting"
+    detail: str = ""
+    identity: str = ""
+    since: float = 0.0
+
+
+class GateView(Data, frozen=True, kw_only=True):
+    open: bool = False
+    by: str = ""
+    override: str = ""
+    reason: str = ""
+    utc: float = 0.0
+
+
+class TimelineEntry(Data, frozen=True, kw_only=True):
+    seq: int
+    utc: float
+    actor: str
+    ref: str
+    word: str
+    text: str
+
+
+class RunState(Data, frozen=True, kw_only=True):
+    """All of a run at one moment."""
+
+    run: str = ""
+    plan: Plan | None = None
+    mode: Literal["live", "rehearsal"] = "live"
+    version: str = ""
+    seq: int = 0
+    utc: float = 0.0
+    """Time of the last event."""
+    started: float = 0.0
+    ended: float = 0.0
+    verdict: str = ""
+    exit: int = 0
+    paused: bool = False
+    panicked: bool = False
+    driver: str = ""
+    watchers: int = 0
+    forecast: dict[str, float] = {}
+    services: dict[str, ServiceView] = {}
+    gates: dict[str, GateView] = {}
+    hosts: dict[str, HostView] = {}
+    logs: dict[str, LogView] = {}
+    """`host:file` → its ring."""
+    timeline: tuple[TimelineEntry, ...] = ()
+    notes: tuple[TimelineEntry, ...] = ()
+    troubles: int = 0
+
+    def step(self, ref: str) -> StepView:
+        """The step's view. Raises KeyError for a ref that the plan does not have."""
+        return self.services[ref.partition("/")[0]].steps[ref]
+
+    def planned(self, ref: str) -> Step:
+        """The step as the plan has it."""
+        if self.plan is None:
+            raise KeyError(ref)
+        return self.plan.step(ref)
+
+
+TIMELINE_RING = 5000
+
+
+def reduce(state: RunState, record: ev.Record) -> RunState:
+    """The state after one more event. Pure; an event about something the plan does not know changes only `seq` and `utc`."""
+    event = record.event
+    state = replace(state, seq=record.seq, utc=record.utc)
+    match event:
+        case ev.RunStarted():
+            return _begin(state, record, event)
+        case ev.RunResumed():
+            return _tell(
+                replace(state, driver="", verdict="", ended=0.0), record, "", "resumed", f"after event {event.after}"
+            )
+        case ev.RunPaused():
+            return _tell(replace(state, paused=True), record, "", "paused", event.reason)
+        case ev.RunContinued():
+            return _tell(replace(state, paused=False, panicked=False), record, "", "continued", "")
+        case ev.RunPanicked():
+            return _tell(replace(state, panicked=True, paused=True), record, "", "panic", "nothing is touched")
+        case ev.RunEnded():
+            ended = replace(state, ended=record.utc, verdict=event.verdict, exit=event.exit)
+            return _tell(ended, record, "", "ended", event.verdict)
+        case ev.WheelTaken():
+            return _tell(replace(state, driver=event.driver), record, "", "wheel", f"{event.driver} drives")
+        case ev.WheelLost():
+            return _tell(
+                replace(state, driver=""), record, "", "wheel", f"{event.driver} left the wheel {event.reason}".rstrip()
+            )
+        case ev.WatchersChanged():
+            return replace(state, watchers=event.count)
+        case ev.IntentRefused():
+            return _tell(state, record, "", "refused", event.reason)
+        case ev.Noted():
+            state = _tell(state, record, event.ref, "note", event.text)
+            return replace(state, notes=(*state.notes, state.timeline[-1]))
+        case ev.Trouble():
+            return replace(_tell(state, record, "", "trouble", event.message), troubles=state.troubles + 1)
+        case ev.GateOpened():
+            gate = GateView(open=True, by=event.by, override=event.override, reason=event.evidence, utc=record.utc)
+            state = replace(state, gates=state.gates | {event.gate: gate})
+            return _tell(
+                state,
+                record,
+                "",
+                "gate opened",
+                f"{event.gate}" + (f": override, {event.override}" if event.override else ""),
+            )
+        case ev.GateClosed():
+            gate = GateView(open=False, reason=event.reason, utc=record.utc)
+            return _tell(
+                replace(state, gates=state.gates | {event.gate: gate}),
+                record,
+                "",
+                "gate closed",
+                f"{event.gate}: {event.reason}",
+            )
+        case ev.HostSeen():
+            before = state.hosts.get(event.host)
+            since = before.since if before is not None and before.link == event.link else record.utc
+            identity = event.identity or (before.identity if before is not None else "")
+            host = HostView(link=event.link, detail=event.detail, identity=identity, since=since)
+            return replace(state, hosts=state.hosts | {event.host: host})
+        case ev.LogSeen():
+            return _log(state, record, event)
+        case (
+            ev.StepIntended()
+            | ev.StepMoved()
+            | ev.StepCaptured()
+            | ev.StepApplied()
+            | ev.StepOutput()
+            | ev.StepProgress()
+        ):
+            return _step(state, record, event)
+        case (
+            ev.HealthSeen()
+            | ev.WriterSeen()
+            | ev.DowntimeSeen()
+            | ev.DnsSeen()
+            | ev.HorizonSeen()
+            | ev.ServiceAdvancing()
+            | ev.LossDeclared()
+        ):
+            return _service(state, record, event)
+        case _:
+            return state
+
+
+def fold(records: list[ev.Record], state: RunState | None = None) -> RunState:
+    """`reduce` over many records."""
+    state = state or RunState()
+    for record in records:
+        state = reduce(state, record)
+    return state
+
+
+def _begin(state: RunState, record: ev.Record, event: ev.RunStarted) -> RunState:
+    plan = event.plan
+    services = {
+        service.id: ServiceView(
+            id=service.id,
+            steps={
+                step.ref: StepView(ref=step.ref, state="draft" if step.kind == "draft" else "blocked")
+                for step in service.steps
+            },
+        )
+        for service in plan.services
+    }
+    state = replace(
+        state,
+        run=event.run,
+        plan=plan,
+        mode=event.mode,
+        version=event.version,
+        started=record.utc,
+        forecast=event.forecast,
+        services=services,
+        gates={gate.id: GateView() for gate in plan.gates},
+        hosts={id: HostView() for id in plan.hosts},
+    )
+    return _tell(state, record, "", "started", plan.name)
+
+
+def _tell(state: RunState, record: ev.Record, ref: str, word: str, text: str) -> RunState:
+    entry = TimelineEntry(seq=record.seq, utc=record.utc, actor=record.actor, ref=ref, word=word, text=text)
+    return replace(state, timeline=(*state.timeline[-TIMELINE_RING:], entry))
+
+
+StepEvent = ev.StepIntended | ev.StepMoved | ev.StepCaptured | ev.StepApplied | ev.StepOutput | ev.StepProgress
+
+
+def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
+    service = state.services.get(event.ref.partition("/")[0])
+    step = service.steps.get(event.ref) if service is not None else None
+    if service is None or step is None:
+        return state
+    telling: tuple[str, str] | None = None
+    match event:
+        case ev.StepIntended():
+            step = replace(
+                step, intended=event.op, job=event.job, attempt=event.attempt, captured=step.captured | event.captured
+            )
+            if event.op == "apply":
+                service = _opened(service, state, event.ref, during="apply")
+            else:
+                service = _opened(service, state, event.ref, during="undo")
+        case ev.StepCaptured():
+            step = replace(step, captured=event.captured)
+        case ev.StepApplied():
+            step = replace(step, intended=None if event.outcome != "unknown" else step.intended)
+            service = _settled(service, state, event)
+        case ev.StepOutput():
+            step = replace(
+                step, output=(*step.output, *event.lines)[-RING:], output_count=step.output_count + len(event.lines)
+            )
+        case ev.StepProgress():
+            step = replace(step, fraction=event.fraction, progress=event.detail)
+        case ev.StepMoved():
+            step, service = _moved(step, service, record, event)
+            telling = (event.state, event.detail)
+    service = replace(service, steps=service.steps | {event.ref: replace(step, seq=record.seq)})
+    state = replace(state, services=state.services | {service.id: service})
+    if telling is not None:
+        state = _tell(state, record, event.ref, *telling)
+    return state
+
+
+def _moved(
+    step: StepView, service: ServiceView, record: ev.Record, event: ev.StepMoved
+) -> tuple[StepView, ServiceView]:
+    fresh = event.attempt != step.attempt or (
+        step.state not in BUSY and event.state in {"running", "verifying", "undoing", "waiting"}
+    )
+    started = record.utc if fresh else step.started
+    ended = 0.0 if event.state in BUSY else record.utc
+    intended = step.intended if event.state in BUSY | {"unknown"} else None
+    step = replace(
+        step,
+        state=event.state,
+        attempt=event.attempt,
+        op=event.op,
+        detail=event.detail,
+        until=event.until,
+        took=event.took,
+        started=started,
+        ended=ended,
+        intended=intended,
+        fraction=step.fraction if event.state in BUSY and not fresh else -1.0,
+        progress=step.progress if event.state in BUSY and not fresh else "",
+    )
+    if event.state in {"done", "unverified", "unknown", "drifted", "undo_failed"} and event.ref not in service.history:
+        service = replace(service, history=(*service.history, event.ref))
+    elif event.state in {"undone"}:
+        service = replace(service, history=tuple(ref for ref in service.history if ref != event.ref))
+    return step, service
+
+
+def _opened(service: ServiceView, state: RunState, ref: str, during: Literal["apply", "undo"]) -> ServiceView:
+    """From the intent on, the side that an act opens counts as open: it may have happened whatever we hear of it."""
+    planned = state.planned(ref)
+    side = planned.opens if during == "apply" else planned.closes
+    return replace(service, may_write=service.may_write | {side}) if side else service
+
+
+def _settled(service: ServiceView, state: RunState, event: ev.StepApplied) -> ServiceView:
+    """A side counts as closed only once the act that closes it is known to have succeeded."""
+    planned = state.planned(event.ref)
+    closing = planned.closes if event.op == "apply" else planned.opens
+    if event.outcome == "ok" and closing:
+        return replace(service, may_write=service.may_write - {closing})
+    return service
+
+
+ServiceEvent = (
+    ev.HealthSeen
+    | ev.WriterSeen
+    | ev.DowntimeSeen
+    | ev.DnsSeen
+    | ev.HorizonSeen
+    | ev.ServiceAdvancing
+    | ev.LossDeclared
+)
+
+
+def _service(state: RunState, record: ev.Record, event: ServiceEvent) -> RunState:
+    service = state.services.get(event.service)
+    if service is None:
+        return state
+    match event:
+        case ev.HealthSeen():
+            seen = HealthView(
+                ok=event.ok,
+                ms=event.ms,
+                status=event.status,
+                detail=event.detail,
+                via=event.via,
+                bridged=event.bridged,
+                utc=record.utc,
+            )
+            service = replace(service, health=service.health | {f"{event.probe}@{event.at}": seen})
+        case ev.WriterSeen():
+            writes = event.writes if event.writes >= 0 else service.writes
+            service = replace(
+                service, writer=event.writer, writer_detail=event.detail, writer_utc=record.utc, writes=writes
+            )
+        case ev.DowntimeSeen():
+            service = replace(
+                service,
+                down=DownView(
+                    lower=event.lower,
+                    upper=event.upper,
+                    ongoing=event.ongoing,
+                    failed=event.failed,
+                    stalled=event.stalled,
+                    samples=event.samples,
+                ),
+            )
+        case ev.DnsSeen():
+            service = _dns(service, record, event)
+        case ev.HorizonSeen():
+            service = replace(service, horizon=service.horizon | {f"{event.name} {event.type}": event.at})
+        case ev.ServiceAdvancing():
+            service = replace(service, advancing=event.on)
+        case ev.LossDeclared():
+            service = replace(service, losses_declared=event.writes)
+            state = _tell(state, record, "", "loss declared", f"{event.service}: {event.writes} writes")
+    return replace(state, services=state.services | {service.id: service})
+
+
+def _dns(service: ServiceView, record: ev.Record, event: ev.DnsSeen) -> ServiceView:
+    key = f"{event.name} {event.type} {event.vantage}"
+    before = service.dns.get(key)
+    seen = DnsView(
+        service=event.service,
+        name=event.name,
+        type=event.type,
+        vantage=event.vantage,
+        role=event.role,
+        state=event.state,
+        answers=event.answers,
+        ttl=event.ttl,
+        serial=event.serial,
+        flags=event.flags,
+        utc=record.utc,
+    )
+    service = replace(service, dns=service.dns | {key: seen})
+    if before is not None and before.state == event.state:
+        return service
+    new = sum(view.state == "new" for view in service.dns.values())
+    old = sum(view.state == "old" for view in service.dns.values())
+    point = (record.utc, new, old, len(service.dns) - new - old)
+    return replace(service, dns_trail=(*service.dns_trail[-RING:], point))
+
+
+def _log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
+    key = f"{event.host}:{event.file}"
+    log = state.logs.get(key) or LogView(host=event.host, file=event.file)
+    alarms = frozenset(event.alarms)
+    fresh = tuple(
+        (log.count + index, record.utc, text, index in alarms)
+        for index, text in enumerate(event.lines)
+        if index >= len(event.lines) - RING
+    )
+    gap = record.utc - log.utc if log.utc else 1.0
+    # A rate over the last second or so: each batch moves it by the share of a second that it covers.
+    weight = min(max(gap, 0.001), 1.0)
+    rate = log.rate * (1 - weight) + (len(event.lines) / max(gap, 0.001)) * weight
+    log = replace(
+        log,
+        lines=(*log.lines, *fresh)[-RING:],
+        count=log.count + len(event.lines),
+        lag=event.lag,
+        dropped=log.dropped + event.dropped,
+        alarms=log.alarms + len(alarms),
+        rate=rate,
+        utc=record.utc,
+    )
+    state = replace(state, logs=state.logs | {key: log})
+    for index in event.alarms:
+        if index < len(event.lines):
+            state = _tell(state, record, "", "alarm", f"{key}  {event.lines[index]}")
+    return state

@@ -33,6 +33,8 @@ class StepView(Data, frozen=True, kw_only=True):
     captured: dict[str, str] = {}
     intended: Op | None = None
     """An apply or undo whose outcome is not known yet."""
+    applied: Literal["", "ok", "failed", "unknown"] = ""
+    """Outcome of the last apply or undo that was intended; '' until it is known."""
     job: str = ""
     started: float = 0.0
     """UTC of the attempt's first move."""
@@ -92,6 +94,8 @@ class ServiceView(Data, frozen=True, kw_only=True):
     writer_detail: str = ""
     writer_utc: float = 0.0
     writes: int = -1
+    writes_base: int = 0
+    """Writes that new had taken before it was opened; what is over is what a rollback loses."""
     down: DownView = DownView()
     dns: dict[str, DnsView] = {}
     """`name type vantage` → last answer."""
@@ -320,7 +324,12 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
     match event:
         case ev.StepIntended():
             step = replace(
-                step, intended=event.op, job=event.job, attempt=event.attempt, captured=step.captured | event.captured
+                step,
+                intended=event.op,
+                applied="",
+                job=event.job,
+                attempt=event.attempt,
+                captured=step.captured | event.captured,
             )
             if event.op == "apply":
                 service = _opened(service, state, event.ref, during="apply")
@@ -329,7 +338,7 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
         case ev.StepCaptured():
             step = replace(step, captured=event.captured)
         case ev.StepApplied():
-            step = replace(step, intended=None if event.outcome != "unknown" else step.intended)
+            step = replace(step, intended=step.intended if event.outcome == "unknown" else None, applied=event.outcome)
             service = _settled(service, state, event)
         case ev.StepOutput():
             step = replace(
@@ -370,7 +379,9 @@ def _moved(
         fraction=step.fraction if event.state in BUSY and not fresh else -1.0,
         progress=step.progress if event.state in BUSY and not fresh else "",
     )
-    if event.state in {"done", "unverified", "unknown", "drifted", "undo_failed"} and event.ref not in service.history:
+    acted = event.state in {"done", "unverified", "drifted", "undo_failed"}
+    acted = acted or (event.state in {"unknown", "failed"} and (step.applied != "" or step.intended is not None))
+    if acted and event.ref not in service.history:
         service = replace(service, history=(*service.history, event.ref))
     elif event.state in {"undone"}:
         service = replace(service, history=tuple(ref for ref in service.history if ref != event.ref))
@@ -381,7 +392,10 @@ def _opened(service: ServiceView, state: RunState, ref: str, during: Literal["ap
     """From the intent on, the side that an act opens counts as open: it may have happened whatever we hear of it."""
     planned = state.planned(ref)
     side = planned.opens if during == "apply" else planned.closes
-    return replace(service, may_write=service.may_write | {side}) if side else service
+    if not side:
+        return service
+    base = max(service.writes, 0) if side == "new" and side not in service.may_write else service.writes_base
+    return replace(service, may_write=service.may_write | {side}, writes_base=base)
 
 
 def _settled(service: ServiceView, state: RunState, event: ev.StepApplied) -> ServiceView:

@@ -1,0 +1,460 @@
+"""The engine: takes intents, refuses what must not happen, runs the lives of steps, advances services, recovers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from cockpit import events as ev
+from cockpit import intents as it
+from cockpit.clock import Clock
+from cockpit.engine import rules
+from cockpit.engine.ledger import JournalBroken, Ledger
+from cockpit.engine.life import Life
+from cockpit.engine.ports import Hands
+from cockpit.plan.model import Step
+from cockpit.state import BUSY, RunState
+
+MOST_AT_ONCE = 16
+"""Steps that may run at the same time over all services."""
+
+
+class Engine:
+    """One run. `submit` takes intents; `run` owns every task until it is cancelled or the run has ended."""
+
+    def __init__(self, ledger: Ledger, hands: Hands, clock: Clock) -> None:
+        self._ledger = ledger
+        self._life = Life(ledger, hands, clock)
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._answers: dict[str, asyncio.Future[it.Answer]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._submitting = asyncio.Lock()
+
+    @property
+    def state(self) -> RunState:
+        return self._ledger.state
+
+    async def run(self) -> None:
+        """Recover what a crash left open, then advance services as asked, until the run has ended."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for service in self.state.services.values():
+                for view in service.steps.values():
+                    if view.state in BUSY or (view.state == "unknown" and view.intended is not None):
+                        self._start(service.id, self._recover(self.state.planned(view.ref)))
+            while not (self.state.ended and not self._tasks):
+                try:
+                    await self._advance()
+                except JournalBroken:
+                    pass
+                await self._ledger.changed()
+
+    # --- intents -------------------------------------------------------------------------------------------------
+
+    async def submit(self, intent: it.Intent, actor: str) -> str:
+        """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused."""
+        async with self._submitting:
+            try:
+                if self._ledger.broken and isinstance(intent, it.Continue):
+                    self._ledger.mend()
+                if self._ledger.broken:
+                    return self._ledger.broken
+                encoded = msgspec.json.encode(intent).decode()
+                refusal = await self._take(intent, encoded, actor)
+                if refusal:
+                    await self._ledger.write(ev.IntentRefused(intent=encoded, reason=refusal), actor)
+                return refusal
+            except JournalBroken as error:
+                return str(error)
+
+    async def _take(self, intent: it.Intent, encoded: str, actor: str) -> str:
+        refusal = self._refusal(intent)
+        if refusal:
+            return refusal
+        await self._ledger.write(ev.IntentTaken(intent=encoded), actor)
+        match intent:
+            case it.RunNext():
+                await self._run_next(intent.service, actor)
+            case it.RunToGate():
+                for service in [intent.service] if intent.service else self._in_waves():
+                    await self._ledger.write(ev.ServiceAdvancing(service=service, on=True), actor)
+            case it.RunStep():
+                planned = self.state.planned(intent.ref)
+                self._start(planned.service, self._forward(planned, actor))
+            case it.Verify():
+                planned = self.state.planned(intent.ref)
+                self._start(planned.service, self._life.verify(planned, actor))
+            case it.Undo():
+                await self._declare_loss(intent.service, actor)
+                await self._stand_still(intent.service, "undo", actor)
+                ref = rules.undo_target(self.state, intent.service)
+                if ref is not None:
+                    self._start(intent.service, self._life.backward(self.state.planned(ref), actor))
+            case it.Skip():
+                view = self.state.step(intent.ref)
+                await self._ledger.write(
+                    ev.StepMoved(ref=intent.ref, attempt=view.attempt, state="skipped", detail=intent.reason), actor
+                )
+            case it.Answer():
+                self._answers[intent.ref].set_result(intent)
+            case it.Decide():
+                planned = self.state.planned(intent.ref)
+                self._start(planned.service, self._life.decide(planned, intent.applied, intent.reason, actor))
+            case it.Pause():
+                await self._ledger.write(ev.RunPaused(), actor)
+            case it.Continue():
+                await self._ledger.write(ev.RunContinued(), actor)
+            case it.Panic():
+                for service in self.state.services:
+                    await self._stand_still(service, "panic", actor)
+                await self._ledger.write(ev.RunPanicked(), actor)
+            case it.Abort():
+                for service in [intent.service] if intent.service else list(self.state.services):
+                    await self._stand_still(service, "abort", actor)
+                    if rules.safe_point(self.state, service):
+                        await self._declare_loss(service, actor)
+                        self._start(service, self._abort(service, actor))
+            case it.OpenGate():
+                evidence = rules.gate_readiness(self.state, intent.gate, self._clock.utc())
+                await self._ledger.write(
+                    ev.GateOpened(
+                        gate=intent.gate,
+                        by=actor,
+                        override=intent.override if not evidence.ok else "",
+                        evidence="" if evidence.ok else evidence.reason,
+                    ),
+                    actor,
+                )
+            case it.CloseGate():
+                await self._ledger.write(ev.GateClosed(gate=intent.gate, reason=f"closed by {actor}"), actor)
+            case it.AddNote():
+                await self._ledger.write(ev.Noted(text=intent.text, ref=intent.ref), actor)
+            case it.End():
+                await self._ledger.write(ev.RunEnded(verdict=verdict(self.state), exit=exit_status(self.state)), actor)
+        return ""
+
+    def _refusal(self, intent: it.Intent) -> str:
+        """Why an intent cannot be taken, '' when it can. Pure: reads the state only."""
+        state = self.state
+        if state.plan is None:
+            return "the run has not started"
+        unknown = self._unknown_name(intent)
+        if unknown:
+            return unknown
+        if state.ended and not isinstance(intent, it.AddNote):
+            return "the run has ended"
+        match intent:
+            case it.RunNext():
+                return self._refuse_next(intent.service)
+            case it.RunStep():
+                found = rules.readiness(state, intent.ref)
+                return "" if found.ok else f"{intent.ref} cannot run: {found.reason}"
+            case it.RunToGate():
+                return self._refuse_run()
+            case it.Verify():
+                view = state.step(intent.ref)
+                if self._service_busy(intent.ref.partition("/")[0]):
+                    return f"{intent.ref} cannot be verified while its service is busy"
+                if view.attempt == 0:
+                    return f"{intent.ref} has not run: there is nothing to verify"
+                if view.state in {"skipped", "undone", "blocked"}:
+                    return f"{intent.ref} is {view.state}: there is nothing to verify"
+                return ""
+            case it.Undo():
+                if intent.service in self._tasks:
+                    return f"{intent.service} is busy"
+                found = rules.undo_readiness(state, intent.service, allow_loss=intent.typed == intent.service)
+                return "" if found.ok else found.reason
+            case it.Skip():
+                return self._refuse_skip(intent)
+            case it.Answer():
+                waiting = intent.ref in self._answers and not self._answers[intent.ref].done()
+                return "" if waiting else f"{intent.ref} waits for no answer"
+            case it.Decide():
+                view = state.step(intent.ref)
+                if view.state != "unknown" or view.intended is None:
+                    return f"{intent.ref} is {view.state}: there is nothing to decide"
+                if self._service_busy(intent.ref.partition("/")[0]):
+                    return f"{intent.ref} is being looked up on its host"
+                return "" if intent.reason.strip() else "say what you found: a decision needs a reason"
+            case it.Continue():
+                return "" if state.paused or state.panicked or self._ledger.broken else "the run is not paused"
+            case it.Pause():
+                return "the run is paused already" if state.paused else ""
+            case it.Abort():
+                return self._refuse_abort(intent)
+            case it.OpenGate():
+                return self._refuse_gate(intent)
+            case it.CloseGate():
+                return "" if state.gates[intent.gate].open else f"gate {intent.gate} is closed already"
+            case it.AddNote():
+                return "" if intent.text.strip() else "an empty note says nothing"
+            case it.End():
+                busy = sorted(self._tasks)
+                return f"{', '.join(busy)}: still busy; wait or pause first" if busy else ""
+        return ""
+
+    def _unknown_name(self, intent: it.Intent) -> str:
+        service = getattr(intent, "service", "")
+        if service and service not in self.state.services:
+            return f"the plan has no service {service}"
+        ref = getattr(intent, "ref", "")
+        home = self.state.services.get(ref.partition("/")[0])
+        if ref and (home is None or ref not in home.steps):
+            return f"the plan has no step {ref}"
+        gate = getattr(intent, "gate", "")
+        if gate and gate not in self.state.gates:
+            return f"the plan has no gate {gate}"
+        return ""
+
+    def _refuse_run(self) -> str:
+        state = self.state
+        if state.panicked:
+            return "panic: nothing is touched until you continue"
+        if state.paused:
+            return "the run is paused"
+        return "" if state.driver else "nobody holds the wheel"
+
+    def _refuse_next(self, service: str) -> str:
+        refusal = self._refuse_run()
+        if refusal:
+            return refusal
+        reason = "every step is ticked"
+        for id in [service] if service else self._in_waves():
+            ref = rules.next_ref(self.state, id)
+            if ref is None:
+                continue
+            found = rules.readiness(self.state, ref)
+            if found.ok and id not in self._tasks:
+                return ""
+            reason = f"{ref} cannot run: {found.reason or 'its service is busy'}"
+            if service:
+                break
+        return reason
+
+    def _refuse_skip(self, intent: it.Skip) -> str:
+        view = self.state.step(intent.ref)
+        planned = self.state.planned(intent.ref)
+        if not intent.reason.strip():
+            return "a skip needs a reason"
+        if not self.state.driver:
+            return "nobody holds the wheel"
+        if self._service_busy(planned.service):
+            return f"{planned.service} is busy"
+        if view.state in {"done", "already", "skipped", "drifted", "unverified", "undo_failed"}:
+            return f"{intent.ref} is {view.state}; it took effect and cannot be skipped"
+        if view.intended is not None or (view.applied and view.state in {"failed", "unknown"}):
+            return f"{intent.ref} was begun: undo it first"
+        if planned.closes:
+            return f"{intent.ref} closes the writer on {planned.closes}; skipping it could make two writers"
+        return ""
+
+    def _refuse_abort(self, intent: it.Abort) -> str:
+        wanted = intent.service or "all"
+        if intent.typed != wanted:
+            return f"type {wanted} to abort it"
+        if not self.state.driver:
+            return "nobody holds the wheel"
+        services = [intent.service] if intent.service else list(self.state.services)
+        if not any(rules.safe_point(self.state, service) or self._service_busy(service) for service in services):
+            return "nothing has gone past the safe point"
+        return ""
+
+    def _refuse_gate(self, intent: it.OpenGate) -> str:
+        plan = self.state.plan
+        gate = next((gate for gate in plan.gates if gate.id == intent.gate), None) if plan is not None else None
+        if gate is None:
+            return f"the plan has no gate {intent.gate}"
+        if self.state.gates[gate.id].open:
+            return f"gate {gate.id} is open already"
+        if not self.state.driver:
+            return "nobody holds the wheel"
+        if intent.typed != (gate.target or gate.id):
+            return f"type {gate.target or gate.id} to open it"
+        found = rules.gate_readiness(self.state, gate.id, self._clock.utc())
+        if found.ok or intent.override.strip():
+            return ""
+        return f"gate {gate.id} stays closed: {found.reason}"
+
+    # --- tasks ---------------------------------------------------------------------------------------------------
+
+    def _service_busy(self, service: str) -> bool:
+        return service in self._tasks
+
+    def _in_waves(self) -> list[str]:
+        plan = self.state.plan
+        if plan is None:
+            return []
+        return [service.id for service in sorted(plan.services, key=lambda service: service.wave)]
+
+    def _start(self, service: str, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None:
+            work.close()
+            raise RuntimeError("the engine is not running")
+        task = self._group.create_task(self._guard(service, work), name=f"step of {service}")
+        self._tasks[service] = task
+
+    async def _guard(self, service: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except JournalBroken:
+            pass  # The ledger remembers; nothing goes on until the journal takes events again.
+        finally:
+            self._tasks.pop(service, None)
+            self._ledger._changed.set()
+
+    async def _run_next(self, service: str, actor: str) -> None:
+        for id in [service] if service else self._in_waves():
+            ref = rules.next_ref(self.state, id)
+            if ref is not None and id not in self._tasks and rules.readiness(self.state, ref).ok:
+                planned = self.state.planned(ref)
+                self._start(id, self._forward(planned, actor))
+                return
+
+    async def _forward(self, planned: Step, actor: str) -> None:
+        if planned.kind == "manual":
+            await self._manual(planned, actor)
+        else:
+            await self._life.forward(planned, actor)
+
+    async def _manual(self, planned: Step, actor: str) -> None:
+        """Race the observation against a person's answer; whichever comes first settles the step."""
+        answer: asyncio.Future[it.Answer] = asyncio.get_running_loop().create_future()
+        self._answers[planned.ref] = answer
+        watching = asyncio.create_task(self._life.forward(planned, actor))
+        try:
+            await asyncio.wait({answer, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                await watching
+                return
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            said = answer.result()
+            view = self.state.step(planned.ref)
+            state: ev.StepState = "done" if said.done else "failed"
+            text = said.text or ("done" if said.done else "not done")
+            await self._ledger.write(
+                ev.StepApplied(
+                    ref=planned.ref,
+                    attempt=view.attempt,
+                    op="apply",
+                    outcome="ok" if said.done else "failed",
+                    detail=f"answered: {text}",
+                ),
+                actor,
+            )
+            await self._ledger.write(
+                ev.StepMoved(
+                    ref=planned.ref,
+                    attempt=view.attempt,
+                    state=state,
+                    op="verify",
+                    detail=f"answered: {text}",
+                    verified=said.done,
+                ),
+                actor,
+            )
+        finally:
+            watching.cancel()
+            self._answers.pop(planned.ref, None)
+
+    async def _recover(self, planned: Step) -> None:
+        await self._life.recover(planned, "cockpit")
+
+    async def _stand_still(self, service: str, why: str, actor: str) -> None:
+        if self.state.services[service].advancing:
+            await self._ledger.write(ev.ServiceAdvancing(service=service, on=False, why=why), actor)
+
+    async def _declare_loss(self, service: str, actor: str) -> None:
+        found = rules.rollback(self.state, service)
+        if found.quality == "loses":
+            await self._ledger.write(ev.LossDeclared(service=service, writes=found.losses), actor)
+
+    async def _abort(self, service: str, actor: str) -> None:
+        """Take steps back, one after the other, to the safe point. A failed undo stops it."""
+        while True:
+            todo = rules.safe_point(self.state, service)
+            target = rules.undo_target(self.state, service)
+            if not todo or target is None or target not in todo:
+                return
+            found = rules.undo_readiness(self.state, service, allow_loss=True)
+            if not found.ok:
+                self._ledger.trouble(f"abort of {service} stopped: {found.reason}", service)
+                return
+            await self._life.backward(self.state.planned(target), actor)
+            if self.state.step(target).state != "undone":
+                return
+
+    # --- going on by itself --------------------------------------------------------------------------------------
+
+    async def _advance(self) -> None:
+        """Start what may start in every advancing service; stop advancing where a person is needed."""
+        for id in self._in_waves():
+            if not self.state.services[id].advancing or id in self._tasks:
+                continue
+            why = self._reason_to_stop(id)
+            if why:
+                await self._ledger.write(ev.ServiceAdvancing(service=id, on=False, why=why), "cockpit")
+                continue
+            ref = rules.next_ref(self.state, id)
+            if ref is None or len(self._tasks) >= MOST_AT_ONCE:
+                continue
+            found = rules.readiness(self.state, ref)
+            if found.ok and id not in self._tasks:
+                actor = self.state.driver or "cockpit"
+                self._start(id, self._forward(self.state.planned(ref), actor))
+
+    def _reason_to_stop(self, service: str) -> str:
+        ref = rules.next_ref(self.state, service)
+        if ref is None:
+            return "every step is ticked"
+        stopped = next(
+            (view for view in self.state.services[service].steps.values() if view.state in rules.STOPS_ADVANCE), None
+        )
+        if stopped is not None:
+            return f"{stopped.ref} is {stopped.state}"
+        if self.state.panicked or not self.state.driver:
+            return "panic" if self.state.panicked else "nobody holds the wheel"
+        found = rules.readiness(self.state, ref)
+        if found.ok or found.waits:
+            return ""
+        if self._others_may_help(ref):
+            return ""
+        return found.reason
+
+    def _others_may_help(self, ref: str) -> bool:
+        """Whether what blocks the step is the work of another service that is still going on by itself."""
+        for need in self.state.planned(ref).needs:
+            home = need.step.partition("/")[0]
+            if self.state.step(need.step).state not in {"done", "already", "skipped"}:
+                return home != ref.partition("/")[0] and self.state.services[home].advancing
+        return False
+
+
+def exit_status(state: RunState) -> int:
+    """Headless exit status: 0 every step is ticked, 1 a step failed or is in doubt, 3 a gate stayed closed."""
+    views = [view for service in state.services.values() for view in service.steps.values()]
+    if any(view.state in rules.STOPS_ADVANCE for view in views):
+        return 1
+    plan = state.plan
+    active = {service.id for service in plan.services if service.disposition != "drop"} if plan is not None else set()
+    if all(rules.complete(state, service) for service in state.services if service in active):
+        return 0
+    return 3 if any(not gate.open for gate in state.gates.values()) else 1
+
+
+def verdict(state: RunState) -> str:
+    """One sentence for the end of a run."""
+    done = sum(rules.complete(state, service) for service in state.services)
+    doubtful = [
+        view.ref
+        for service in state.services.values()
+        for view in service.steps.values()
+        if view.state in rules.STOPS_ADVANCE
+    ]
+    text = f"{done} of {len(state.services)} services are cut over"
+    return f"{text}; in doubt: {', '.join(doubtful)}" if doubtful else text

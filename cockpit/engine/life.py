@@ -1,0 +1,325 @@
+"""The life of one step: probe, capture, intent, apply, outcome, verify; and the way back.
+
+What is durable before what: the intent is on disk before anything is touched, the outcome before it is built on, and a tick
+only follows a verification. Nothing here retries, and nothing is undone by an error.
+"""
+
+from __future__ import annotations
+
+from cockpit import events as ev
+from cockpit.clock import Clock
+from cockpit.engine.ledger import JournalBroken, Ledger
+from cockpit.engine.ports import Call, Hands, Outcome
+from cockpit.engine.rules import condition_holds
+from cockpit.plan.model import Op, Step
+from cockpit.state import StepView
+
+
+class Life:
+    """Carries single steps forward and back through the ledger, with the hands it is given."""
+
+    def __init__(self, ledger: Ledger, hands: Hands, clock: Clock) -> None:
+        self._ledger = ledger
+        self._hands = hands
+        self._clock = clock
+
+    # --- forward -------------------------------------------------------------------------------------------------
+
+    async def forward(self, planned: Step, actor: str) -> None:
+        """Run a step from its probe to its tick. Raises JournalBroken only."""
+        pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
+        plan = self._ledger.state.plan
+        if plan is not None and not condition_holds(plan, planned):
+            reason = planned.when.reason if planned.when is not None else ""
+            await pen.move("skipped", detail=reason or "its condition does not hold for this service")
+            return
+        await pen.move("running", op="probe")
+        probed = await self._act(pen, "probe")
+        match probed.verdict:
+            case "ok":
+                await self._confirm(pen, already=True, detail=probed.detail)
+                return
+            case "unknown":
+                await pen.move("unknown", op="probe", detail=probed.detail or "the host could not be asked")
+                return
+            case "failed":
+                await pen.move(
+                    "failed", op="probe", detail=f"{probed.detail or 'the probe failed'}; nothing was changed"
+                )
+                return
+        captured = await self._act(pen, "capture")
+        if captured.verdict not in {"ok", "nothing"}:
+            state: ev.StepState = "unknown" if captured.verdict == "unknown" else "failed"
+            why = captured.detail or "what undo needs could not be written down"
+            await pen.move(state, op="capture", detail=f"{why}; nothing was changed")
+            return
+        # What was captured before the first apply stays: a second attempt must not capture its own doing.
+        kept = captured.captured | self._view(planned).captured
+        if kept:
+            await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
+        await self._intend(pen, "apply")
+        await self._applied(pen, await self._act(pen, "apply"))
+
+    async def _applied(self, pen: _Pen, outcome: Outcome) -> None:
+        await self._outcome(pen, "apply", outcome)
+        match outcome.verdict:
+            case "ok" | "nothing":
+                await self._confirm(pen, already=False, detail=outcome.detail)
+            case "unknown":
+                await pen.move("unknown", op="apply", detail=outcome.detail or "we lost sight of it")
+            case _:
+                await pen.move("failed", op="apply", detail=self._impact(pen.step, outcome))
+
+    async def _confirm(self, pen: _Pen, *, already: bool, detail: str) -> None:
+        await pen.move("verifying", op="verify")
+        verified = await self._act(pen, "verify")
+        if verified.verdict == "ok":
+            said = verified.detail or detail
+            await pen.move("already" if already else "done", op="verify", detail=said, verified=True)
+            return
+        why = {
+            "no": "applied, but what a user would see does not hold",
+            "unknown": "applied, but it could not be confirmed",
+            "nothing": "there is no verification to confirm it",
+        }.get(verified.verdict, "the verification failed")
+        if already:
+            why = why.replace("applied", "the probe says it is already so")
+        await pen.move("unverified", op="verify", detail=f"{why}: {verified.detail}".rstrip(": "))
+
+    # --- back ----------------------------------------------------------------------------------------------------
+
+    async def backward(self, planned: Step, actor: str) -> None:
+        """Take a step back and verify that. Raises JournalBroken only."""
+        pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
+        await pen.move("undoing", op="undo")
+        await self._intend(pen, "undo")
+        await self._taken_back(pen, await self._act(pen, "undo"))
+
+    async def _taken_back(self, pen: _Pen, outcome: Outcome) -> None:
+        await self._outcome(pen, "undo", outcome)
+        if outcome.verdict == "unknown":
+            await pen.move("unknown", op="undo", detail=outcome.detail or "we lost sight of the undo")
+        elif outcome.verdict in {"ok", "nothing"}:
+            await self._confirm_undo(pen, outcome)
+        else:
+            await pen.move("undo_failed", op="undo", detail=outcome.detail or "the undo failed")
+
+    async def _confirm_undo(self, pen: _Pen, outcome: Outcome) -> None:
+        if outcome.verdict == "nothing":
+            await pen.move("undone", op="undo", detail=outcome.detail or "it left nothing to take back")
+            return
+        verified = await self._act(pen, "verify_undo")
+        if verified.verdict == "nothing":
+            # Without a verification of its own the probe is the other path: the state must be gone.
+            probed = await self._act(pen, "probe")
+            verdict = {"no": "ok", "ok": "no"}.get(probed.verdict, "unknown")
+            detail = probed.detail
+        else:
+            verdict, detail = verified.verdict, verified.detail
+        if verdict == "ok":
+            await pen.move("undone", op="verify_undo", detail=detail, verified=True)
+        else:
+            why = (
+                "undone, but the old state is not back"
+                if verdict == "no"
+                else "undone, but that could not be confirmed"
+            )
+            await pen.move("undo_failed", op="verify_undo", detail=f"{why}: {detail}".rstrip(": "))
+
+    # --- looking again -------------------------------------------------------------------------------------------
+
+    async def verify(self, planned: Step, actor: str) -> None:
+        """Verify again: a done step that no longer holds is drifted; an unknown one is looked up on its host."""
+        view = self._view(planned)
+        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        if view.state == "unknown" and view.intended is not None:
+            await self.recover(planned, actor)
+            return
+        was_done = view.state in {"done", "already", "drifted"}
+        await pen.move("verifying", op="verify")
+        verified = await self._act(pen, "verify")
+        if verified.verdict == "ok":
+            state: ev.StepState = "already" if view.state == "already" else "done"
+            await pen.move(state, op="verify", detail=verified.detail, verified=True)
+        elif was_done and verified.verdict == "no":
+            await pen.move("drifted", op="verify", detail=f"it was done and holds no longer: {verified.detail}")
+        elif view.state in {"done", "already"}:
+            # What could not be asked again is not disproved, but a tick must not stand on it either.
+            await pen.move("unverified", op="verify", detail=f"it could not be confirmed again: {verified.detail}")
+        else:
+            await pen.move("unverified", op="verify", detail=verified.detail or "it could not be confirmed")
+
+    async def recover(self, planned: Step, actor: str) -> None:
+        """After a crash: find out what became of an intent without an outcome. Starts nothing on the host."""
+        view = self._view(planned)
+        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        if view.intended is None:
+            await self._recover_between(pen, view)
+            return
+        op = view.intended
+        if view.state != "unknown":
+            await pen.move("unknown", op=op, detail="we went away between the intent and its outcome; asking the host")
+        call = Call(step=planned, op=op, attempt=view.attempt, job=view.job, captured=view.captured)
+        try:
+            outcome = await self._hands.recall(call, self._ledger.post)
+        except Exception as error:
+            outcome = Outcome(verdict="unknown", detail=_sentence(error))
+        if outcome.verdict == "nothing":
+            await self._never_began(pen, op, outcome)
+        elif outcome.verdict == "unknown":
+            await pen.move("unknown", op=op, detail=outcome.detail or "the host cannot tell; decide what happened")
+        elif op == "apply":
+            await self._applied(pen, outcome)
+        else:
+            await self._taken_back(pen, outcome)
+
+    async def _recover_between(self, pen: _Pen, view: StepView) -> None:
+        """No intent is open: either nothing was touched yet, or the outcome is known and the verification is missing."""
+        if view.state == "undoing" or (view.applied == "ok" and view.op in {"undo", "verify_undo"}):
+            if view.applied == "ok":
+                await self._confirm_undo(pen, Outcome(verdict="ok"))
+            elif view.applied == "failed":
+                await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
+            else:
+                await pen.move("drifted", op="undo", detail="interrupted before the undo began; verify it again")
+        elif view.applied == "ok":
+            await self._confirm(pen, already=False, detail="")
+        elif view.applied == "failed":
+            await pen.move("failed", op="apply", detail="it failed; we went away before we could say so")
+        else:
+            await pen.move("blocked", detail="interrupted before it acted; nothing was changed")
+
+    async def _never_began(self, pen: _Pen, op: Op, outcome: Outcome) -> None:
+        """The host has no trace of the job. The probe says whether the state is there all the same."""
+        probed = await self._act(pen, "probe")
+        if op == "apply":
+            if probed.verdict == "ok":
+                await self._applied(pen, Outcome(verdict="ok", detail=probed.detail))
+            elif probed.verdict == "no" or pen.step.idempotent or pen.step.kind == "shell":
+                # A job name is started at most once on a host, so running on under the same name is safe.
+                failed = Outcome(verdict="failed", detail="it never began on the host")
+                await self._outcome(pen, "apply", failed)
+                await pen.move("blocked", detail="it never began on the host; nothing was changed")
+            else:
+                await pen.move("unknown", op=op, detail="the host has no trace of it; decide what happened")
+        elif probed.verdict == "no":
+            await self._taken_back(pen, Outcome(verdict="ok", detail=probed.detail))
+        else:
+            await self._outcome(pen, "undo", Outcome(verdict="failed", detail="the undo never began on the host"))
+            await pen.move(
+                "undo_failed", op="undo", detail=outcome.detail or "the undo never began on the host; undo again"
+            )
+
+    async def decide(self, planned: Step, applied: bool, reason: str, actor: str) -> None:
+        """A person settles an unknown step. What they call applied is still verified."""
+        view = self._view(planned)
+        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        detail = f"{actor} says: {reason}"
+        outcome = Outcome(verdict="ok" if applied else "failed", detail=detail)
+        if view.intended == "undo":
+            await self._taken_back(pen, outcome)
+        else:
+            await self._applied(pen, outcome)
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _view(self, planned: Step) -> StepView:
+        return self._ledger.state.step(planned.ref)
+
+    def _attempt(self, planned: Step) -> int:
+        return self._view(planned).attempt + 1
+
+    async def _intend(self, pen: _Pen, op: Op) -> None:
+        host = self._ledger.state.hosts.get(pen.step.host)
+        await pen.write(
+            ev.StepIntended(
+                ref=pen.step.ref,
+                attempt=pen.attempt,
+                op=op,
+                job=pen.job(op, self._ledger.state.run),
+                host=pen.step.host,
+                identity=host.identity if host is not None else "",
+            )
+        )
+
+    async def _outcome(self, pen: _Pen, op: Op, outcome: Outcome) -> None:
+        known = {"ok": "ok", "nothing": "ok", "unknown": "unknown"}
+        verdict = known.get(outcome.verdict, "failed")
+        await pen.write(
+            ev.StepApplied(
+                ref=pen.step.ref,
+                attempt=pen.attempt,
+                op=op,
+                outcome="ok" if verdict == "ok" else "unknown" if verdict == "unknown" else "failed",
+                exit=outcome.exit,
+                detail=outcome.detail,
+                took=pen.took(),
+            )
+        )
+
+    async def _act(self, pen: _Pen, op: Op) -> Outcome:
+        view = self._view(pen.step)
+        call = Call(
+            step=pen.step,
+            op=op,
+            attempt=pen.attempt,
+            job=pen.job(op, self._ledger.state.run),
+            captured=view.captured,
+        )
+        try:
+            return await self._hands.act(call, self._ledger.post)
+        except JournalBroken:
+            raise
+        except Exception as error:
+            # Hands do not raise for what the world does; what raises all the same leaves the outcome in doubt.
+            self._ledger.trouble(_sentence(error), f"{pen.step.ref} {op}")
+            return Outcome(verdict="unknown", detail=_sentence(error))
+
+    def _impact(self, planned: Step, outcome: Outcome) -> str:
+        plan = self._ledger.state.plan
+        detail = outcome.detail or "apply failed"
+        if plan is None or "switch" not in plan.phases or planned.phase not in plan.phases:
+            return detail
+        frozen = plan.phases.index("freeze") if "freeze" in plan.phases else plan.phases.index("switch")
+        if plan.phases.index(planned.phase) < frozen:
+            return f"{detail} (no user impact: nothing has been switched)"
+        return detail
+
+
+class _Pen:
+    """Writes the events of one attempt of one step."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, step: Step, attempt: int, actor: str) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._actor = actor
+        self.step = step
+        self.attempt = attempt
+
+    def job(self, op: Op, run: str) -> str:
+        return f"{run}.{self.step.ref.replace('/', '.')}.{self.attempt}.{op}"
+
+    def took(self) -> float:
+        return round(self._clock.monotonic() - self._began, 6)
+
+    async def write(self, event: ev.Event) -> None:
+        await self._ledger.write(event, self._actor)
+
+    async def move(self, state: ev.StepState, op: Op | None = None, detail: str = "", verified: bool = False) -> None:
+        await self.write(
+            ev.StepMoved(
+                ref=self.step.ref,
+                attempt=self.attempt,
+                state=state,
+                op=op,
+                detail=detail,
+                took=self.took(),
+                verified=verified,
+            )
+        )
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -379,6 +379,8 @@ def _moved(
         fraction=step.fraction if event.state in BUSY and not fresh else -1.0,
         progress=step.progress if event.state in BUSY and not fresh else "",
     )
+    if event.state in {"running", "undoing"}:
+        step = replace(step, applied="")
     acted = event.state in {"done", "unverified", "drifted", "undo_failed"}
     acted = acted or (event.state in {"unknown", "failed"} and (step.applied != "" or step.intended is not None))
     if acted and event.ref not in service.history:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -47,10 +48,8 @@ class Engine:
                     if view.state in BUSY or (view.state == "unknown" and view.intended is not None):
                         self._start(service.id, self._recover(self.state.planned(view.ref)))
             while not (self.state.ended and not self._tasks):
-                try:
+                with contextlib.suppress(JournalBroken):
                     await self._advance()
-                except JournalBroken:
-                    pass
                 await self._ledger.changed()
 
     # --- intents -------------------------------------------------------------------------------------------------
@@ -115,7 +114,7 @@ class Engine:
             case it.Abort():
                 for service in [intent.service] if intent.service else list(self.state.services):
                     await self._stand_still(service, "abort", actor)
-                    if rules.safe_point(self.state, service):
+                    if rules.safe_point(self.state, service) or self._service_busy(service):
                         await self._declare_loss(service, actor)
                         self._start(service, self._abort(service, actor))
             case it.OpenGate():
@@ -151,6 +150,8 @@ class Engine:
             case it.RunNext():
                 return self._refuse_next(intent.service)
             case it.RunStep():
+                if self._service_busy(intent.ref.partition("/")[0]):
+                    return f"{intent.ref} cannot run: its service is busy"
                 found = rules.readiness(state, intent.ref)
                 return "" if found.ok else f"{intent.ref} cannot run: {found.reason}"
             case it.RunToGate():
@@ -295,17 +296,22 @@ class Engine:
         if self._group is None:
             work.close()
             raise RuntimeError("the engine is not running")
-        task = self._group.create_task(self._guard(service, work), name=f"step of {service}")
-        self._tasks[service] = task
+        before = self._tasks.get(service)
+        self._tasks[service] = self._group.create_task(self._guard(service, work, before), name=f"step of {service}")
 
-    async def _guard(self, service: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, service: str, work: Coroutine[Any, Any, None], before: asyncio.Task[None] | None) -> None:
+        """One work at a time in a service: an abort waits for the step that runs."""
         try:
-            await work
-        except JournalBroken:
-            pass  # The ledger remembers; nothing goes on until the journal takes events again.
+            if before is not None:
+                await asyncio.wait({before})
+            # What the ledger could not write it remembers; nothing goes on until the journal takes events again.
+            with contextlib.suppress(JournalBroken):
+                await work
         finally:
-            self._tasks.pop(service, None)
-            self._ledger._changed.set()
+            work.close()
+            if self._tasks.get(service) is asyncio.current_task():
+                del self._tasks[service]
+            self._ledger.wake()
 
     async def _run_next(self, service: str, actor: str) -> None:
         for id in [service] if service else self._in_waves():
@@ -327,7 +333,8 @@ class Engine:
         self._answers[planned.ref] = answer
         watching = asyncio.create_task(self._life.forward(planned, actor))
         try:
-            await asyncio.wait({answer, watching}, return_when=asyncio.FIRST_COMPLETED)
+            racing: set[asyncio.Future[Any]] = {answer, watching}
+            await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 await watching
                 return

@@ -27,6 +27,10 @@ class Ledger:
         self.state = reduce(self.state, record)
         self._changed.set()
 
+    def wake(self) -> None:
+        """Let whoever waits for a change look again."""
+        self._changed.set()
+
     async def changed(self) -> None:
         """Wait until the state has changed since the last time this returned."""
         await self._changed.wait()

@@ -11,7 +11,7 @@ from cockpit.clock import Clock
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.ports import Call, Hands, Outcome
 from cockpit.engine.rules import condition_holds
-from cockpit.plan.model import Op, Step
+from cockpit.plan.model import Manual, Op, Step
 from cockpit.state import StepView
 
 
@@ -57,7 +57,12 @@ class Life:
         kept = captured.captured | self._view(planned).captured
         if kept:
             await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
+        if self._ledger.state.panicked:
+            await pen.move("blocked", op="capture", detail="panic came before it acted; nothing was changed")
+            return
         await self._intend(pen, "apply")
+        if isinstance(planned.action, Manual):
+            await pen.move("waiting", op="apply", detail=f"{planned.action.owner}: {planned.action.message}")
         await self._applied(pen, await self._act(pen, "apply"))
 
     async def _applied(self, pen: _Pen, outcome: Outcome) -> None:
@@ -175,13 +180,15 @@ class Life:
 
     async def _recover_between(self, pen: _Pen, view: StepView) -> None:
         """No intent is open: either nothing was touched yet, or the outcome is known and the verification is missing."""
-        if view.state == "undoing" or (view.applied == "ok" and view.op in {"undo", "verify_undo"}):
+        if view.state == "undoing":
             if view.applied == "ok":
                 await self._confirm_undo(pen, Outcome(verdict="ok"))
             elif view.applied == "failed":
                 await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
             else:
-                await pen.move("drifted", op="undo", detail="interrupted before the undo began; verify it again")
+                await self._confirm(pen, already=False, detail="interrupted before the undo began")
+        elif view.state == "verifying":
+            await self._confirm(pen, already=view.applied != "ok", detail="")
         elif view.applied == "ok":
             await self._confirm(pen, already=False, detail="")
         elif view.applied == "failed":
@@ -227,7 +234,10 @@ class Life:
         return self._ledger.state.step(planned.ref)
 
     def _attempt(self, planned: Step) -> int:
-        return self._view(planned).attempt + 1
+        """A step that was interrupted before it acted goes on under the same number, and so the same job name: should the
+        first request reach the host late, the host starts the job once."""
+        view = self._view(planned)
+        return view.attempt if view.state == "blocked" and view.attempt else view.attempt + 1
 
     async def _intend(self, pen: _Pen, op: Op) -> None:
         host = self._ledger.state.hosts.get(pen.step.host)

@@ -1,0 +1,232 @@
+"""The life of steps, one behaviour at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from cockpit import intents as it
+from cockpit.engine import rules
+from cockpit.events import StepMoved, WheelLost, WriterSeen
+from tests.engine.world import Rig, small_plan
+
+
+async def rig_at(**failing: str) -> Rig:
+    rig = Rig(small_plan())
+    for key, verdict in failing.items():
+        step, _, op = key.partition("__")
+        rig.world.failing[(f"s0/{step}", op)] = verdict
+    await rig.start()
+    return rig
+
+
+async def run_all(rig: Rig, service: str = "s0") -> None:
+    assert await rig.submit(it.RunToGate(service=service)) == ""
+    await rig.settle()
+
+
+async def test_a_service_is_cut_over_and_every_tick_was_verified() -> None:
+    rig = await rig_at()
+    await run_all(rig)
+    assert {view.state for view in rig.state.services["s0"].steps.values()} == {"done"}
+    ticks = [r.event for r in rig.journal.records() if isinstance(r.event, StepMoved) and r.event.state == "done"]
+    assert len(ticks) == 5
+    assert all(tick.verified for tick in ticks)
+    await rig.kill()
+
+
+async def test_an_exit_status_of_zero_without_verification_is_never_done() -> None:
+    rig = await rig_at(copy__verify="no")
+    await run_all(rig)
+    assert rig.state.step("s0/copy").state == "unverified"
+    assert rig.state.step("s0/freeze").state == "blocked"
+    await rig.kill()
+
+
+async def test_what_is_so_already_is_verified_and_never_undone_by_us() -> None:
+    rig = await rig_at()
+    rig.world.holds.add("s0/copy")
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "already"
+    refusal = await rig.submit(it.Undo(service="s0"))
+    assert refusal == "s0 has nothing to undo"
+    await rig.kill()
+
+
+@pytest.mark.parametrize(
+    ("op", "verdict", "state"),
+    [
+        ("probe", "failed", "failed"),
+        ("probe", "unknown", "unknown"),
+        ("probe", "raises", "unknown"),
+        ("capture", "failed", "failed"),
+        ("apply", "failed", "failed"),
+        ("apply", "unknown", "unknown"),
+        ("verify", "unknown", "unverified"),
+        ("verify", "nothing", "unverified"),
+    ],
+)
+async def test_each_kind_of_trouble_has_its_state(op: str, verdict: str, state: str) -> None:
+    rig = await rig_at(**{f"copy__{op}": verdict})
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == state
+    if op in {"probe", "capture"}:
+        assert not rig.world.order, "nothing may be touched before the probe and the capture are through"
+    await rig.kill()
+
+
+async def test_undo_goes_back_in_reverse_order_and_is_verified() -> None:
+    rig = await rig_at()
+    await run_all(rig)
+    for _ in range(5):
+        assert await rig.submit(it.Undo(service="s0", typed="s0")) == ""
+        await rig.settle()
+    undone = [ref for op, ref in rig.world.order if op == "undo"]
+    assert undone == ["s0/check", "s0/switch", "s0/sync", "s0/freeze", "s0/copy"]
+    assert rig.world.writers["s0"] == {"old"}
+    assert rig.state.services["s0"].may_write == {"old"}
+    await rig.kill()
+
+
+async def test_an_undo_that_does_not_hold_is_undo_failed() -> None:
+    rig = await rig_at(copy__verify_undo="no")
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    await rig.submit(it.Undo(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "undo_failed"
+    await rig.kill()
+
+
+async def test_going_back_over_writes_that_new_took_needs_the_name_typed() -> None:
+    rig = await rig_at()
+    await run_all(rig)
+    await rig.submit(it.Undo(service="s0"))
+    await rig.settle()
+    await rig.ledger.write(WriterSeen(service="s0", writer="new", writes=3), "probe")
+    assert rules.rollback(rig.state, "s0").losses == 3
+    refusal = await rig.submit(it.Undo(service="s0"))
+    assert refusal is not None
+    assert "loses 3" in refusal
+    assert await rig.submit(it.Undo(service="s0", typed="s0")) == ""
+    await rig.settle()
+    assert rig.state.services["s0"].losses_declared == 3
+    await rig.kill()
+
+
+async def test_a_step_that_would_make_two_writers_is_refused() -> None:
+    rig = await rig_at()
+    plan = small_plan()
+    switch = plan.step("s0/switch")
+    assert rules.readiness(rig.state, switch.ref).reason.startswith("it needs s0/sync")
+    found = rules._of_writers(rig.state.services["s0"], switch)
+    assert found is not None
+    assert "two writers" in found.reason
+    refusal = await rig.submit(it.Skip(ref="s0/freeze", reason="no time"))
+    assert refusal is not None
+    assert "two writers" in refusal
+    await rig.kill()
+
+
+async def test_a_gate_opens_by_its_name_and_fresh_evidence_only() -> None:
+    rig = await rig_at()
+    assert "s0/copy is blocked" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
+    await run_all(rig)
+    assert "type pilot-good" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="y")) or "")
+    assert "the writer is" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
+    await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
+    rig.clock.now += 100
+    assert "100 s old" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
+    await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
+    assert "gate" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
+    assert await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) == ""
+    assert await rig.submit(it.RunStep(ref="s1/copy")) == ""
+    await rig.settle()
+    assert rig.state.step("s1/copy").state == "done"
+    await rig.kill()
+
+
+async def test_an_override_needs_a_reason_and_is_kept() -> None:
+    rig = await rig_at()
+    await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good", override="the customer asked for it"))
+    assert rig.state.gates["pilot-good"].override == "the customer asked for it"
+    await rig.kill()
+
+
+async def test_when_the_driver_is_lost_nothing_new_starts() -> None:
+    rig = await rig_at()
+    await rig.submit(it.RunToGate(service="s0"))
+    await rig.ledger.write(WheelLost(driver="tom"), "conductor")
+    await rig.settle()
+    running = [view.ref for view in rig.state.services["s0"].steps.values() if view.state == "done"]
+    assert len(running) <= 1
+    assert "nobody holds the wheel" in (await rig.submit(it.RunNext(service="s0")) or "")
+    await rig.kill()
+
+
+async def test_abort_takes_back_what_was_frozen_and_keeps_the_copy() -> None:
+    rig = await rig_at(switch__apply="failed")
+    await run_all(rig)
+    assert rig.state.step("s0/switch").state == "failed"
+    assert "type s0" in (await rig.submit(it.Abort(service="s0")) or "")
+    assert await rig.submit(it.Abort(service="s0", typed="s0")) == ""
+    await rig.settle()
+    states = {ref.partition("/")[2]: view.state for ref, view in rig.state.services["s0"].steps.items()}
+    assert states["freeze"] == states["sync"] == states["switch"] == "undone"
+    assert states["copy"] == "done"
+    assert rig.world.writers["s0"] == {"old"}
+    await rig.kill()
+
+
+async def test_panic_touches_nothing_and_continue_ends_it() -> None:
+    rig = await rig_at()
+    await rig.submit(it.RunToGate(service="s0"))
+    assert await rig.submit(it.Panic()) == ""
+    await rig.settle()
+    before = list(rig.world.order)
+    assert "panic" in (await rig.submit(it.RunNext(service="s0")) or "")
+    await rig.settle()
+    assert rig.world.order == before
+    assert await rig.submit(it.Continue()) == ""
+    assert await rig.submit(it.RunNext(service="s0")) == ""
+    await rig.settle()
+    assert rig.world.order != before
+    await rig.kill()
+
+
+async def test_a_full_disk_stops_before_the_act_and_continue_mends_it() -> None:
+    rig = await rig_at()
+    rig.journal.full = True
+    assert "No space left" in (await rig.submit(it.RunNext(service="s0")) or "")
+    await rig.settle()
+    assert not rig.world.order
+    rig.journal.full = False
+    await rig.submit(it.Continue())
+    assert await rig.submit(it.RunNext(service="s0")) == ""
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "done"
+    await rig.kill()
+
+
+async def test_a_verified_step_that_no_longer_holds_is_drifted() -> None:
+    rig = await rig_at()
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    rig.world.holds.discard("s0/copy")
+    await rig.submit(it.Verify(ref="s0/copy"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "drifted"
+    await rig.kill()
+
+
+async def test_a_person_decides_what_the_host_cannot_tell() -> None:
+    rig = await rig_at(copy__apply="unknown", copy__recall="unknown")
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert "outcome is not known" in (await rig.submit(it.RunStep(ref="s0/copy")) or "")
+    assert "reason" in (await rig.submit(it.Decide(ref="s0/copy", applied=True, reason="")) or "")
+    await rig.submit(it.Decide(ref="s0/copy", applied=True, reason="I looked"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "done"
+    await rig.kill()

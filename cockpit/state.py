@@ -91,6 +91,8 @@ class ServiceView(Data, frozen=True, kw_only=True):
     health: dict[str, HealthView] = {}
     """`probe@vantage` → last answer."""
     writer: ev.WriterSide = "unknown"
+    writer_before: ev.WriterSide = "unknown"
+    """The writer that was seen first."""
     writer_detail: str = ""
     writer_utc: float = 0.0
     writes: int = -1
@@ -438,8 +440,14 @@ def _service(state: RunState, record: ev.Record, event: ServiceEvent) -> RunStat
             service = replace(service, health=service.health | {f"{event.probe}@{event.at}": seen})
         case ev.WriterSeen():
             writes = event.writes if event.writes >= 0 else service.writes
+            before = event.writer if service.writer_before == "unknown" else service.writer_before
             service = replace(
-                service, writer=event.writer, writer_detail=event.detail, writer_utc=record.utc, writes=writes
+                service,
+                writer=event.writer,
+                writer_before=before,
+                writer_detail=event.detail,
+                writer_utc=record.utc,
+                writes=writes,
             )
         case ev.DowntimeSeen():
             service = replace(

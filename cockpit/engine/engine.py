@@ -39,6 +39,11 @@ class Engine:
     def state(self) -> RunState:
         return self._ledger.state
 
+    @property
+    def busy(self) -> bool:
+        """Whether any step is being worked on."""
+        return bool(self._tasks)
+
     async def run(self) -> None:
         """Recover what a crash left open, then advance services as asked, until the run has ended."""
         async with asyncio.TaskGroup() as group:

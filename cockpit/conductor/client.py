@@ -1,0 +1,126 @@
+"""The cockpit's end of the socket: records come in batches, intents go out. Imports no network library and no Textual."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from cockpit.conductor import wire
+from cockpit.events import Record
+from cockpit.intents import AnyIntent
+from cockpit.journal.line import decode_unchained
+
+MOST_IN_A_BATCH = 2000
+
+
+class LiveSource:
+    """A live run over the conductor's socket; see `cockpit.ui.source.Source`.
+
+    With `token` the screen may drive, without it, it watches. `mode` words the label."""
+
+    transport = None
+
+    def __init__(self, socket: Path, name: str, token: str = "", mode: str = "live", wait: float = 30.0) -> None:
+        self._socket = socket
+        self._name = name
+        self._token = token
+        self._mode = mode
+        self._wait = wait
+        self._writer: asyncio.StreamWriter | None = None
+        self._replies: dict[int, asyncio.Future[str]] = {}
+        self._asked = 0
+        self.last = 0
+        self.drives = False
+
+    @property
+    def can_drive(self) -> bool:
+        """Whether this screen may ever hold the wheel."""
+        return bool(self._token)
+
+    @property
+    def label(self) -> str:
+        """What stands in the corner."""
+        if not self._token:
+            return "READ-ONLY"
+        return "REHEARSAL" if self._mode == "rehearsal" else "LIVE"
+
+    async def records(self) -> AsyncIterator[list[Record]]:
+        """Batches of records in order, each once, until the conductor goes. Raises ConnectionError with a sentence."""
+        reader, writer = await self._connect()
+        self._writer = writer
+        try:
+            writer.write(wire.encode(wire.Hello(name=self._name, after=self.last, token=self._token)))
+            await writer.drain()
+            rest = b""
+            while chunk := await reader.read(1 << 20):
+                whole, newline, rest = (rest + chunk).rpartition(b"\n")
+                if not newline:
+                    continue
+                batch: list[Record] = []
+                for line in whole.split(b"\n"):
+                    if wire.kind(line) == "control":
+                        self._control(line)
+                        continue
+                    record = decode_unchained(line)
+                    if record.seq > self.last:
+                        self.last = record.seq
+                        batch.append(record)
+                    if len(batch) >= MOST_IN_A_BATCH:
+                        yield batch
+                        batch = []
+                        await asyncio.sleep(0)
+                if batch:
+                    yield batch
+        finally:
+            self._writer = None
+            self.drives = False
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_result("the conductor went away before it answered")
+            self._replies.clear()
+            writer.close()
+
+    async def send(self, intent: AnyIntent) -> str | None:
+        """The refusal as a sentence, None when the intent was taken."""
+        if self._writer is None:
+            return "there is no connection to the conductor"
+        self._asked += 1
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._replies[self._asked] = reply
+        number = self._asked
+        try:
+            self._writer.write(wire.encode(wire.Ask(id=number, intent=intent)))
+            await self._writer.drain()
+            return await reply or None
+        except ConnectionError:
+            return "the conductor went away"
+        finally:
+            self._replies.pop(number, None)
+
+    def _control(self, line: bytes) -> None:
+        message = msgspec.json.decode(line, type=wire.Control)
+        match message:
+            case wire.Welcome():
+                self.drives = message.drives
+            case wire.Reply():
+                reply = self._replies.get(message.id)
+                if reply is not None and not reply.done():
+                    reply.set_result(message.refusal)
+            case wire.Bye():
+                raise ConnectionError(message.reason)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A conductor that was started a moment ago may not listen yet."""
+        deadline = asyncio.get_running_loop().time() + self._wait
+        while True:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                return await asyncio.open_unix_connection(str(self._socket), limit=wire.LINE_LIMIT)
+            if asyncio.get_running_loop().time() > deadline:
+                raise ConnectionError(
+                    f"no conductor answers on {self._socket}; resume the run with `cockpit run --resume`"
+                )
+            await asyncio.sleep(0.02)

@@ -1,0 +1,112 @@
+"""One pair of hands for the engine: chooses who acts by the kind of step, and adds the verifications that the plan names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from cockpit.engine.ports import Call, Hands, Outcome, Say
+from cockpit.plan.model import HttpCheck, Manual, RecordSet, WaitLog
+
+
+class LogMarks(Protocol):
+    """Positions in tailed logs, and waiting for a pattern behind one."""
+
+    async def mark(self, host: str, file: str) -> str: ...
+
+    async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]: ...
+
+
+HttpChecker = Callable[[HttpCheck], Awaitable[tuple[bool, str]]]
+Observer = Callable[[RecordSet, float], Awaitable[tuple[bool, str]]]
+"""Looks whether every authority serves the new set, waiting up to so many seconds."""
+
+
+class ConductorHands:
+    """Delegates to the hands of each kind. `verify` is the action's own verification and each check of the plan."""
+
+    def __init__(self, kinds: Mapping[str, Hands], http: HttpChecker, logs: LogMarks) -> None:
+        self._kinds = kinds
+        self._http = http
+        self._logs = logs
+
+    async def act(self, call: Call, say: Say) -> Outcome:
+        hands = self._kinds[call.step.kind]
+        if call.op == "capture":
+            outcome = await hands.act(call, say)
+            return await self._marked(call, outcome)
+        if call.op == "verify":
+            return await self._verified(call, say)
+        return await hands.act(call, say)
+
+    async def recall(self, call: Call, say: Say) -> Outcome:
+        return await self._kinds[call.step.kind].recall(call, say)
+
+    async def _marked(self, call: Call, outcome: Outcome) -> Outcome:
+        """Note how far each watched log is, before the act: the pattern counts only behind that."""
+        if outcome.verdict not in {"ok", "nothing"} or not call.step.verify_log:
+            return outcome
+        marks: dict[str, str] = {}
+        for index, log in enumerate(call.step.verify_log):
+            try:
+                marks[f"log{index}"] = await self._logs.mark(log.host, log.file)
+            except Exception as error:
+                return Outcome(verdict="unknown", detail=f"{log.host}:{log.file} cannot be read: {error}")
+        return Outcome(verdict="ok", captured={**outcome.captured, **marks}, detail=outcome.detail)
+
+    async def _verified(self, call: Call, say: Say) -> Outcome:
+        own = await self._kinds[call.step.kind].act(call, say)
+        if own.verdict not in {"ok", "nothing"}:
+            return own
+        said = [own.detail] if own.verdict == "ok" and own.detail else []
+        verdict = own.verdict
+        for check in call.step.verify_http:
+            ok, detail = await self._http(check)
+            if not ok:
+                return Outcome(verdict="no", detail=detail)
+            verdict = "ok"
+            said.append(detail)
+        for index, log in enumerate(call.step.verify_log):
+            ok, detail = await self._logs.wait_for(log, call.captured.get(f"log{index}", ""))
+            if not ok:
+                return Outcome(verdict="no", detail=detail)
+            verdict = "ok"
+            said.append(detail)
+        return Outcome(verdict=verdict, detail="; ".join(text for text in said if text))
+
+
+class ManualHands:
+    """A step that a person does: nothing to run, and where the plan says what to observe, the observation ends it."""
+
+    def __init__(self, observe: Observer) -> None:
+        self._observe = observe
+
+    async def act(self, call: Call, say: Say) -> Outcome:
+        action = call.step.action
+        assert isinstance(action, Manual)
+        seen = action.observe
+        match call.op:
+            case "probe":
+                if seen is None:
+                    return Outcome(verdict="nothing")
+                ok, detail = await self._observe(seen, 0.0)
+                return Outcome(verdict="ok" if ok else "no", detail=detail)
+            case "apply":
+                if seen is None:
+                    await asyncio.Event().wait()  # Only an answer ends it; the engine cancels this.
+                    return Outcome(verdict="unknown")
+                ok, detail = await self._observe(seen, call.step.timeout)
+                return Outcome(verdict="ok" if ok else "failed", detail=detail)
+            case "verify":
+                if seen is None:
+                    return Outcome(verdict="ok", detail="answered by its owner")
+                ok, detail = await self._observe(seen, 5.0)
+                return Outcome(verdict="ok" if ok else "no", detail=detail)
+            case "capture":
+                return Outcome(verdict="nothing")
+            case "undo" | "verify_undo":
+                return Outcome(verdict="nothing", detail=f"ask {action.owner} to take it back")
+
+    async def recall(self, call: Call, say: Say) -> Outcome:
+        return Outcome(verdict="nothing")

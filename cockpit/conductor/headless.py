@@ -1,0 +1,135 @@
+"""A driver without a screen: every service to its end, gates by name, progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+
+from cockpit import events as ev
+from cockpit import intents as it
+from cockpit.clock import Clock
+from cockpit.engine import rules
+from cockpit.engine.engine import Engine
+from cockpit.engine.ledger import Ledger
+from cockpit.state import BUSY, RunState
+
+DRIVER = "headless"
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a headless run may do: the gates it opens (`all` for every one), and how long it waits for evidence, seconds."""
+
+    gates: frozenset[str] = frozenset()
+    evidence_wait: float = 60.0
+    settle: float = 4.0
+
+
+class Progress:
+    """Writes one line for each step that ended, and for gates and trouble."""
+
+    def __init__(self, out: TextIO = sys.stderr) -> None:
+        self._out = out
+
+    def observe(self, record: ev.Record) -> None:
+        """Tell of a record that a person would want to see go by."""
+        line = progress_line(record)
+        if line:
+            print(line, file=self._out, flush=True)
+
+
+def progress_line(record: ev.Record) -> str:
+    """A line for a record, '' for those that are not worth one."""
+    match record.event:
+        case ev.StepMoved(state=state, ref=ref, detail=detail, took=took) if state not in {"running", "verifying"}:
+            return f"{ref:<32} {state:<11} {took:7.2f} s  {detail}"
+        case ev.GateOpened(gate=gate, by=by):
+            return f"gate {gate} opened by {by}"
+        case ev.Trouble(message=message):
+            return f"trouble: {message}"
+        case ev.RunEnded(verdict=verdict):
+            return verdict
+        case _:
+            return ""
+
+
+class Headless:
+    """Drives an engine by intents alone, as a person would."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock, orders: Orders) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._orders = orders
+
+    @property
+    def state(self) -> RunState:
+        return self._ledger.state
+
+    async def run(self) -> None:
+        """Take the wheel, go on until nothing more can run, end the run. The state then holds verdict and exit status."""
+        await self._ledger.write(ev.WheelTaken(driver=DRIVER), DRIVER)
+        while True:
+            await self._quiet()
+            await self._ask_again()
+            await self._engine.submit(it.RunToGate(), DRIVER)
+            await self._quiet()
+            if self._complete() or self._in_doubt() or not await self._open_a_gate():
+                break
+        # The probes see the end a moment after it: their last look belongs to the summary.
+        await self._clock.sleep(self._orders.settle)
+        await self._engine.submit(it.End(), DRIVER)
+
+    async def _ask_again(self) -> None:
+        for view in self._views():
+            if view.state == "unknown" and view.intended is not None:
+                await self._engine.submit(it.Verify(ref=view.ref), DRIVER)
+                await self._quiet()
+
+    async def _quiet(self) -> None:
+        """Until no step runs and no service goes on by itself."""
+        await self._until(
+            lambda: (
+                not any(service.advancing for service in self.state.services.values())
+                and not any(view.state in BUSY for view in self._views())
+                and not self._engine.busy
+            )
+        )
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._clock.sleep(0.02)
+
+    def _views(self) -> list[rules.StepView]:
+        return [view for service in self.state.services.values() for view in service.steps.values()]
+
+    def _complete(self) -> bool:
+        return all(rules.complete(self.state, service) for service in self.state.services)
+
+    def _in_doubt(self) -> bool:
+        return any(view.state in rules.STOPS_ADVANCE for view in self._views())
+
+    async def _open_a_gate(self) -> bool:
+        """Open the first closed gate that we may open and whose evidence holds. False when there is none."""
+        plan = self.state.plan
+        if plan is None:
+            return False
+        allowed = [
+            gate
+            for gate in plan.gates
+            if gate.kind == "human"
+            and not self.state.gates[gate.id].open
+            and ("all" in self._orders.gates or gate.id in self._orders.gates)
+        ]
+        until = self._clock.monotonic() + self._orders.evidence_wait
+        while allowed:
+            for gate in allowed:
+                if rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok:
+                    refusal = await self._engine.submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id), DRIVER)
+                    return not refusal
+            if self._clock.monotonic() > until:
+                return False
+            await self._clock.sleep(0.1)
+        return False

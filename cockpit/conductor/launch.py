@@ -1,0 +1,35 @@
+"""Starting a conductor as a process of its own, which outlives the screen that asked for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def spawn(folder: Path, arguments: list[str]) -> int:
+    """Start `python -m cockpit.conductor` in a session of its own, its words in `conductor.log`. Returns its pid."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = os.open(folder / "conductor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cockpit.conductor", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    finally:
+        os.close(log)
+    return process.pid
+
+
+def said(folder: Path) -> str:
+    """The last words of a conductor that did not come up, as one sentence."""
+    try:
+        lines = (folder / "conductor.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "the conductor ended without a word"

@@ -1,0 +1,204 @@
+"""The conductor's socket: who drives, who watches, and every event to each of them at their own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import socket
+import struct
+from pathlib import Path
+
+import msgspec
+
+from cockpit.conductor import wire
+from cockpit.engine.engine import Engine
+from cockpit.engine.ledger import JournalBroken, Ledger
+from cockpit.events import Record, WatchersChanged, WheelLost, WheelTaken
+from cockpit.intents import Claim
+
+CHUNK = 256 * 1024
+MOST_CLIENTS = 64
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Who is at the other end, as the kernel tells (SO_PEERCRED)."""
+
+    pid: int
+    uid: int
+
+    @property
+    def account(self) -> str:
+        """The Unix account's name."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+
+class Server:
+    """Serves one run on a unix socket. The driver's connection is the wheel: when it goes, the wheel is lost."""
+
+    def __init__(self, journal_file: Path, ledger: Ledger, engine: Engine, token: str) -> None:
+        self._journal_file = journal_file
+        self._ledger = ledger
+        self._engine = engine
+        self._token = token
+        self._grown = asyncio.Condition()
+        self._driver: asyncio.StreamWriter | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._notify: asyncio.Event = asyncio.Event()
+
+    @property
+    def clients(self) -> int:
+        """Screens that are connected."""
+        return len(self._clients)
+
+    def observe(self, record: Record) -> None:
+        """A record reached the journal's file: whoever follows may read on."""
+        self._notify.set()
+
+    async def run(self, path: Path) -> None:
+        """Listen until cancelled. The folder of `path` must be private to the account."""
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        server = await asyncio.start_unix_server(self._client, str(path), limit=wire.LINE_LIMIT)
+        path.chmod(0o600)
+        pump = asyncio.create_task(self._pump())
+        try:
+            async with server:
+                await server.serve_forever()
+        finally:
+            pump.cancel()
+            for writer in list(self._clients):
+                writer.close()
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+    async def _pump(self) -> None:
+        while True:
+            await self._notify.wait()
+            self._notify.clear()
+            async with self._grown:
+                self._grown.notify_all()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        feeding: asyncio.Task[None] | None = None
+        try:
+            peer = _peer(writer)
+            if len(self._clients) >= MOST_CLIENTS:
+                writer.write(wire.encode(wire.Bye(reason="too many screens watch this run")))
+                return
+            hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
+            self._clients.add(writer)
+            if hello.token and not secrets.compare_digest(hello.token, self._token):
+                writer.write(wire.encode(wire.Bye(reason="that is not the token of this run")))
+                return
+            may_drive = bool(hello.token) and not hello.watch
+            drives = may_drive and await self._take_wheel(writer, hello.name or peer.account, peer)
+            writer.write(
+                wire.encode(wire.Welcome(run=self._ledger.state.run, head=self._ledger.state.seq, drives=drives))
+            )
+            self._ledger.post(WatchersChanged(count=self._watching()))
+            feeding = asyncio.create_task(self._feed(writer, hello.after))
+            await self._listen(reader, writer, hello, peer, may_drive)
+        except (ConnectionError, msgspec.MsgspecError, asyncio.LimitOverrunError, ValueError, JournalBroken):
+            pass  # A screen that goes or talks nonsense takes nothing with it.
+        finally:
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+            self._clients.discard(writer)
+            writer.close()
+            await self._leave(writer)
+
+    async def _listen(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: wire.Hello, peer: Peer, may_drive: bool
+    ) -> None:
+        name = hello.name or peer.account
+        decoder = msgspec.json.Decoder(wire.Ask)
+        while line := await reader.readline():
+            ask = decoder.decode(line)
+            if isinstance(ask.intent, Claim):
+                refusal = await self._claim(writer, name, peer, may_drive)
+            elif self._driver is not writer:
+                holder = self._ledger.state.driver
+                refusal = f"{holder} drives; you watch" if holder else "nobody drives: claim the wheel first"
+                if not may_drive:
+                    refusal = "this screen only watches"
+            else:
+                refusal = await self._engine.submit(ask.intent, name)
+            writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
+            await writer.drain()
+
+    async def _claim(self, writer: asyncio.StreamWriter, name: str, peer: Peer, may_drive: bool) -> str:
+        if not may_drive:
+            return "this screen only watches"
+        if self._driver is writer:
+            return "you drive already"
+        if not await self._take_wheel(writer, name, peer):
+            return f"{self._ledger.state.driver} drives"
+        self._ledger.post(WatchersChanged(count=self._watching()))
+        return ""
+
+    async def _take_wheel(self, writer: asyncio.StreamWriter, name: str, peer: Peer) -> bool:
+        if self._driver is not None or self._ledger.state.ended:
+            return False
+        self._driver = writer
+        await self._ledger.write(WheelTaken(driver=name, uid=peer.uid, pid=peer.pid), name)
+        return True
+
+    async def _leave(self, writer: asyncio.StreamWriter) -> None:
+        if self._driver is writer:
+            self._driver = None
+            driver = self._ledger.state.driver
+            with contextlib.suppress(JournalBroken):
+                await self._ledger.write(WheelLost(driver=driver, reason="the screen went away"), "conductor")
+        with contextlib.suppress(Exception):
+            self._ledger.post(WatchersChanged(count=self._watching()))
+
+    def _watching(self) -> int:
+        return len(self._clients) - (self._driver is not None)
+
+    async def _feed(self, writer: asyncio.StreamWriter, after: int) -> None:
+        """Send the file from the first line whose number is over `after`, then what grows. The file is the queue: a slow
+        screen reads late and costs no memory."""
+        rest = b""
+        skipping = after > 0
+        with self._journal_file.open("rb") as file:
+            while True:
+                chunk = file.read(CHUNK)
+                if not chunk:
+                    async with self._grown:
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._grown.wait(), 0.25)
+                    continue
+                whole, newline, rest = (rest + chunk).rpartition(b"\n")
+                if not newline:
+                    continue
+                if skipping:
+                    whole, skipping = _after(whole, after)
+                    if not whole:
+                        continue
+                writer.write(whole + b"\n")
+                await writer.drain()
+
+
+def _after(lines: bytes, after: int) -> tuple[bytes, bool]:
+    """The part of `lines` behind sequence number `after`, and whether that is still to come."""
+    kept = lines.split(b"\n")
+    for index, line in enumerate(kept):
+        found = line.find(b'"seq":', 0, 200)
+        if found >= 0 and int(line[found + 6 : line.index(b",", found)]) > after:
+            return b"\n".join(kept[index:]), False
+    return b"", True
+
+
+def _peer(writer: asyncio.StreamWriter) -> Peer:
+    sock: socket.socket = writer.get_extra_info("socket")
+    if hasattr(socket, "SO_PEERCRED"):
+        pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        return Peer(pid, uid)
+    return Peer(-1, os.getuid())

@@ -1,0 +1,67 @@
+"""What crosses the socket between conductor and cockpit: intents one way, the journal's own lines the other.
+
+A client begins with a `Hello`. The conductor answers with control lines, each `{"ctl": …}`, and with journal lines exactly as
+they are in the file (`{"crc": …`), from the sequence number asked for, without a gap, as long as the connection lives.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cockpit.intents import AnyIntent
+
+LINE_LIMIT = 64 * 1024 * 1024
+"""Bytes of the longest line taken from the peer; the first event carries the whole plan."""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """First line of a client. `token` proves the right to drive; without it the client watches."""
+
+    name: str
+    after: int = 0
+    token: str = ""
+    watch: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent with a number that comes back in the reply."""
+
+    id: int
+    intent: AnyIntent
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="welcome"):
+    """Accepted. `drives` tells whether this client holds the wheel."""
+
+    run: str
+    head: int
+    drives: bool
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="reply"):
+    """What became of an intent: '' when it was taken, otherwise the refusal."""
+
+    id: int
+    refusal: str
+
+
+class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="bye"):
+    """The conductor ends the connection, and why."""
+
+    reason: str
+
+
+Control = Welcome | Reply | Bye
+Kind = Literal["journal", "control"]
+
+
+def encode(message: Hello | Ask | Control) -> bytes:
+    """One line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def kind(line: bytes) -> Kind:
+    """Journal lines and control lines tell themselves apart by their first key."""
+    return "journal" if line.startswith(b'{"crc"') else "control"

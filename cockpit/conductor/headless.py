@@ -14,7 +14,7 @@ from cockpit.clock import Clock
 from cockpit.engine import rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
-from cockpit.state import BUSY, RunState
+from cockpit.state import BUSY, RunState, StepView
 
 DRIVER = "headless"
 
@@ -102,7 +102,7 @@ class Headless:
         while not holds():
             await self._clock.sleep(0.02)
 
-    def _views(self) -> list[rules.StepView]:
+    def _views(self) -> list[StepView]:
         return [view for service in self.state.services.values() for view in service.steps.values()]
 
     def _complete(self) -> bool:

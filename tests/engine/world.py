@@ -162,8 +162,10 @@ class ModelHands:
         return self.world.jobs.get(call.job, Outcome(verdict="nothing"))
 
 
-def small_plan(services: int = 2) -> Plan:
-    """Two services of five steps: a copy, a freeze that closes old, a sync, a switch that opens new, a check."""
+def small_plan(services: int = 2, loose: bool = False) -> Plan:
+    """Two services of five steps: a copy, a freeze that closes old, a sync, a switch that opens new, a check.
+
+    A `loose` plan orders them by the first step alone, so that only the engine's own rules keep the writers apart."""
     built: list[Service] = []
     for index in range(services):
         name = f"s{index}"
@@ -179,7 +181,7 @@ def small_plan(services: int = 2) -> Plan:
                     kind="shell",
                     action=Shell(host="old"),
                     host="old",
-                    needs=(Need(step=f"{name}/{ids[position - 1][0]}"),) if position else (),
+                    needs=(Need(step=f"{name}/{ids[0 if loose else position - 1][0]}"),) if position else (),
                     closes="old" if id == "freeze" else "",
                     opens="new" if id == "switch" else "",
                     idempotent=id != "sync",

@@ -1,0 +1,200 @@
+"""Run folders: where the journal of each run lives, how a run is found again, and what earlier runs took."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from cockpit.events import Record, RunEnded, RunStarted, StepMoved
+from cockpit.journal import line as lines
+from cockpit.journal.reader import JournalDamaged, raw_lines, records
+
+JOURNAL = "journal.jsonl"
+
+
+class NoSuchRun(Exception):
+    """No run answers to that name; the sentence says where was looked."""
+
+
+class RunFolder(msgspec.Struct, frozen=True):
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """Its journal."""
+        return self.path / JOURNAL
+
+    @property
+    def socket(self) -> Path:
+        """Where its conductor listens: a short path in a folder that only this account can enter."""
+        return _private() / f"{self.id[-60:]}.sock"
+
+    def token(self) -> str:
+        """The driver's token; made on first use, readable by this account only."""
+        file = self.path / "token"
+        if not file.exists():
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as target:
+                target.write(secrets.token_hex(16))
+        return file.read_text().strip()
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of runs shows."""
+
+    id: str
+    plan: str
+    mode: str
+    started: float
+    ended: float
+    verdict: str
+    size: int
+    live: bool
+
+
+def root() -> Path:
+    """Where runs are kept: $COCKPIT_RUNS, else under $XDG_STATE_HOME, else ~/.local/state/cockpit/runs."""
+    named = os.environ.get("COCKPIT_RUNS")
+    if named:
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "cockpit" / "runs"
+
+
+def create(plan_name: str, under: Path | None = None, at: float | None = None) -> RunFolder:
+    """A new run folder, mode 0700. `at` is its UTC time."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    words = re.sub(r"[^a-z0-9]+", "-", plan_name.lower()).strip("-")[:24].strip("-") or "run"
+    path = (under or root()) / f"{moment:%Y%m%d-%H%M%S}-{words}-{secrets.token_hex(2)}"
+    path.mkdir(parents=True, mode=0o700)
+    return RunFolder(path)
+
+
+def find(name: str, under: Path | None = None) -> RunFolder:
+    """The run of that path, id, or unambiguous beginning of an id; `last` is the newest. Raises NoSuchRun."""
+    given = Path(name)
+    if given.name == JOURNAL and given.is_file():
+        return RunFolder(given.parent.resolve())
+    if (given / JOURNAL).is_file():
+        return RunFolder(given.resolve())
+    base = under or root()
+    ids = sorted(path.name for path in base.iterdir() if (path / JOURNAL).is_file()) if base.is_dir() else []
+    if name == "last" and ids:
+        return RunFolder(base / ids[-1])
+    matches = [id for id in ids if id == name] or [id for id in ids if id.startswith(name) or id.endswith(name)]
+    if len(matches) == 1:
+        return RunFolder(base / matches[0])
+    if matches:
+        raise NoSuchRun(f"{name} could be {', '.join(matches[:5])}: name one of them")
+    raise NoSuchRun(f"there is no run {name} in {base}; `cockpit runs` lists them")
+
+
+def list_runs(under: Path | None = None) -> list[RunSummary]:
+    """All runs, newest first. A journal that cannot be read is listed with that as its verdict."""
+    base = under or root()
+    if not base.is_dir():
+        return []
+    folders = sorted((path for path in base.iterdir() if (path / JOURNAL).is_file()), reverse=True)
+    return [_summary(RunFolder(path)) for path in folders]
+
+
+def _summary(run: RunFolder) -> RunSummary:
+    started: RunStarted | None = None
+    utc = ended = 0.0
+    verdict = ""
+    size = run.journal.stat().st_size
+    for raw, _ in raw_lines(run.journal):
+        try:
+            first = lines.decode_unchained(raw)
+        except lines.Damaged:
+            break
+        if isinstance(first.event, RunStarted):
+            started, utc = first.event, first.utc
+        break
+    last = _last(run.journal)
+    if last is not None and isinstance(last.event, RunEnded):
+        ended, verdict = last.utc, last.event.verdict
+    return RunSummary(
+        id=run.id,
+        plan=started.plan.name if started else "?",
+        mode=started.mode if started else "?",
+        started=utc,
+        ended=ended,
+        verdict=verdict if started else "its journal cannot be read",
+        size=size,
+        live=run.socket.exists(),
+    )
+
+
+def _last(file: Path) -> Record | None:
+    with file.open("rb") as source:
+        source.seek(max(0, file.stat().st_size - (1 << 18)))
+        tail = source.read().split(b"\n")
+    for raw in reversed(tail):
+        try:
+            return lines.decode_unchained(raw)
+        except lines.Damaged:
+            continue
+    return None
+
+
+def durations(plan_name: str, under: Path | None = None, most: int = 5) -> tuple[dict[str, float], str]:
+    """Seconds each step took in the newest of up to `most` earlier runs of the plan that did it (ref → seconds), and the
+    run's id from which most of that comes."""
+    base = under or root()
+    if not base.is_dir():
+        return {}, ""
+    found: dict[str, float] = {}
+    source = ""
+    looked = 0
+    for path in sorted(base.iterdir(), reverse=True):
+        if looked >= most or not (path / JOURNAL).is_file():
+            continue
+        run = RunFolder(path)
+        if _summary(run).plan != plan_name:
+            continue
+        looked += 1
+        for ref, took in _took(run.journal):
+            if ref not in found:
+                found[ref] = took
+                source = source or run.id
+    return found, source
+
+
+def _took(file: Path) -> Iterator[tuple[str, float]]:
+    took: dict[str, float] = {}
+    try:
+        for record in records(file):
+            if isinstance(record.event, StepMoved) and record.event.state == "done":
+                took[record.event.ref] = record.event.took
+    except JournalDamaged:
+        pass  # What was read of it before the damage is still a measurement.
+    yield from took.items()
+
+
+def _private() -> Path:
+    """A folder for sockets that nobody else can enter; socket paths are limited to 107 bytes (unix(7))."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    base = (
+        Path(runtime) if runtime and len(runtime) < 32 and os.access(runtime, os.W_OK) else Path(tempfile.gettempdir())
+    )
+    path = base / f"cockpit-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    status = path.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or not path.is_dir() or path.is_symlink():
+        raise PermissionError(f"{path} is not a private folder of this account; remove it and try again")
+    return path

@@ -1,0 +1,1 @@
+"""Hosts: SSH connections, detached jobs, tails, and copying between hosts."""

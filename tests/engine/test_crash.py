@@ -58,7 +58,7 @@ async def killed_at(position: int, back: bool) -> None:
     if not alive or rig.journal.dead.is_set():
         await rig.start()
         await rig.settle()
-        await drive(rig, back=False if not back else True)
+        await drive(rig, back=bool(back))
         if back:
             await drive(rig, back=True)
     ends(rig.world, rig.state, back)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cockpit import intents as it
-from cockpit.events import GateOpened, IntentTaken, StepApplied, StepIntended, StepMoved, WheelLost, WheelTaken, WriterSeen
+from cockpit.events import (
+    GateOpened,
+    IntentTaken,
+    StepApplied,
+    StepIntended,
+    StepMoved,
+    WheelLost,
+    WheelTaken,
+    WriterSeen,
+)
 from cockpit.state import TICKED, RunState, fold, reduce
 from tests.engine.world import Rig, small_plan
 

@@ -1,0 +1,112 @@
+"""Hands for shell steps: what only reads runs as a plain command, what changes something runs as a detached job."""
+
+from __future__ import annotations
+
+import re
+
+from cockpit.engine.ports import Call, Outcome, Say
+from cockpit.hosts.job import JobEnd, Jobs
+from cockpit.hosts.output import OutputTeller, RawSink
+from cockpit.hosts.pool import HostPool, Ran, Unreachable, quoted
+from cockpit.plan.model import Op, Shell
+from cockpit.text import harmless
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_CAPTURED = re.compile(rb"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+
+
+def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
+    """The POSIX shell text of one op as it will run, '' when the step has none. Parameters and what was captured arrive as
+    shell variables, quoted here; the text itself is never touched."""
+    if action.recipe_text:
+        if not re.search(rf"(?m)^[ \t]*{op}[ \t]*\(\)", action.recipe_text):
+            return ""
+        body = f"{action.recipe_text.rstrip()}\n\n{op}\n"
+    else:
+        text: str = getattr(action, op)
+        if not text.strip():
+            return ""
+        body = text.rstrip() + "\n"
+    given = [f"{name}={quoted(value)}" for name, value in action.params.items() if _NAME.match(name)]
+    given += [f"captured_{name}={quoted(value)}" for name, value in captured.items() if _NAME.match(name)]
+    exports = "".join(f"export {word}\n" for word in given)
+    return f"{exports}{body}"
+
+
+class ShellHands:
+    """Runs recipes and inline steps on their hosts."""
+
+    def __init__(self, pool: HostPool, jobs: Jobs, raw: RawSink) -> None:
+        self._pool = pool
+        self._jobs = jobs
+        self._raw = raw
+
+    async def act(self, call: Call, say: Say) -> Outcome:
+        action = call.step.action
+        assert isinstance(action, Shell)
+        script = script_for(action, call.op, call.captured)
+        if not script:
+            return Outcome(verdict="nothing")
+        if call.op in {"apply", "undo"}:
+            teller = OutputTeller(call, say, self._raw)
+            end = await self._jobs.run(action.host, call.job, script.encode(), teller)
+            return self._ended(end, teller)
+        return await self._read(call, action, script, say)
+
+    async def recall(self, call: Call, say: Say) -> Outcome:
+        action = call.step.action
+        assert isinstance(action, Shell)
+        teller = OutputTeller(call, say, self._raw)
+        return self._ended(await self._jobs.attach(action.host, call.job, teller), teller)
+
+    async def _read(self, call: Call, action: Shell, script: str, say: Say) -> Outcome:
+        try:
+            ran = await self._pool[action.host].run("exec sh -s", script.encode(), min(call.step.timeout, 120.0))
+        except Unreachable as error:
+            return Outcome(verdict="unknown", detail=str(error))
+        if call.op != "probe" and (ran.out or ran.err):
+            teller = OutputTeller(call, say, self._raw)
+            if call.op != "capture" and ran.out:
+                teller("out", ran.out)
+            if ran.err:
+                teller("err", ran.err)
+            teller.flush()
+        if call.op == "capture":
+            return _captured(ran)
+        match ran.exit:
+            case 0:
+                return Outcome(verdict="ok", detail=ran.text, exit=0)
+            case 1:
+                return Outcome(verdict="no", detail=ran.text, exit=1)
+            case None:
+                return Outcome(verdict="unknown", detail="the link was lost before it answered")
+            case status:
+                what = "failed" if call.op == "probe" else "unknown"
+                return Outcome(verdict=what, detail=ran.text or f"{call.op} ended with {status}", exit=status)
+
+    def _ended(self, end: JobEnd, teller: OutputTeller) -> Outcome:
+        teller.flush()
+        match end.kind:
+            case "ended" if end.status == 0:
+                return Outcome(verdict="ok", exit=0, detail=teller.last)
+            case "ended":
+                return Outcome(verdict="failed", exit=end.status, detail=teller.last or f"it ended with {end.status}")
+            case "refused":
+                return Outcome(verdict="failed", detail=end.detail)
+            case "none":
+                return Outcome(verdict="nothing", detail="the host has no trace of it")
+            case _:
+                return Outcome(verdict="unknown", detail=end.detail)
+
+
+def _captured(ran: Ran) -> Outcome:
+    if ran.exit is None:
+        return Outcome(verdict="unknown", detail="the link was lost before it answered")
+    if ran.exit != 0:
+        return Outcome(verdict="failed", detail=ran.text or f"capture ended with {ran.exit}", exit=ran.exit)
+    found: dict[str, str] = {}
+    for line in ran.out.splitlines():
+        match = _CAPTURED.match(line)
+        if match is not None:
+            found[match[1].decode()] = harmless(match[2])
+    return Outcome(verdict="ok", captured=found)

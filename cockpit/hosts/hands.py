@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cockpit.engine.ports import Call, Outcome, Say
+from cockpit.engine.ports import Call, Outcome, Say, Verdict
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.output import OutputTeller, RawSink
 from cockpit.hosts.pool import HostPool, Ran, Unreachable, quoted
@@ -81,7 +81,7 @@ class ShellHands:
             case None:
                 return Outcome(verdict="unknown", detail="the link was lost before it answered")
             case status:
-                what = "failed" if call.op == "probe" else "unknown"
+                what: Verdict = "failed" if call.op == "probe" else "unknown"
                 return Outcome(verdict=what, detail=ran.text or f"{call.op} ended with {status}", exit=status)
 
     def _ended(self, end: JobEnd, teller: OutputTeller) -> Outcome:

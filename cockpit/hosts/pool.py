@@ -218,8 +218,7 @@ def _why(error: BaseException) -> str:
         return f"it refused our key: {error.reason}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    text = harmless(str(error).strip() or type(error).__name__, 300)
-    return text
+    return harmless(str(error).strip() or type(error).__name__, 300)
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,92 @@
+"""`python -m cockpit.conductor`: conducts one run, with or without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The options that `cockpit run` and `cockpit demo` pass on."""
+    parser = argparse.ArgumentParser(prog="python -m cockpit.conductor", description=__doc__)
+    parser.add_argument("--folder", required=True, type=Path, help="the run folder")
+    parser.add_argument("--plan", type=Path, help="the plan's file")
+    parser.add_argument("--lab", default="", help="start the embedded lab with this plan, and conduct it there")
+    parser.add_argument("--mode", default="live", choices=["live", "rehearsal"])
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--go", action="append", default=[], help="a gate to open, or all")
+    parser.add_argument("--json", action="store_true", help="print a summary when it has ended")
+    parser.add_argument(
+        "--linger", type=float, default=0.0, help="seconds without a screen after which it ends; 0 never"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status as DESIGN's headless runs have it: 0, 1, 2, 3, 4, 130."""
+    options = arguments().parse_args(argv)
+    try:
+        return asyncio.run(_main(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _main(given: argparse.Namespace) -> int:
+    from cockpit.conductor.assembly import Options, PlanChanged, conduct
+    from cockpit.conductor.headless import Orders, Progress
+    from cockpit.conductor.lab import LabFailed, running_lab
+    from cockpit.conductor.lock import Locked, hold
+    from cockpit.conductor.summary import summary
+    from cockpit.journal.folder import RunFolder
+    from cockpit.journal.reader import JournalDamaged
+    from cockpit.plan.load import PlanError, load_plan
+
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    interrupted: list[int] = []
+
+    def stop(number: int) -> None:
+        interrupted.append(number)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    orders = Orders(gates=frozenset(given.go)) if given.headless else None
+    options = Options(mode=given.mode, headless=orders, linger=given.linger)
+    observers = (Progress().observe,) if given.headless else ()
+    run = RunFolder(given.folder.resolve())
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(hold(run.path))
+            path = given.plan
+            if given.lab:
+                path = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
+            plan = load_plan(path)
+            state, head = await conduct(run, plan, options, observers=observers)
+        if given.json:
+            print(json.dumps(summary(state, head), indent=2, ensure_ascii=False))
+        return state.exit
+    except PlanError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (PlanChanged, LabFailed, JournalDamaged, OSError) as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    except Locked as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 4
+    except asyncio.CancelledError:
+        if not interrupted:
+            return 0  # It was left alone and went by itself; the journal resumes.
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Putting a conductor together: journal, engine, hosts, probes and tails of one run, each task owned here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from cockpit import __version__
+from cockpit.clock import Clock, SystemClock
+from cockpit.conductor.hands import ConductorHands, ManualHands
+from cockpit.conductor.headless import Headless, Orders
+from cockpit.conductor.server import Server
+from cockpit.engine.engine import Engine
+from cockpit.engine.ledger import Ledger
+from cockpit.events import Event, Record, RunResumed, RunStarted, Trouble
+from cockpit.hosts.hands import ShellHands
+from cockpit.hosts.job import Jobs
+from cockpit.hosts.pool import HostPool
+from cockpit.hosts.sync import SyncHands
+from cockpit.hosts.tail import Tails
+from cockpit.journal.folder import RunFolder, durations
+from cockpit.journal.reader import mend, records
+from cockpit.journal.writer import JournalWriter
+from cockpit.plan.model import Plan, Service
+from cockpit.probes.checks import check_http, observe_record
+from cockpit.probes.probes import Probes
+from cockpit.probes.update import DnsHands
+from cockpit.state import RunState, reduce
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is conducted. `linger` ends an unattended conductor after so many seconds without a screen; 0 never."""
+
+    mode: Literal["live", "rehearsal"] = "live"
+    headless: Orders | None = None
+    linger: float = 0.0
+
+
+class PlanChanged(Exception):
+    """A run can only be resumed with the plan it was started with."""
+
+
+async def conduct(
+    run: RunFolder,
+    plan: Plan,
+    options: Options,
+    clock: Clock | None = None,
+    observers: tuple[Callable[[Record], None], ...] = (),
+) -> tuple[RunState, str]:
+    """Conduct a run until it has ended. Returns its last state and the head of its journal's chain.
+
+    An existing journal in `run` is resumed: its torn tail is mended, what was open is looked up on the hosts."""
+    clock = clock or SystemClock()
+    state = RunState()
+    end, cut = None, 0
+    if run.journal.exists():
+        end, cut = mend(run.journal)
+        for record in records(run.journal):
+            state = reduce(state, record)
+        if state.plan is not None and state.plan.hash != plan.hash:
+            raise PlanChanged(
+                f"{run.id} was started with another version of {plan.source or plan.name}; "
+                "put that version back, or start a new run"
+            )
+    async with JournalWriter(run.journal, clock, end) as journal:
+        ledger = Ledger(journal, state)
+        for observer in (ledger.observe, *observers):
+            journal.subscribe(observer)
+        if end is not None and end.seq and state.plan is not None:
+            await ledger.write(RunResumed(pid=os.getpid(), after=end.seq, mended=cut), "conductor")
+            plan = state.plan
+        else:
+            forecast, source = durations(plan.name, run.path.parent)
+            await ledger.write(
+                RunStarted(
+                    run=run.id,
+                    plan=plan,
+                    mode=options.mode,
+                    version=__version__,
+                    forecast=_planned(plan) | forecast,
+                    forecast_from=source,
+                ),
+                "conductor",
+            )
+        conductor = Conductor(run, plan, options, clock, journal, ledger)
+        await conductor.run()
+        return ledger.state, journal.head
+
+
+def _planned(plan: Plan) -> dict[str, float]:
+    return {step.ref: step.estimate for service in plan.services for step in service.steps if step.estimate}
+
+
+class Conductor:
+    """One run's parts, wired."""
+
+    def __init__(
+        self, run: RunFolder, plan: Plan, options: Options, clock: Clock, journal: JournalWriter, ledger: Ledger
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._options = options
+        self._clock = clock
+        self._ledger = ledger
+        self._pool = HostPool(plan.hosts, self._emit, clock)
+        logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
+        self._tails = Tails(self._pool, logs, self._emit, journal.raw)
+        self._probes = Probes(plan, self._emit, clock, self._count_writes)
+        shell = ShellHands(self._pool, Jobs(self._pool), journal.raw)
+        kinds = {
+            "shell": shell,
+            "sync": SyncHands(self._pool, journal.raw),
+            "dns": DnsHands(plan.dns, clock),
+            "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
+        }
+        hands = ConductorHands(kinds, lambda check: check_http(check, plan), self._tails)
+        self._engine = Engine(ledger, hands, clock)
+        self._server = Server(run.journal, ledger, self._engine, run.token())
+        journal.subscribe(self._server.observe)
+
+    def _emit(self, event: Event) -> None:
+        self._ledger.post(event, "probe")
+
+    async def run(self) -> None:
+        """Until the run has ended; every task is cancelled then."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._kept("links", self._pool.run())),
+                group.create_task(self._kept("tails", self._tails.run())),
+                group.create_task(self._kept("probes", self._probes.run())),
+                group.create_task(self._server.run(self._run.socket)),
+            ]
+            working = group.create_task(self._engine.run())
+            if self._options.headless is not None:
+                driver = Headless(self._ledger, self._engine, self._clock, self._options.headless)
+                helpers.append(group.create_task(driver.run()))
+            elif self._options.linger:
+                helpers.append(group.create_task(self._linger(working)))
+            await asyncio.wait({working})
+            for helper in helpers:
+                helper.cancel()
+
+    async def _kept(self, name: str, work: Awaitable[None]) -> None:
+        """What only observes must never end a run: its fault is told, the run goes on."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._ledger.post(Trouble(message=f"{name} stopped: {type(error).__name__}: {error}"), "conductor")
+
+    async def _linger(self, working: asyncio.Task[None]) -> None:
+        """End the conductor when no screen has been there for a while and nothing runs."""
+        alone = 0.0
+        while True:
+            await self._clock.sleep(1.0)
+            alone = 0.0 if self._server.clients or self._engine.busy else alone + 1.0
+            if alone >= self._options.linger:
+                working.cancel()
+                return
+
+    async def _count_writes(self, service: Service) -> int | None:
+        """Writes that new has taken, by the plan's own command; None when it cannot be told."""
+        if service.writer is None or not service.writer.writes:
+            return None
+        host = next((id for id, host in self._plan.hosts.items() if host.role == "new"), None)
+        if host is None:
+            return None
+        try:
+            ran = await self._pool[host].run("exec sh -s", service.writer.writes.encode(), 5.0)
+            return int(ran.out.split()[0]) if ran.exit == 0 and ran.out.split() else None
+        except Exception:
+            return None

@@ -1,0 +1,65 @@
+"""The demo's lab as a child of its conductor: it ends when the conductor does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+
+class LabFailed(Exception):
+    """The embedded lab did not come up; the sentence says why."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the lab says when it is up."""
+
+    plan: str
+
+
+@asynccontextmanager
+async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Path]:
+    """Start the embedded lab in `folder` and give the path of its plan. Raises LabFailed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cockpit.lab",
+        "--folder",
+        str(folder),
+        "--plan",
+        plan,
+        "--until-stdin-closes",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        if not line:
+            said = (await process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
+            raise LabFailed(f"the lab did not start: {said[-1] if said else 'it ended without a word'}")
+        draining = [asyncio.create_task(_drain(stream)) for stream in (process.stdout, process.stderr)]
+        try:
+            yield Path(msgspec.json.decode(line, type=Ready).plan)
+        finally:
+            for task in draining:
+                task.cancel()
+    finally:
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65536):
+        pass

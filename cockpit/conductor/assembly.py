@@ -16,6 +16,7 @@ from cockpit.conductor.headless import Headless, Orders
 from cockpit.conductor.server import Server
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
+from cockpit.engine.ports import Hands
 from cockpit.events import Event, Record, RunResumed, RunStarted, Trouble
 from cockpit.hosts.hands import ShellHands
 from cockpit.hosts.job import Jobs
@@ -111,7 +112,7 @@ class Conductor:
         self._tails = Tails(self._pool, logs, self._emit, journal.raw)
         self._probes = Probes(plan, self._emit, clock, self._count_writes)
         shell = ShellHands(self._pool, Jobs(self._pool), journal.raw)
-        kinds = {
+        kinds: dict[str, Hands] = {
             "shell": shell,
             "sync": SyncHands(self._pool, journal.raw),
             "dns": DnsHands(plan.dns, clock),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -24,12 +24,21 @@ class LiveSource:
 
     transport = None
 
-    def __init__(self, socket: Path, name: str, token: str = "", mode: str = "live", wait: float = 30.0) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        name: str,
+        token: str = "",
+        mode: str = "live",
+        wait: float = 30.0,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._socket = socket
         self._name = name
         self._token = token
         self._mode = mode
         self._wait = wait
+        self._alive = alive
         self._writer: asyncio.StreamWriter | None = None
         self._replies: dict[int, asyncio.Future[str]] = {}
         self._asked = 0
@@ -119,6 +128,8 @@ class LiveSource:
         while True:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return await asyncio.open_unix_connection(str(self._socket), limit=wire.LINE_LIMIT)
+            if not self._alive():
+                raise ConnectionError("the conductor ended before it listened; its last words are in conductor.log")
             if asyncio.get_running_loop().time() > deadline:
                 raise ConnectionError(
                     f"no conductor answers on {self._socket}; resume the run with `cockpit run --resume`"

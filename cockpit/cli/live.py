@@ -1,0 +1,71 @@
+"""What `run`, `demo`, `attach` and `watch` share: a conductor beside us, and the screen on it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from cockpit.journal.folder import NoSuchRun, RunFolder, find
+
+
+def operator() -> str:
+    """The name that a driver's deeds are written down under: $COCKPIT_NAME, else the account."""
+    return os.environ.get("COCKPIT_NAME") or getpass.getuser()
+
+
+def screen(run: RunFolder, *, drive: bool, mode: str = "live", starting: int = 0) -> int:
+    """Show the cockpit on a conductor's socket until it is left. `starting` is the pid of a conductor that is coming up."""
+    from cockpit.conductor.client import LiveSource
+    from cockpit.ui.app import CockpitApp
+
+    token = run.token() if drive else ""
+    source = LiveSource(run.socket, operator(), token, mode, alive=lambda: _alive(starting) if starting else True)
+    app = CockpitApp(source)
+    app.run()
+    if app.farewell:
+        print(app.farewell, file=sys.stderr)
+    return app.return_code or 0
+
+
+def found(name: str) -> RunFolder | None:
+    """The run of that name, or None after saying why not."""
+    try:
+        return find(name)
+    except NoSuchRun as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return None
+
+
+def end(pid: int) -> None:
+    """Ask a conductor to stop and wait a little; its journal is whole at any moment."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    until = time.monotonic() + 5
+    while _alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ended_run(folder: Path) -> str:
+    """The sentence for a conductor that did not come up."""
+    from cockpit.conductor.launch import said
+
+    return said(folder)

@@ -1,0 +1,26 @@
+"""`cockpit watch RUN`: the same screen without the wheel."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = sub.add_parser(
+        "watch",
+        help="a read-only view of a live run",
+        description="The cockpit's screens on a live run, with their own size and scroll, and nothing to act with.",
+    )
+    parser.add_argument(
+        "name", nargs="?", default="last", metavar="RUN", help="the run's id or its beginning; default: last"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0, or 2 when there is no such run."""
+    from cockpit.cli.live import found, screen
+
+    folder = found(options.name)
+    return 2 if folder is None else screen(folder, drive=False)

@@ -1,0 +1,40 @@
+"""What an answer means for a change from one declared set to another. Pure."""
+
+from __future__ import annotations
+
+from cockpit.events import DnsClass
+from cockpit.probes.resolve import Answer, normal
+
+
+def classify(answer: Answer, old: tuple[str, ...], new: tuple[str, ...], *, authority: bool) -> DnsClass:
+    """The class of one answer. A member of both sets says nothing of either."""
+    if not answer.rcode:
+        return "timeout"
+    match answer.rcode:
+        case "SERVFAIL":
+            return "servfail"
+        case "REFUSED":
+            return "refused"
+        case "NXDOMAIN":
+            return "nxdomain"
+        case "NOERROR":
+            pass
+        case _:
+            return "other"
+    if authority and not answer.authoritative:
+        return "lame"
+    have = set(answer.values)
+    if not have:
+        return "nodata"
+    olds, news = {normal(value) for value in old}, {normal(value) for value in new}
+    if have == news:
+        return "new"
+    if have == olds:
+        return "old"
+    if have - olds - news:
+        return "other"
+    if have < news:
+        return "new-partial"
+    if have < olds:
+        return "old-partial"
+    return "mixed"

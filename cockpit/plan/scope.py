@@ -1,0 +1,105 @@
+"""One service's variables, and the places and references that wait for the whole plan to be known."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from cockpit.plan.findings import Findings, Place, nearest
+from cockpit.plan.model import Host
+from cockpit.plan.reader import Spot
+from cockpit.plan.recipes import Shelf
+from cockpit.plan.shape import Leaf, Obj
+
+VARIABLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+BUILT_IN = ("service",)
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A step named somewhere, to be looked up once all services are known."""
+
+    at: Place
+    ref: str
+    service: str
+    code: str
+
+
+class Site:
+    """What all services share while the plan is built."""
+
+    def __init__(self, found: Findings, shelf: Shelf) -> None:
+        self.found = found
+        self.shelf = shelf
+        self.hosts: dict[str, Host] = {}
+        self.templated: dict[str, Obj] = {}
+        """Hosts whose fields hold variables: one for each service, `id@service`."""
+        self.links: list[Link] = []
+        self.places: dict[str, Place] = {}
+        """Where things stand, by `step:REF`, `step:REF:KEY`, `gate:ID`, `service:ID`, `host:ID`."""
+
+
+class Scope:
+    """Fills `{variable}` for one service. `used` collects the names that were asked for."""
+
+    def __init__(self, site: Site, service: str, vars: dict[str, str], tags: tuple[str, ...] = ()) -> None:
+        self.site, self.service, self.vars, self.tags = site, service, vars, tags
+        self.used: set[str] = set()
+
+    def text(self, leaf: Leaf | None, default: str = "") -> str:
+        """The leaf's text with its variables filled in; what is undefined is told at its place and left as it stands."""
+        if leaf is None:
+            return default
+        text = leaf.text
+        if "{" not in text and "}}" not in text:
+            return text
+
+        def fill(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name is None:
+                return text[match.start()] if not leaf.pattern else match.group(0)
+            self.used.add(name)
+            value = self.vars.get(name)
+            if value is None:
+                self.site.found.error(
+                    _inside(leaf, match.group(0)),
+                    "undefined-variable",
+                    f"{{{name}}} is defined nowhere",
+                    nearest(name, self.vars) or f"add vars: {{{name}: …}}",
+                    service=self.service,
+                )
+                return match.group(0)
+            return re.escape(value) if leaf.pattern else value
+
+        return VARIABLE.sub(fill, text)
+
+    def field(self, obj: Obj | None, key: str, default: str = "") -> str:
+        return self.text(obj.leaf(key), default) if obj is not None else default
+
+    def texts(self, obj: Obj, key: str) -> tuple[str, ...]:
+        return tuple(self.text(leaf) for leaf in obj.leaves(key))
+
+    def table(self, obj: Obj, key: str) -> dict[str, str]:
+        return {name: self.text(value) for name, (_, value) in obj.entries(key).items() if isinstance(value, Leaf)}
+
+    def host(self, leaf: Leaf | None) -> str:
+        """The id of a host that exists, this service's own where the host is templated; otherwise told."""
+        if leaf is None:
+            return ""
+        site, name = self.site, leaf.text
+        if name in site.templated:
+            return f"{name}@{self.service}"
+        if name not in site.hosts:
+            known = set(site.hosts) | set(site.templated)
+            site.found.error(
+                leaf, "unknown-host", f"there is no host {name}", nearest(name, known) or "add it to hosts"
+            )
+        return name
+
+
+def _inside(leaf: Leaf, word: str) -> Spot:
+    """Where a word stands inside a scalar (its beginning, when the scalar spans lines)."""
+    node = leaf.node
+    if not node.one_line:
+        return Spot(node.line, node.column)
+    return Spot(node.line, node.column + (0 if node.plain else 1) + max(leaf.text.find(word), 0))

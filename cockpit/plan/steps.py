@@ -1,0 +1,289 @@
+"""A service's steps: from shaped values to model data, with what each act lacks told at its place."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cockpit.plan.findings import nearest
+from cockpit.plan.model import (
+    Condition,
+    DnsChange,
+    Expect,
+    HttpCheck,
+    Manual,
+    Need,
+    RecordSet,
+    Shell,
+    Step,
+    Sync,
+    WaitLog,
+)
+from cockpit.plan.recipes import Recipe, parse
+from cockpit.plan.scope import Link, Scope
+from cockpit.plan.shape import Leaf, Obj
+
+_PARAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = ("PATH", "HOME", "IFS", "PWD", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH")
+_ACTS = ("use", "run", "sync", "dns", "manual")
+_OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
+
+
+def expectation(scope: Scope, obj: Obj | None) -> Expect:
+    """What a good answer is; status 200 when nothing is said."""
+    if obj is None:
+        return Expect()
+    return Expect(status=obj.number("status", 200), body=scope.field(obj, "body"), header=scope.table(obj, "header"))
+
+
+def record(scope: Scope, obj: Obj) -> RecordSet:
+    """A record set with its old and new contents."""
+    found, old, new = scope.site.found, scope.texts(obj, "old"), scope.texts(obj, "new")
+    if old == new and old and "old" in obj.named:
+        found.warn(obj.named["new"], "no-change", "old and new are the same", "say what changes", scope.service)
+    return RecordSet(
+        name=scope.field(obj, "name"), type=scope.field(obj, "type").upper(), old=old, new=new, ttl=obj.number("ttl", 0)
+    )
+
+
+def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step | None:
+    """The step, or None when it has no id. `before` is the ref of the step above it, which it needs by default."""
+    id, found, service = obj.verbatim("id"), scope.site.found, scope.service
+    if not id:
+        return None
+    ref = f"{service}/{id}"
+    phase = obj.verbatim("phase")
+    leaf = obj.leaf("phase")
+    if leaf is not None and phase not in phases:
+        found.error(leaf, "unknown-phase", f"there is no phase {phase}", nearest(phase, phases))
+    places = scope.site.places
+    places[f"step:{ref}"] = obj
+    for key, word in obj.named.items():
+        places[f"step:{ref}:{key}"] = word
+    action, recipe = _action(scope, obj)
+    verify = obj.obj("verify")
+    return Step(
+        ref=ref,
+        id=id,
+        service=service,
+        phase=phase,
+        action=action,
+        kind=_kind(action),
+        title=scope.field(obj, "title"),
+        host=action.host if isinstance(action, Shell) else action.target if isinstance(action, Sync) else "",
+        needs=_needs(scope, obj, before),
+        when=_condition(scope, obj.obj("when")),
+        verify_http=tuple(_http(scope, item) for item in verify.objects("http")) if verify else (),
+        verify_log=tuple(_log(scope, item) for item in verify.objects("log")) if verify else (),
+        released_by=_released_by(scope, obj),
+        opens=_word(obj, "opens", ""),
+        closes=_word(obj, "closes", ""),
+        point_of_no_return=_word(obj, "point_of_no_return", "none"),
+        destructive=obj.truth("destructive", False),
+        idempotent=obj.truth("idempotent", True),
+        undoable=obj.leaf("undo") is None and _can_undo(action, recipe),
+        timeout=obj.seconds("timeout", 600.0),
+        estimate=obj.seconds("estimate", 0.0),
+        warns=scope.field(obj, "warns"),
+        seeds=tuple(leaf.text for leaf in obj.leaves("seeds")),
+    )
+
+
+def verifies(step: Step) -> bool:
+    """Whether anything proves the step: a check of its own, or an act that the program compares by itself."""
+    if isinstance(step.action, Shell) and not (step.verify_http or step.verify_log):
+        return bool(step.action.verify) or "verify" in _functions(step.action)
+    return True
+
+
+def _functions(action: Shell) -> frozenset[str]:
+    return parse(action.recipe, action.recipe_text).functions
+
+
+def _word(obj: Obj, key: str, default: str) -> Any:
+    """One of the words that the shape has already checked, so that the model's literal holds."""
+    return obj.verbatim(key, default)
+
+
+def _kind(action: Shell | Sync | DnsChange | Manual | None) -> Any:
+    if isinstance(action, Shell):
+        return "shell"
+    return {Sync: "sync", DnsChange: "dns", Manual: "manual"}.get(type(action), "draft") if action else "draft"
+
+
+def _can_undo(action: Shell | Sync | DnsChange | Manual | None, recipe: Recipe | None) -> bool:
+    if not isinstance(action, Shell):
+        return True
+    return bool(action.undo) or (recipe is not None and "undo" in recipe.functions)
+
+
+def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual | None, Recipe | None]:
+    found = scope.site.found
+    acts = [key for key in _ACTS if key in obj.named]
+    if len(acts) > 1:
+        found.error(obj.named[acts[1]], "two-acts", f"a step has {acts[0]} and {acts[1]}", "make two steps of it")
+    act = acts[0] if acts else ""
+    if act in {"use", "run"}:
+        return _shell(scope, obj, act)
+    for key in ("on", "with"):
+        if act and key in obj.named:
+            found.warn(obj.named[key], "unused-key", f"{key} means nothing beside {act}", "remove it", scope.service)
+    child = obj.obj(act) if act else None
+    if child is None:
+        return None, None
+    if act == "sync":
+        return _sync(scope, child), None
+    if act == "dns":
+        return DnsChange(record=record(scope, child)), None
+    observe = child.obj("observe")
+    return (
+        Manual(
+            owner=scope.field(child, "owner"),
+            message=scope.field(child, "message"),
+            observe=record(scope, observe) if observe is not None else None,
+        ),
+        None,
+    )
+
+
+def _shell(scope: Scope, obj: Obj, act: str) -> tuple[Shell | None, Recipe | None]:
+    found, on = scope.site.found, obj.leaf("on")
+    if "on" not in obj.named:
+        found.error(obj, "no-host", f"a step with {act} does not say where", "write on: new")
+    params = scope.table(obj, "with")
+    for name, (word, _) in obj.entries("with").items():
+        if not _PARAM.fullmatch(name) or name in _RESERVED or name.startswith("captured_"):
+            found.error(word, "parameter", f"{name} cannot be a shell variable here", "use letters, digits and `_`")
+    host, recipe, run = scope.host(on), None, obj.obj("run")
+    if act == "use":
+        leaf = obj.leaf("use")
+        recipe = scope.site.shelf.get(leaf.text) if leaf is not None else None
+        if leaf is not None and recipe is None:
+            known = scope.site.shelf.names()
+            mend = nearest(leaf.text, known) or f"write recipes/{leaf.text}.sh beside the plan"
+            found.error(leaf, "unknown-recipe", f"there is no recipe {leaf.text}", mend)
+        if recipe is not None:
+            _params(scope, obj, recipe, params)
+            return Shell(host=host, recipe=recipe.name, recipe_text=recipe.text, params=params), recipe
+        return (Shell(host=host, recipe=leaf.text, params=params) if leaf is not None else None), None
+    if run is None:
+        return None, None
+    texts = {op: run.verbatim(op) for op in _OPS}
+    if not texts["apply"]:
+        found.error(run, "no-apply", "run has no apply: there is nothing to do", "write apply: …, or leave run out")
+    return Shell(host=host, params=params, **texts), None
+
+
+def _params(scope: Scope, obj: Obj, recipe: Recipe, given: dict[str, str]) -> None:
+    if not recipe.params:
+        return
+    found, entries = scope.site.found, obj.entries("with")
+    for name, (word, _) in entries.items():
+        if name not in recipe.params:
+            mend = nearest(name, recipe.params)
+            found.warn(word, "unknown-parameter", f"recipe {recipe.name} takes no {name}", mend)
+    for name, words in recipe.params.items():
+        if name not in given and name not in recipe.optional:
+            at = obj.named.get("with") or obj.named["use"]
+            found.warn(
+                at, "missing-parameter", f"recipe {recipe.name} wants {name}: {words}", f"write with: {{{name}: …}}"
+            )
+
+
+def _sync(scope: Scope, obj: Obj) -> Sync:
+    found, source, target = scope.site.found, obj.leaf("from"), obj.leaf("to")
+    if source is not None and target is not None and source.text == target.text:
+        found.error(target, "same-host", f"it copies from {source.text} to itself", "write the other host")
+    paths, into = scope.texts(obj, "paths"), scope.texts(obj, "into")
+    if "paths" in obj.named and not obj.items("paths"):
+        found.error(obj.named["paths"], "empty", "there is nothing to copy", "write paths: [srv/]")
+    if into and len(into) != len(paths):
+        found.error(
+            obj.named["into"], "into", f"into has {len(into)} places for {len(paths)} paths", "one for each path"
+        )
+    return Sync(
+        source=scope.host(source),
+        target=scope.host(target),
+        paths=paths,
+        to=into,
+        exclude=scope.texts(obj, "exclude"),
+        delete=obj.truth("delete", False),
+        final=obj.truth("final", False),
+    )
+
+
+def _needs(scope: Scope, obj: Obj, before: str) -> tuple[Need, ...]:
+    if "needs" not in obj.named:
+        return (Need(step=before, reason="the step before it"),) if before else ()
+    needs: list[Need] = []
+    for item in obj.items("needs"):
+        leaf = item if isinstance(item, Leaf) else item.leaf("step") if isinstance(item, Obj) else None
+        if leaf is None:
+            continue
+        ref = _ref(scope, leaf)
+        scope.site.links.append(Link(leaf, ref, scope.service, "unknown-step"))
+        if any(need.step == ref for need in needs):
+            scope.site.found.warn(leaf, "twice", f"{leaf.text} is needed twice", "keep one of them")
+            continue
+        needs.append(Need(step=ref, reason=scope.field(item, "reason") if isinstance(item, Obj) else ""))
+    return tuple(needs)
+
+
+def _released_by(scope: Scope, obj: Obj) -> str:
+    leaf = obj.leaf("released_by")
+    if leaf is None:
+        return ""
+    ref = _ref(scope, leaf)
+    scope.site.links.append(Link(leaf, ref, scope.service, "unknown-release"))
+    return ref
+
+
+def _ref(scope: Scope, leaf: Leaf) -> str:
+    text = scope.text(leaf)
+    return text if "/" in text else f"{scope.service}/{text}"
+
+
+def _condition(scope: Scope, obj: Obj | None) -> Condition | None:
+    if obj is None:
+        return None
+    found = scope.site.found
+    said = [key for key in ("tag", "not_tag", "var") if key in obj.named]
+    if len(said) != 1:
+        found.error(obj, "condition", "when must say exactly one of tag, not_tag and var", "write when: {tag: mail}")
+    if ("var" in obj.named) != ("equals" in obj.named):
+        found.error(obj, "condition", "var and equals belong together", "write when: {var: x, equals: y}")
+    scope.used.add(obj.verbatim("var"))
+    return Condition(
+        tag=scope.field(obj, "tag"),
+        not_tag=scope.field(obj, "not_tag"),
+        var=obj.verbatim("var"),
+        equals=obj.verbatim("equals"),
+        reason=scope.field(obj, "reason"),
+    )
+
+
+def _http(scope: Scope, obj: Obj) -> HttpCheck:
+    return HttpCheck(
+        url=url(scope, obj, "url"),
+        at=_word(obj, "at", "world"),
+        expect=expectation(scope, obj.obj("expect")),
+        timeout=obj.seconds("timeout", 10.0),
+    )
+
+
+def _log(scope: Scope, obj: Obj) -> WaitLog:
+    return WaitLog(
+        host=scope.host(obj.leaf("host")),
+        file=scope.field(obj, "file"),
+        pattern=scope.field(obj, "pattern"),
+        timeout=obj.seconds("timeout", 60.0),
+    )
+
+
+def url(scope: Scope, obj: Obj, key: str) -> str:
+    """An http or https URL; anything else is told."""
+    leaf = obj.leaf(key)
+    text = scope.text(leaf)
+    if leaf is not None and not re.match(r"https?://[^/\s]+", text):
+        scope.site.found.error(leaf, "url", f"{key} must be an http or https URL", "write https://name/", scope.service)
+    return text

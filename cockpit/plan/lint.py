@@ -52,15 +52,11 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
         )  # fmt: skip
     elif f"step:{step.ref}:undo" in site.places and not _reasoned(step, site):
         found.warn(_at(site, step, "undo"), "no-reason", "undo: none says no reason", "write undo_reason", step.service)
-    if step.phase == "freeze" and not step.released_by and not _is_release(step, plan):
-        if isinstance(action, Shell) and not step.opens:
-            found.warn(
-                _at(site, step),
-                "no-release",
-                f"nothing releases what {step.id} freezes",
-                "write released_by",
-                step.service,
-            )
+    holds = step.phase == "freeze" and isinstance(action, Shell) and not step.opens
+    if holds and not step.released_by and not _is_release(step, plan):
+        found.warn(
+            _at(site, step), "no-release", f"nothing releases what {step.id} freezes", "write released_by", step.service
+        )
     if step.released_by == step.ref:
         found.error(_at(site, step, "released_by"), "self-release", f"{step.id} releases itself", "name another step")
     if step.opens and step.opens == step.closes:
@@ -110,9 +106,9 @@ def _within(name: str, zone: str) -> bool:
 def _service(service: Service, plan: Plan, site: Site) -> None:
     found, at = site.found, site.places.get(f"service:{service.id}", Spot(1, 1))
     window, down = service.window, service.downtime
-    if window is not None and window.start and window.end:
-        if datetime.fromisoformat(window.start) >= datetime.fromisoformat(window.end):
-            found.error(at, "window", f"the window of {service.id} ends before it starts", "swap start and end")
+    bounded = window is not None and window.start and window.end
+    if bounded and window is not None and datetime.fromisoformat(window.start) >= datetime.fromisoformat(window.end):
+        found.error(at, "window", f"the window of {service.id} ends before it starts", "swap start and end")
     if service.disposition == "replace" and not service.replaced_by:
         found.warn(at, "replaced-by", f"{service.id} is replaced, but not said by what", "write replaced_by")
     if service.disposition == "move" and not service.steps:

@@ -1,0 +1,34 @@
+"""`cockpit show PLAN`: the runbook as it will run, in Markdown."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Registers the command."""
+    parser = sub.add_parser("show", help="the runbook as it will run, each step with its exact commands")
+    parser.add_argument("plan", metavar="PLAN", help="the plan file")
+    parser.add_argument("--service", default="", metavar="ID", help="only this service")
+    parser.add_argument("--tag", default="", help="only services with this tag")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status: 0 shown, 2 the plan cannot be used (its findings are on standard error)."""
+    import sys
+    from pathlib import Path
+
+    from cockpit.plan.load import PlanError, load_plan
+    from cockpit.plan.show import markdown
+
+    try:
+        plan = load_plan(Path(args.plan))
+    except PlanError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if args.service and all(service.id != args.service for service in plan.services):
+        print(f"{args.plan} has no service {args.service}: name one of its services.", file=sys.stderr)
+        return 2
+    print(markdown(plan, args.service, args.tag), end="")
+    return 0

@@ -1,0 +1,205 @@
+"""The runbook as it will run, in Markdown: every step with its exact commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from cockpit.plan.model import (
+    DnsChange,
+    Expect,
+    Gate,
+    Manual,
+    Plan,
+    RecordSet,
+    Service,
+    Shell,
+    Step,
+    Sync,
+)
+
+_OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
+
+
+def markdown(plan: Plan, service: str = "", tag: str = "") -> str:
+    """The whole plan, or the services of one id or tag. Recipes are printed once, at the end."""
+    chosen = [s for s in plan.services if service in {"", s.id} and (not tag or tag in s.tags)]
+    lines = [*_head(plan)]
+    for item in chosen:
+        lines += _service(item, plan)
+    lines += _recipes(chosen)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    yield from (f"# {plan.name}", "")
+    if plan.description:
+        yield from (plan.description.rstrip(), "")
+    yield from (f"Plan `{plan.source}`, SHA-256 `{plan.hash}`. Phases: {' → '.join(plan.phases)}.", "")
+    yield from ("## Hosts", "")
+    for host in plan.hosts.values():
+        at = f", probed at {host.address}" if host.address else ""
+        key = "key pinned" if host.host_key else "key from known_hosts"
+        machine = f", machine-id {host.machine_id}" if host.machine_id else ""
+        yield f"- **{host.id}** ({host.role}): `ssh {host.ssh}`{at}; {key}{machine}"
+    yield ""
+    if plan.dns is not None:
+        asked = ", ".join(plan.dns.resolvers) or "none"
+        signed = f", signed with TSIG key {plan.dns.tsig.name}" if plan.dns.tsig else ""
+        authorities = ", ".join(plan.dns.authorities) or plan.dns.primary
+        yield f"Zone {plan.dns.zone}: updates go to {plan.dns.primary}{signed}; authorities {authorities}; caches {asked}."
+        yield ""
+    if plan.gates:
+        yield from ("## Gates", "", *(line for gate in plan.gates for line in _gate(gate)), "")
+    registers = {
+        "Contacts": [f"{c.name}: {c.channel}" + (f" ({c.for_})" if c.for_ else "") for c in plan.contacts],
+        "Acceptable losses": [
+            f"{loss.what}: {loss.reason}" + (f" (accepted by {loss.accepted_by})" if loss.accepted_by else "")
+            for loss in plan.acceptable_losses
+        ],
+        "Out of scope": list(plan.out_of_scope),
+        "Bundled risks": list(plan.bundled_risks),
+    }
+    for title, entries in registers.items():
+        if entries:
+            yield from (f"## {title}", "", *(f"- {entry}" for entry in entries), "")
+
+
+def _gate(gate: Gate) -> Iterator[str]:
+    how = "opened by a person" if gate.kind == "human" else "opened by evidence"
+    yield f"- **{gate.id}** ({how}): {gate.question}".rstrip(": ")
+    yield f"  - before: {', '.join(gate.before) or 'nothing'}"
+    if gate.after:
+        yield f"  - after: {', '.join(gate.after)}"
+    for item in gate.evidence:
+        yield f"  - evidence, at most {gate.fresh:g} s old: {item.service} {item.kind} {item.want}"
+
+
+def _service(service: Service, plan: Plan) -> Iterator[str]:
+    title = f" · {service.title}" if service.title and service.title != service.id else ""
+    yield from (f"## {service.id}{title} (wave {service.wave})", "")
+    facts = [service.disposition + (f" to {service.replaced_by}" if service.replaced_by else "")]
+    if service.owner:
+        facts.append(f"owner {service.owner}")
+    if service.tags:
+        facts.append(f"tags {', '.join(service.tags)}")
+    if service.window is not None:
+        facts.append(f"window {service.window.start or 'any time'} to {service.window.end or 'any time'}")
+    if service.downtime is not None:
+        facts.append(f"downtime budget {service.downtime.budget:g} s, asked every {service.downtime.every:g} s")
+    yield from (f"{'; '.join(facts)}.", "")
+    for probe in service.health:
+        yield f"- health `{probe.id}`: {probe.url} at {', '.join(probe.at)}, {_expect(probe.expect)}"
+    if service.writer is not None:
+        yield f"- writer: {service.writer.url} says `{service.writer.old}` (old) or `{service.writer.new}` (new)"
+    for log in service.logs:
+        yield f"- log: {log.host}:{log.file}" + (f", alarm `{log.alarm}`" if log.alarm else "")
+    for record in service.records:
+        yield f"- record: {_record(record)}"
+    if service.health or service.writer or service.logs or service.records:
+        yield ""
+    for number, step in enumerate(service.steps, 1):
+        yield from _step(number, step, plan)
+
+
+def _step(number: int, step: Step, plan: Plan) -> Iterator[str]:
+    yield from (f"### {number}. {step.id} · {step.phase}" + (f": {step.title}" if step.title else ""), "")
+    for need in step.needs:
+        yield f"- needs `{need.step}`" + (f": {need.reason}" if need.reason else "")
+    for gate in plan.gates:
+        if step.ref in gate.before:
+            yield f'- waits for gate "{gate.id}"'
+    if step.when is not None:
+        when = step.when
+        said = (
+            f"tag {when.tag}"
+            if when.tag
+            else f"no tag {when.not_tag}"
+            if when.not_tag
+            else f"{when.var} = {when.equals}"
+        )
+        yield f"- only with {said}" + (f": {when.reason}" if when.reason else "")
+    if step.warns:
+        yield f"- **mind:** {step.warns}"
+    for side, word in ((step.closes, "closes"), (step.opens, "opens")):
+        if side:
+            yield f"- {word} the writer {side}"
+    if step.released_by:
+        yield f"- released by `{step.released_by}`"
+    if step.point_of_no_return != "none":
+        yield f"- **point of no return ({step.point_of_no_return})**"
+    marks = [word for word, holds in (("destructive", step.destructive), ("not idempotent", not step.idempotent),
+                                      ("cannot be undone", not step.undoable)) if holds]  # fmt: skip
+    if marks:
+        yield f"- {', '.join(marks)}"
+    yield f"- time-out {step.timeout:g} s" + (f", planned {step.estimate:g} s" if step.estimate else "")
+    yield from ("", *_action(step), "")
+    for check in step.verify_http:
+        yield f"Verified when {check.url} at {check.at} answers: {_expect(check.expect)}."
+    for wait in step.verify_log:
+        yield f"Verified when `{wait.pattern}` appears in {wait.host}:{wait.file} within {wait.timeout:g} s."
+    if step.verify_http or step.verify_log:
+        yield ""
+
+
+def _action(step: Step) -> Iterator[str]:
+    action = step.action
+    match action:
+        case Shell():
+            yield f"On **{action.host}**" + (f", recipe `{action.recipe}`:" if action.recipe else ":")
+            yield ""
+            assigned = [f"{name}={shlex.quote(value)}" for name, value in action.params.items()]
+            body = list(assigned)
+            for op in _OPS:
+                text: str = getattr(action, op)
+                if text:
+                    body += [f"# {op}", *text.rstrip("\n").split("\n")]
+            if action.recipe:
+                body.append(f"# functions of {action.recipe}: see Recipes")
+            yield from _fenced(body)
+        case Sync():
+            into = action.to or action.paths
+            yield f"Copy {action.source} → {action.target}" + (" (final pass)" if action.final else "") + ":"
+            yield ""
+            yield from (f"- `{source}` → `{target}`" for source, target in zip(action.paths, into, strict=False))
+            yield from (f"- without `{pattern}`" for pattern in action.exclude)
+            if action.delete:
+                yield "- **deletes** on the target what the source lacks"
+        case DnsChange():
+            yield f"Update, if and only if the old set is served: {_record(action.record)}"
+        case Manual():
+            yield f"**{action.owner}** does it: {action.message}"
+            if action.observe is not None:
+                yield f"\nComplete when seen: {_record(action.observe)}"
+        case None:
+            yield "**Draft**: nothing to run yet; it blocks the plan."
+
+
+def _fenced(lines: list[str]) -> Iterator[str]:
+    longest = max((len(line) - len(line.lstrip("`")) for line in lines), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield from (f"{fence}sh", *lines, fence)
+
+
+def _recipes(services: list[Service]) -> Iterator[str]:
+    texts = {
+        step.action.recipe: step.action.recipe_text
+        for service in services
+        for step in service.steps
+        if isinstance(step.action, Shell) and step.action.recipe
+    }
+    if texts:
+        yield from ("## Recipes", "")
+    for name, text in sorted(texts.items()):
+        yield from (f"### {name}", "", *_fenced(text.rstrip("\n").split("\n")), "")
+
+
+def _record(record: RecordSet) -> str:
+    ttl = f", TTL {record.ttl} s" if record.ttl else ""
+    return f"{record.name} {record.type}: {', '.join(record.old)} → {', '.join(record.new)}{ttl}"
+
+
+def _expect(expect: Expect) -> str:
+    body = f", body with `{expect.body}`" if expect.body else ""
+    headers = "".join(f", {name} with `{value}`" for name, value in expect.header.items())
+    return f"status {expect.status}{body}{headers}"

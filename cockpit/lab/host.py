@@ -1,0 +1,104 @@
+"""One host of the lab: its folder tree, its identity, and what it has been told to do wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from cockpit.lab.addresses import LabError
+
+DOMAIN = "karl.test"
+TOOLS = Path(__file__).parent / "tools"
+PRODUCTION, STAGING = "production", "staging"
+
+FOLDERS = ("bin", "etc/mode", "etc/maintenance", "etc/proxy", "etc/mail/hold", "etc/mail/redirect", "logs", "srv")
+FOLDERS += ("tmp", "var/mail", "var/queue", "var/writes")
+
+
+class LabHost:
+    """A host: `name` is what it calls itself (xen, shared), `role` is old or new, `home` its whole file system."""
+
+    def __init__(self, role: str, name: str, address: str, home: Path) -> None:
+        self.role = role
+        self.name = name
+        self.address = address
+        self.home = home
+        self.machine_id = uuid.uuid4().hex
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self.rate = 0
+        """Bytes per second for each SSH channel; 0 is unlimited."""
+        self.refuse_mail = False
+        self.disk_full = False
+        self._numbers = itertools.count(1)
+
+    @property
+    def fqdn(self) -> str:
+        return f"{self.name}.{DOMAIN}"
+
+    def build(self) -> None:
+        """Make the folders, the machine-id and the host's own commands. Blocks; raises LabError."""
+        try:
+            for folder in FOLDERS:
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
+            (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
+            for tool in ("sendmail", "mailq"):
+                _tool(self.home / "bin" / tool, TOOLS / "mail.py", tool)
+            if shutil.which("curl") is None:
+                _tool(self.home / "bin/curl", TOOLS / "curl.py", "curl")
+        except OSError as error:
+            raise LabError(f"the lab's folder cannot be written: {error}. Choose another with --folder.") from None
+
+    def configure(self, smtp_port: int) -> None:
+        """Tell the host's commands where its mail server is."""
+        (self.home / "etc/mail/server").write_text(f"{self.address} {smtp_port}\n")
+
+    def flag(self, path: str) -> str | None:
+        """The stripped content of a configuration file below etc/, None when it is not there."""
+        try:
+            return (self.home / "etc" / path).read_text(errors="replace").strip()
+        except OSError:
+            return None
+
+    def log(self, file: str, line: str) -> None:
+        """Append one line to a log below logs/."""
+        self.append(f"logs/{file}", line.replace("\n", " ") + "\n")
+
+    def append(self, path: str, text: str) -> None:
+        """Append text to a file of the host, making its folder."""
+        target = self.home / path
+        try:
+            with target.open("a", encoding="utf-8") as out:
+                out.write(text)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("a", encoding="utf-8") as out:
+                out.write(text)
+
+    def number(self) -> str:
+        """A name that is unique on this host and sorts by time."""
+        return f"{time.time_ns():020d}-{next(self._numbers):06d}"
+
+    def env(self, lab: str) -> dict[str, str]:
+        """The environment of a command that runs on this host."""
+        return {
+            "HOME": str(self.home),
+            "PATH": f"{self.home / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+            "USER": "karl",
+            "LOGNAME": "karl",
+            "SHELL": "/bin/sh",
+            "LANG": "C.UTF-8",
+            "LAB_HOST": self.role,
+            "LAB_ID": lab,
+            "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),
+        }
+
+
+def _tool(path: Path, script: Path, name: str) -> None:
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" {name} "$@"\n')
+    path.chmod(0o755)

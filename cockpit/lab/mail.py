@@ -1,0 +1,249 @@
+"""The lab's mail servers: SMTP in, a queue, and out of it to a mailbox or to another host.
+
+What a host does with the mail of a client stands in files below its etc/mail/: `hold/NAME` (stay in the queue) and
+`redirect/NAME` (holds `address:port`, relay there). Mail for names that are no site of the host is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from cockpit.lab import smtp
+from cockpit.lab.host import DOMAIN, LabHost
+
+CHECKS = "cutover-check"
+"""The local part that cutover probes write to; kept out of the clients' mailboxes."""
+OWNERS = "hostmaster"
+HOPS = 12
+PAUSE = 0.2
+RETRY = 1.0
+CONNECTIONS = 100
+
+
+class Envelop(msgspec.Struct, frozen=True, kw_only=True):
+    """What a queue file says in its first line; the message follows."""
+
+    id: str
+    sender: str
+    recipient: str
+    client: str
+    arrived: float
+
+
+class MailServer:
+    """Serves one host at `host.address:port` and runs its queue."""
+
+    def __init__(self, host: LabHost, port: int) -> None:
+        self.name = f"mail on {host.role}"
+        self._host = host
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._links: set[asyncio.BaseTransport] = set()
+        self._wake = asyncio.Event()
+        self._later: dict[str, float] = {}
+        self._noted: set[str] = set()
+
+    async def start(self) -> None:
+        """Listen and run the queue. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, self._host.address, self._port)
+        self._runner = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        """Close the listener and every connection; the queue stays on disk."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+            self._runner = None
+        for link in list(self._links):
+            if isinstance(link, asyncio.Transport):
+                link.abort()
+
+    def _protocol(self) -> SMTP:
+        return _Protocol(self._host, self._links, self, hostname=self._host.fqdn, ident="ESMTP", timeout=30)
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept mail for the host's own sites only (aiosmtpd hook)."""
+        await self._host.thawed.wait()
+        client = client_of(address)
+        peer = session.peer[0] if session.peer else "unknown"
+        if self._host.refuse_mail:
+            self._say("smtpd", f"NOQUEUE: reject: RCPT from {peer}: 450 4.3.2 Service not available; to=<{address}>")
+            return "450 4.3.2 Service not available"
+        if not client or self._host.flag(f"mode/{client}") is None:
+            self._say("smtpd", f"NOQUEUE: reject: RCPT from {peer}: 554 5.7.1 Relay access denied; to=<{address}>")
+            return "554 5.7.1 Relay access denied"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Queue one file for each recipient (aiosmtpd hook)."""
+        await self._host.thawed.wait()
+        if self._host.disk_full:
+            return "452 4.3.1 Insufficient system storage"
+        content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        if content.count(b"\nReceived:") + content.startswith(b"Received:") > HOPS:
+            self._say("smtpd", "NOQUEUE: reject: 554 5.4.6 Too many hops")
+            return "554 5.4.6 Too many hops"
+        peer = session.peer[0] if session.peer else "unknown"
+        last = ""
+        for recipient in envelope.rcpt_tos:
+            last = self._host.number().replace("-", "")[-14:].upper()
+            message = Envelop(
+                id=last,
+                sender=envelope.mail_from or "",
+                recipient=recipient,
+                client=client_of(recipient),
+                arrived=time.time(),
+            )
+            stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+            trace = f"Received: from {peer} by {self._host.fqdn} with ESMTP id {last} for <{recipient}>; {stamp}\r\n"
+            self._store(message, trace.encode() + content)
+            self._say("smtpd", f"{last}: client={peer}[{peer}]")
+            size = len(content)
+            self._say("qmgr", f"{last}: from=<{message.sender}>, to=<{recipient}>, client={peer}, size={size} (queue active)")
+        self._wake.set()
+        return f"250 2.0.0 Ok: queued as {last}"
+
+    def _store(self, message: Envelop, content: bytes) -> None:
+        target = self._host.home / "var/queue" / message.id
+        draft = target.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(message) + b"\n" + content)
+        draft.rename(target)
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), PAUSE)
+            self._wake.clear()
+            await self._host.thawed.wait()
+            for name in _queued(self._host.home / "var/queue"):
+                if self._later.get(name.name, 0.0) <= time.monotonic():
+                    await self._take(name)
+
+    async def _take(self, path: Path) -> None:
+        try:
+            head, _, content = path.read_bytes().partition(b"\n")
+            message = msgspec.json.decode(head, type=Envelop)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError) as error:
+            self._say("qmgr", f"fatal: {path.name} cannot be read: {error}")
+            self._later[path.name] = time.monotonic() + 60
+            return
+        if self._host.flag(f"mail/hold/{message.client}") is not None:
+            if message.id not in self._noted:
+                self._noted.add(message.id)
+                self._say("qmgr", f"{message.id}: to=<{message.recipient}>, relay=none, status=hold (held for the cutover)")
+            return
+        target = self._host.flag(f"mail/redirect/{message.client}")
+        if target:
+            gone = await self._relay(message, content, target)
+        else:
+            gone = self._deliver(message, content)
+        if gone:
+            path.unlink(missing_ok=True)
+            self._later.pop(path.name, None)
+            self._noted.discard(message.id)
+        else:
+            self._later[path.name] = time.monotonic() + RETRY
+
+    async def _relay(self, message: Envelop, content: bytes, target: str) -> bool:
+        address, _, port = target.partition(":")
+        delay = f"delay={time.time() - message.arrived:.2f}"
+        to = f"{message.id}: to=<{message.recipient}>, relay={address}[{address}]:{port}, {delay}"
+        try:
+            answer = await smtp.send(
+                (address, int(port or "25")),
+                message.sender,
+                message.recipient,
+                content,
+                source=self._host.address,
+                helo=self._host.fqdn,
+                timeout=5,
+            )
+        except (smtp.MailRefused, ValueError) as error:
+            self._say("smtp", f"{to}, dsn=4.4.1, status=deferred ({error})")
+            return False
+        self._say("smtp", f"{to}, dsn=2.0.0, status=sent ({answer})")
+        return True
+
+    def _deliver(self, message: Envelop, content: bytes) -> bool:
+        local = message.recipient.partition("@")[0].lower()
+        box = {CHECKS: f"var/check/{message.client}", OWNERS: f"var/owners/{message.client}"}.get(
+            local, f"var/mail/{message.client}/mbox"
+        )
+        to = f"{message.id}: to=<{message.recipient}>, relay=local, delay={time.time() - message.arrived:.2f}"
+        stamp = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+        text = content.replace(b"\r\n", b"\n").replace(b"\nFrom ", b"\n>From ")
+        try:
+            self._host.append(box, f"From {message.sender} {stamp}\n{text.decode('utf-8', 'replace')}\n\n")
+            if local not in {CHECKS, OWNERS}:
+                self._host.append(f"var/writes/{message.client}", f"mail {message.id}\n")
+        except OSError as error:
+            self._say("local", f"{to}, dsn=4.3.0, status=deferred ({error.strerror})")
+            return False
+        self._say("local", f"{to}, dsn=2.0.0, status=sent (delivered to mailbox)")
+        return True
+
+    def _say(self, part: str, text: str) -> None:
+        stamp = time.strftime("%b %d %H:%M:%S", time.gmtime())
+        self._host.log("mail.log", f"{stamp} {self._host.name} postfix/{part}[{os.getpid()}]: {text}")
+
+
+class _Protocol(SMTP):
+    """One SMTP connection, which can be cut, and which says nothing while the host is frozen."""
+
+    def __init__(self, host: LabHost, links: set[asyncio.BaseTransport], handler: Any, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._lab_host = host
+        self._links = links
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._links) >= CONNECTIONS and isinstance(transport, asyncio.Transport):
+            transport.write(b"421 4.7.0 too many connections\r\n")
+            transport.close()
+            return
+        self._links.add(transport)
+        self._mine = transport
+        super().connection_made(transport)  # type: ignore[arg-type]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if getattr(self, "_mine", None) is not None:
+            self._links.discard(self._mine)
+            super().connection_lost(error)
+
+    async def _handle_client(self) -> None:
+        await self._lab_host.thawed.wait()
+        await super()._handle_client()
+
+
+def client_of(address: str) -> str:
+    """The client that an address `user@NAME.karl.test` belongs to, '' when it is none of ours."""
+    domain = address.rpartition("@")[2].lower().strip("<> ")
+    name = domain.removesuffix(f".{DOMAIN}")
+    return name if domain.endswith(f".{DOMAIN}") and name and "/" not in name else ""
+
+
+def _queued(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(path for path in folder.iterdir() if not path.suffix)[:500]
+    return []

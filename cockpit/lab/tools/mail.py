@@ -1,0 +1,65 @@
+"""`sendmail` and `mailq` on a host of the lab. Runs alone: `python mail.py sendmail -f FROM RECIPIENT < message`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+
+def sendmail(arguments: list[str]) -> int:
+    """Hand the message on standard input to the host's own mail server. 0 taken, 75 not now (EX_TEMPFAIL), 64 usage."""
+    sender, recipients = "karl", []
+    while arguments:
+        word = arguments.pop(0)
+        if word == "-f" and arguments:
+            sender = arguments.pop(0)
+        elif not word.startswith("-"):
+            recipients.append(word)
+    if not recipients:
+        print("usage: sendmail [-f FROM] RECIPIENT... < message", file=sys.stderr)
+        return 64
+    address, port = (Path(os.environ["HOME"]) / "etc/mail/server").read_text().split()
+    lines = sys.stdin.buffer.read().replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    message = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)
+    steps = [(b"", b"220"), (b"EHLO localhost\r\n", b"250"), (f"MAIL FROM:<{sender}>\r\n".encode(), b"250")]
+    steps += [(f"RCPT TO:<{to}>\r\n".encode(), b"250") for to in recipients]
+    steps += [(b"DATA\r\n", b"354"), (message + b".\r\n", b"250"), (b"QUIT\r\n", b"221")]
+    try:
+        with socket.create_connection((address, int(port)), timeout=5) as link, link.makefile("rb") as answers:
+            for text, expected in steps:
+                if text:
+                    link.sendall(text)
+                answer = answers.readline()
+                while answer[3:4] == b"-":
+                    answer = answers.readline()
+                if not answer.startswith(expected):
+                    print(f"sendmail: {answer.decode('utf-8', 'replace').strip() or 'no answer'}", file=sys.stderr)
+                    return 75
+    except OSError as error:
+        print(f"sendmail: {address}:{port}: {error}", file=sys.stderr)
+        return 75
+    return 0
+
+
+def mailq() -> int:
+    """List the queue, one message a line: id, time, sender, recipient; then how many."""
+    count = 0
+    for path in sorted((Path(os.environ["HOME"]) / "var/queue").iterdir()):
+        if path.suffix:
+            continue
+        try:
+            with path.open("rb") as file:
+                head = json.loads(file.readline())
+        except (OSError, ValueError):
+            continue
+        count += 1
+        print(f"{head['id']} {head['arrived']:.0f} {head['sender']} {head['recipient']}")
+    print(f"-- {count} in the queue")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(mailq() if sys.argv[1:2] == ["mailq"] else sendmail(sys.argv[2:]))

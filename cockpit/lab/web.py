@@ -1,0 +1,254 @@
+"""The lab's web servers: HTTP/1.1 over a host's files, with a maintenance flag, a bridge to another host, and a mode.
+
+A site is `NAME.karl.test`; what a host says of it stands in files below its etc/: `maintenance/NAME` (503), `proxy/NAME`
+(holds `address:port`, everything is forwarded there), `mode/NAME` (production or staging; without the file there is no site).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mimetypes
+import time
+from email.utils import formatdate
+
+from cockpit.lab.host import DOMAIN, PRODUCTION, LabHost
+
+HEAD_LIMIT = 16 * 1024
+BODY_LIMIT = 1024 * 1024
+CONNECTIONS = 256
+IDLE = 15.0
+REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
+REASONS |= {413: "Content Too Large", 502: "Bad Gateway", 503: "Service Unavailable", 507: "Insufficient Storage"}
+
+
+class Request:
+    """A parsed request: the bytes of its head, and what the server needs of it."""
+
+    def __init__(self, head: bytes, body: bytes, method: str, path: str, headers: dict[str, str]) -> None:
+        self.head = head
+        self.body = body
+        self.method = method
+        self.path = path
+        self.headers = headers
+
+    @property
+    def site(self) -> str:
+        """The first label of the Host header when the name is one of ours, else ''."""
+        name = self.headers.get("host", "").partition(":")[0].lower().rstrip(".")
+        return name.removesuffix(f".{DOMAIN}") if name.endswith(f".{DOMAIN}") else ""
+
+
+class Answer:
+    """What goes back: a status, a body and headers beside the usual ones."""
+
+    def __init__(self, status: int, body: bytes | str = b"", kind: str = "text/plain", **headers: str) -> None:
+        self.status = status
+        self.body = body.encode() if isinstance(body, str) else body
+        self.kind = kind
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class WebServer:
+    """Serves one host at `host.address:port`."""
+
+    def __init__(self, host: LabHost, port: int) -> None:
+        self.name = f"web on {host.role}"
+        self._host = host
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.refused = 0
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        self._server = await asyncio.start_server(
+            self._serve, self._host.address, self._port, limit=HEAD_LIMIT, backlog=128
+        )
+
+    async def stop(self) -> None:
+        """Close the listener and every connection."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        tasks = list(self._open)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._open) >= CONNECTIONS:
+            self.refused += 1
+            writer.close()
+            return
+        self._open[task] = writer
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+                while await self._one(reader, writer):
+                    pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            del self._open[task]
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its answer. Returns whether the connection stays open."""
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE)
+        request, trouble = await _parse(head, reader)
+        await self._host.thawed.wait()
+        bridge = self._host.flag(f"proxy/{request.site}") if request.site and trouble is None else None
+        if trouble is not None:
+            answer = trouble
+        elif bridge:
+            answer = await self._forward(request, bridge, writer)
+        else:
+            answer = self._answer(request)
+        keep = trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
+        await self._host.thawed.wait()
+        writer.write(_encode(answer, self._host.name, keep, request.method))
+        await writer.drain()
+        self._log(request, answer, writer, bridge)
+        return keep
+
+    def _answer(self, request: Request) -> Answer:
+        host, site, path = self._host, request.site, request.path.partition("?")[0]
+        mode = host.flag(f"mode/{site}") if site and "/" not in site else None
+        if mode is None:
+            return Answer(404, f"{host.fqdn} has no such site.\n")
+        if path == "/served-by":
+            return Answer(200, f"{host.name}\n")
+        down = host.flag(f"maintenance/{site}")
+        if path == "/maintenance":
+            return Answer(200, down or "No maintenance.\n")
+        if down is not None:
+            if path == "/whoami":
+                return Answer(503, "maintenance\n", Retry_After="30")
+            return Answer(503, f"{down or 'maintenance'}\n", "text/html", Retry_After="30")
+        match request.method, path:
+            case ("POST", "/post"):
+                return self._post(site, mode, request)
+            case ("GET" | "HEAD", "/whoami"):
+                return Answer(200, f"{host.name if mode == PRODUCTION else mode}\n")
+            case ("GET" | "HEAD", "/login"):
+                return Answer(200, f"<title>KARL {site}</title>\n<h1>KARL {site}</h1>\n<p>Log in.</p>\n", "text/html")
+            case ("GET" | "HEAD", _):
+                return self._file(site, path)
+        return Answer(405, "Only GET, HEAD and POST /post.\n", Allow="GET, HEAD, POST")
+
+    def _post(self, site: str, mode: str, request: Request) -> Answer:
+        if mode != PRODUCTION:
+            return Answer(403, f"{mode}: this site takes no entries yet.\n")
+        if self._host.disk_full:
+            return Answer(507, "No space left on device.\n")
+        name = self._host.number()
+        entry = self._host.home / "srv" / site / "data" / f"{name}.entry"
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            entry.write_bytes(request.body)
+            self._host.append(f"var/writes/{site}", f"post {name}\n")
+        except OSError as error:
+            return Answer(507, f"{error.strerror}\n")
+        return Answer(201, f"{self._host.name} {name}\n", Location=f"/data/{name}.entry")
+
+    def _file(self, site: str, path: str) -> Answer:
+        root = (self._host.home / "srv" / site).resolve()
+        target = (root / path.lstrip("/")).resolve() if path != "/" else root / "index.html"
+        if not target.is_relative_to(root) or not target.is_file():
+            return Answer(404, "No such page.\n")
+        return Answer(200, target.read_bytes(), mimetypes.guess_type(target.name)[0] or "application/octet-stream")
+
+    async def _forward(self, request: Request, bridge: str, writer: asyncio.StreamWriter) -> Answer:
+        """Hand the request to the bridge's target and bring back what it says; 502 when it cannot be reached."""
+        address, _, port = bridge.partition(":")
+        client = writer.get_extra_info("peername")[0]
+        kept = [line for line in request.head.split(b"\r\n")[:-2] if not line.lower().startswith(b"connection:")]
+        extra = [f"X-Forwarded-For: {client}", f"Via: 1.1 {self._host.fqdn}", "Connection: close", "", ""]
+        try:
+            async with asyncio.timeout(10):
+                reader, out = await asyncio.open_connection(
+                    address, int(port or "80"), local_addr=(self._host.address, 0)
+                )
+                try:
+                    out.write(b"\r\n".join([*kept, *(line.encode() for line in extra)]) + request.body)
+                    await out.drain()
+                    raw = await reader.read(BODY_LIMIT * 4)
+                    while chunk := await reader.read(BODY_LIMIT):
+                        raw += chunk
+                        if len(raw) > BODY_LIMIT * 8:
+                            return Answer(502, f"{bridge} sends too much.\n")
+                finally:
+                    out.close()
+        except (OSError, TimeoutError, ValueError) as error:
+            return Answer(502, f"The bridge to {bridge} is broken: {error or 'no answer in time'}.\n")
+        return _passed_on(raw, bridge, self._host.fqdn)
+
+    def _log(self, request: Request, answer: Answer, writer: asyncio.StreamWriter, bridge: str | None) -> None:
+        peer = writer.get_extra_info("peername") or ("-",)
+        stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+        first = _first(request.head).replace('"', "'")
+        agent = request.headers.get("user-agent", "-").replace('"', "'")
+        via = request.headers.get("x-forwarded-for", "")
+        note = f" bridge={bridge}" if bridge else f" for={via}" if via else ""
+        site = request.headers.get("host", "-").partition(":")[0]
+        self._host.log(
+            "access.log",
+            f'{site} {peer[0]} - - [{stamp}] "{first}" {answer.status} {len(answer.body)} "-" "{agent}"{note}',
+        )
+
+
+def _first(head: bytes) -> str:
+    return head.split(b"\r\n", 1)[0].decode("latin-1")
+
+
+async def _parse(head: bytes, reader: asyncio.StreamReader) -> tuple[Request, Answer | None]:
+    """The request with its body; and an answer when it cannot be served as it stands."""
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ")
+    headers = {
+        name.strip().lower(): value.strip() for name, colon, value in (line.partition(":") for line in lines[1:]) if colon
+    }
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+        return Request(head, b"", "", "", headers), Answer(400, "Not a request that this server reads.\n")
+    request = Request(head, b"", parts[0], parts[1], headers)
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or "transfer-encoding" in headers:
+        return request, Answer(400, "A body needs a Content-Length here.\n")
+    if int(length) > BODY_LIMIT:
+        return request, Answer(413, "That is too large.\n")
+    request.body = await asyncio.wait_for(reader.readexactly(int(length)), IDLE)
+    return request, None
+
+
+def _encode(answer: Answer, server: str, keep: bool, method: str) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
+    headers = {
+        "Date": formatdate(usegmt=True),
+        "Server": server,
+        "X-Served-By": server,
+        "Content-Type": answer.kind,
+        "Content-Length": str(len(answer.body)),
+        "Cache-Control": "no-store",
+        "Connection": "keep-alive" if keep else "close",
+    } | answer.headers
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if method == "HEAD" else answer.body)
+
+
+def _passed_on(raw: bytes, bridge: str, proxy: str) -> Answer:
+    """The target's answer as ours: its status, body and headers, and a Via that shows the bridge."""
+    head, blank, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ", 2)
+    if not blank or len(parts) < 2 or not parts[1].isdecimal():
+        return Answer(502, f"{bridge} closed the connection without an answer.\n")
+    answer = Answer(int(parts[1]), body)
+    for name, _, value in (line.partition(":") for line in lines[1:]):
+        if name.lower() == "content-type":
+            answer.kind = value.strip()
+        elif name.lower() not in {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}:
+            answer.headers[name] = value.strip()
+    answer.headers["Via"] = f"1.1 {proxy}"
+    return answer

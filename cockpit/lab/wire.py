@@ -1,0 +1,167 @@
+"""DNS on the wire: a server for UDP and TCP at one address, and asking another one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Awaitable, Callable
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.tsig
+
+Reply = Callable[[dns.message.Message, bool], Awaitable[dns.message.Message | None]]
+"""Takes a message and whether it came over TCP, gives the answer, or None for silence."""
+OUTSTANDING = 500
+IDLE = 10.0
+
+
+class DnsServer:
+    """Listens at `address:port` over UDP and TCP; `keys` verify TSIG (RFC 8945)."""
+
+    def __init__(
+        self, name: str, address: str, port: int, reply: Reply, keys: dict[dns.name.Name, dns.tsig.Key] | None = None
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.port = port
+        self._reply = reply
+        self._keys = keys or {}
+        self._udp: asyncio.DatagramTransport | None = None
+        self._tcp: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self.dropped = 0
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._udp, _ = await loop.create_datagram_endpoint(
+            lambda: _Datagrams(self._datagram), local_addr=(self.address, self.port)
+        )
+        self._tcp = await asyncio.start_server(self._stream, self.address, self.port)
+
+    async def stop(self) -> None:
+        """Close both sockets; questions under way get no answer."""
+        if self._udp is not None:
+            self._udp.close()
+            self._udp = None
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _own(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _datagram(self, data: bytes, peer: tuple[str, int]) -> None:
+        if len(self._tasks) >= OUTSTANDING:
+            self.dropped += 1
+            return
+        self._own(asyncio.create_task(self._answer_datagram(data, peer)))
+
+    async def _answer_datagram(self, data: bytes, peer: tuple[str, int]) -> None:
+        wire = await self._handle(data, tcp=False)
+        if wire is not None and self._udp is not None:
+            self._udp.sendto(wire, peer)
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._own(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+                while True:
+                    (size,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), IDLE))
+                    wire = await self._handle(await asyncio.wait_for(reader.readexactly(size), IDLE), tcp=True)
+                    if wire is None:
+                        return
+                    writer.write(struct.pack("!H", len(wire)) + wire)
+                    await writer.drain()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+    async def _handle(self, data: bytes, *, tcp: bool) -> bytes | None:
+        await self.thawed.wait()
+        try:
+            message = dns.message.from_wire(data, keyring=self._keys)
+        except dns.message.UnknownTSIGKey:
+            return _bare(data, dns.rcode.NOTAUTH)
+        except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.tsig.BadAlgorithm):
+            return _bare(data, dns.rcode.NOTAUTH)
+        except (dns.exception.DNSException, ValueError, IndexError):
+            return _bare(data, dns.rcode.FORMERR)
+        if message.flags & dns.flags.QR:
+            return None
+        response = await self._reply(message, tcp)
+        if response is None:
+            return None
+        limit = 65535 if tcp else max(message.payload, 512) if message.edns >= 0 else 512
+        try:
+            return response.to_wire(max_size=limit)
+        except dns.exception.TooBig:
+            short = dns.message.make_response(message)
+            short.flags |= dns.flags.TC
+            return short.to_wire()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, received: Callable[[bytes, tuple[str, int]], None]) -> None:
+        self.datagram_received = received  # type: ignore[method-assign,assignment]
+
+
+class _Question(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(data)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc)
+
+
+async def ask(query: dns.message.Message, address: str, port: int, timeout: float = 1.0) -> dns.message.Message:
+    """One question over UDP. Raises OSError, TimeoutError or DNSException."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(_Question, remote_addr=(address, port))
+    try:
+        transport.sendto(query.to_wire())
+        async with asyncio.timeout(timeout):
+            answer = dns.message.from_wire(await protocol.answer)
+    finally:
+        transport.close()
+    if answer.id != query.id:
+        raise dns.exception.FormError("an answer to another question")
+    return answer
+
+
+async def ask_tcp(query: dns.message.Message, address: str, port: int, timeout: float = 5.0) -> dns.message.Message:
+    """One question over TCP. Raises OSError, TimeoutError, IncompleteReadError or DNSException."""
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection(address, port)
+        try:
+            wire = query.to_wire()
+            writer.write(struct.pack("!H", len(wire)) + wire)
+            (size,) = struct.unpack("!H", await reader.readexactly(2))
+            return dns.message.from_wire(await reader.readexactly(size), one_rr_per_rrset=False)
+        finally:
+            writer.close()
+
+
+def _bare(data: bytes, code: dns.rcode.Rcode) -> bytes | None:
+    """An answer to what could not be read: the id, QR, the opcode and the code."""
+    if len(data) < 12 or data[2] & 0x80:
+        return None
+    return data[:2] + bytes([0x80 | (data[2] & 0x79), int(code)]) + bytes(8)

@@ -1,0 +1,1 @@
+"""The recipe library: POSIX shell files, shipped with the package."""

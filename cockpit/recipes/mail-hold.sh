@@ -1,0 +1,54 @@
+# recipe: Hold the mail of one domain in the queue; undone, what was held goes back to the other host
+# param: hold the flag file; while it is there mail stays in the queue
+# param: redirect the file that names where mail is relayed to, used for handing back
+# param: back_to the host that gets the held mail when this is undone, address:port
+# param: domain the mail domain
+# param: address an address in the domain for test messages
+# shellcheck shell=sh disable=SC2154
+
+queued() {
+    mailq | grep -c "@$domain\$"
+}
+
+probe() {
+    [ -e "$hold" ]
+}
+
+capture() {
+    echo "queued=$(queued)"
+}
+
+apply() {
+    mkdir -p "$(dirname "$hold")" || return
+    echo "held for the cutover" > "$hold" && echo "mail for $domain waits in the queue"
+}
+
+verify() {
+    printf 'Subject: held?\n\nA test of the cutover.\n' | sendmail -f "$address" "$address" || return 2
+    sleep 1
+    mailq | grep -q " $address\$" && echo "a test message stays in the queue" && return
+    echo "a test message did not stay in the queue"
+    return 1
+}
+
+undo() {
+    mkdir -p "$(dirname "$redirect")" || return
+    printf '%s\n' "$back_to" > "$redirect" && rm -f "$hold" || return
+    tries=0
+    while [ "$(queued)" != 0 ]; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 30 ]; then
+            echo "held for the cutover" > "$hold"
+            rm -f "$redirect"
+            echo "$(queued) messages could not be handed back to $back_to; they are held again"
+            return 1
+        fi
+        sleep 1
+    done
+    rm -f "$redirect"
+}
+
+verify_undo() {
+    [ ! -e "$hold" ] || return 1
+    [ "$(queued)" = 0 ] && echo "nothing for $domain is left in the queue"
+}

@@ -1,0 +1,54 @@
+# recipe: Release the held mail of one domain and see a message arrive
+# param: hold the flag file that mail-hold made
+# param: domain the mail domain
+# param: address an address in the domain for test messages
+# param: box the mailbox of that address
+# shellcheck shell=sh disable=SC2154
+
+queued() {
+    mailq | grep -c "@$domain\$"
+}
+
+probe() {
+    [ ! -e "$hold" ]
+}
+
+capture() {
+    echo "held=$(queued)"
+}
+
+apply() {
+    rm -f "$hold" || return
+    tries=0
+    while [ "$(queued)" != 0 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -le 30 ] || return 1
+        sleep 1
+    done
+    echo "${captured_held:-all} held messages are delivered"
+}
+
+verify() {
+    token="release-$$-$(date +%s)"
+    printf 'Subject: %s\n\nA test of the cutover.\n' "$token" | sendmail -f "$address" "$address" || return 2
+    tries=0
+    until grep -q "$token" "$box" 2> /dev/null; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 5 ]; then
+            echo "a test message did not arrive within 5 s"
+            return 1
+        fi
+        sleep 1
+    done
+    echo "a test message arrived in its mailbox"
+}
+
+undo() {
+    mkdir -p "$(dirname "$hold")" && echo "held for the cutover" > "$hold"
+}
+
+verify_undo() {
+    printf 'Subject: held?\n\nA test of the cutover.\n' | sendmail -f "$address" "$address" || return 2
+    sleep 1
+    mailq | grep -q " $address\$" && echo "a test message stays in the queue again"
+}

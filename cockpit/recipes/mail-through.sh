@@ -1,0 +1,33 @@
+# recipe: Send a test message from this host; the log of the host that should get it proves the way
+# param: address an address in the domain for test messages
+# shellcheck shell=sh disable=SC2154
+
+probe() {
+    # It is a test: it is always made anew.
+    return 1
+}
+
+capture() {
+    echo "token=$(date +%s)-$$"
+}
+
+apply() {
+    printf 'Subject: %s\n\nA test of the cutover.\n' "$captured_token" | sendmail -f "$address" "$address" &&
+        echo "a test message to $address is on its way"
+}
+
+verify() {
+    printf 'Subject: again %s\n\nA test of the cutover.\n' "$captured_token" | sendmail -f "$address" "$address" || return 2
+    tries=0
+    while mailq | grep -q " $address\$"; do
+        tries=$((tries + 1))
+        [ "$tries" -le 8 ] || return 1
+        sleep 1
+    done
+    echo "nothing to $address is stuck here"
+}
+
+undo() {
+    # Nothing was changed: a test message in a test mailbox is all there is.
+    return 0
+}

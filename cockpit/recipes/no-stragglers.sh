@@ -1,0 +1,47 @@
+# recipe: Empty this host's queue of a domain and see that no mail was delivered here after the redirect
+# param: domain the mail domain
+# param: box the domain's mailbox on this host
+# param: since a file made when the redirect began
+# shellcheck shell=sh disable=SC2154
+
+queued() {
+    mailq | grep -c "@$domain\$"
+}
+
+probe() {
+    # Looking is cheap and has to be done now, whatever it was before.
+    return 1
+}
+
+capture() {
+    echo "queued=$(queued)"
+}
+
+apply() {
+    tries=0
+    while [ "$(queued)" != 0 ]; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 20 ]; then
+            echo "$(queued) messages are stuck in the queue"
+            return 1
+        fi
+        sleep 1
+    done
+    echo "the queue holds nothing for $domain"
+}
+
+verify() {
+    [ -e "$since" ] || {
+        echo "$since is gone: the redirect does not stand"
+        return 1
+    }
+    late=$(find "$box" -newer "$since") || return 2
+    [ -z "$late" ] && [ "$(queued)" = 0 ] && echo "no straggler in $box" && return
+    echo "mail was delivered here after the redirect: $box"
+    return 1
+}
+
+undo() {
+    # It only looked.
+    return 0
+}

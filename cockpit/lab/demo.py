@@ -77,7 +77,8 @@ def furnish(old: LabHost, clients: tuple[str, ...], files: int = FILES, seed: in
         (root / "bin/reindex").chmod(0o750)
         (old.home / "etc/mode" / client).write_text(PRODUCTION + "\n")
         box = "".join(
-            f"From list@{DOMAIN} Mon Jan  4 09:00:00 2010\nSubject: digest {number}\n\nNews.\n\n" for number in range(20)
+            f"From list@{DOMAIN} Mon Jan  4 09:00:00 2010\nSubject: digest {number}\n\nNews.\n\n"
+            for number in range(20)
         )
         (old.home / "var/mail" / client).mkdir(parents=True, exist_ok=True)
         (old.home / "var/mail" / client / "mbox").write_text(box)

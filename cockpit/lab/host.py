@@ -16,8 +16,10 @@ DOMAIN = "karl.test"
 TOOLS = Path(__file__).parent / "tools"
 PRODUCTION, STAGING = "production", "staging"
 
-FOLDERS = ("bin", "etc/mode", "etc/maintenance", "etc/proxy", "etc/mail/hold", "etc/mail/redirect", "logs", "srv")
-FOLDERS += ("tmp", "var/mail", "var/queue", "var/writes")
+FOLDERS = tuple(
+    "bin etc/mode etc/maintenance etc/proxy etc/mail/hold etc/mail/redirect logs srv tmp "
+    "var/mail var/queue var/writes var/check var/owners".split()
+)
 
 
 class LabHost:

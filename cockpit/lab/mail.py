@@ -117,7 +117,9 @@ class MailServer:
             self._store(message, trace.encode() + content)
             self._say("smtpd", f"{last}: client={peer}[{peer}]")
             size = len(content)
-            self._say("qmgr", f"{last}: from=<{message.sender}>, to=<{recipient}>, client={peer}, size={size} (queue active)")
+            self._say(
+                "qmgr", f"{last}: from=<{message.sender}>, to=<{recipient}>, client={peer}, size={size} (queue active)"
+            )
         self._wake.set()
         return f"250 2.0.0 Ok: queued as {last}"
 
@@ -152,7 +154,9 @@ class MailServer:
         if self._host.flag(f"mail/hold/{message.client}") is not None:
             if message.id not in self._noted:
                 self._noted.add(message.id)
-                self._say("qmgr", f"{message.id}: to=<{message.recipient}>, relay=none, status=hold (held for the cutover)")
+                self._say(
+                    "qmgr", f"{message.id}: to=<{message.recipient}>, relay=none, status=hold (held for the cutover)"
+                )
             return
         target = self._host.flag(f"mail/redirect/{message.client}")
         if target:
@@ -224,7 +228,7 @@ class _Protocol(SMTP):
             return
         self._links.add(transport)
         self._mine = transport
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         if getattr(self, "_mine", None) is not None:

@@ -62,7 +62,9 @@ class Primary:
 class Secondary:
     """Copies the primary's zones by AXFR when it sees a new serial, `lag` seconds after it looked."""
 
-    def __init__(self, name: str, address: str, port: int, primary: tuple[str, int], origins: list[str], lag: float) -> None:
+    def __init__(
+        self, name: str, address: str, port: int, primary: tuple[str, int], origins: list[str], lag: float
+    ) -> None:
         self._primary = primary
         self._lag = lag
         self.zones = [Zone(origin, "primary.invalid.", 0) for origin in origins]
@@ -80,7 +82,9 @@ class Secondary:
         """Poll the primary for ever; what fails is tried again."""
         while True:
             for zone in self.zones:
-                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, dns.exception.DNSException):
+                with contextlib.suppress(
+                    OSError, TimeoutError, asyncio.IncompleteReadError, dns.exception.DNSException
+                ):
                     await self.refresh(zone)
             await asyncio.sleep(self._lag / 2)
 

@@ -111,9 +111,7 @@ class SshServer:
             with contextlib.suppress(asyncssh.Error, OSError):
                 process.close()
 
-    async def _feed(
-        self, process: _Session, child: asyncio.subprocess.Process, stdin: asyncio.StreamWriter
-    ) -> None:
+    async def _feed(self, process: _Session, child: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> None:
         """Carry the client's bytes to the command until they end; then watch the link, and hang up when it goes."""
         try:
             while data := await process.stdin.read(CHUNK):

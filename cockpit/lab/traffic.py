@@ -89,9 +89,7 @@ class Visitor:
 
     async def _http(self, address: str, method: str, path: str, body: bytes = b"") -> int:
         async with asyncio.timeout(8):
-            reader, writer = await asyncio.open_connection(
-                address, self._where.http_port, local_addr=(self._source, 0)
-            )
+            reader, writer = await asyncio.open_connection(address, self._where.http_port, local_addr=(self._source, 0))
             try:
                 head = (
                     f"{method} {path} HTTP/1.1\r\nHost: {self._name}:{self._where.http_port}\r\n"

@@ -106,7 +106,9 @@ class WebServer:
             answer = await self._forward(request, bridge, writer)
         else:
             answer = self._answer(request)
-        keep = trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
+        keep = (
+            trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
+        )
         await self._host.thawed.wait()
         writer.write(_encode(answer, self._host.name, keep, request.method))
         await writer.drain()
@@ -208,7 +210,9 @@ async def _parse(head: bytes, reader: asyncio.StreamReader) -> tuple[Request, An
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     headers = {
-        name.strip().lower(): value.strip() for name, colon, value in (line.partition(":") for line in lines[1:]) if colon
+        name.strip().lower(): value.strip()
+        for name, colon, value in (line.partition(":") for line in lines[1:])
+        if colon
     }
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
         return Request(head, b"", "", "", headers), Answer(400, "Not a request that this server reads.\n")

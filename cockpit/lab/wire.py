@@ -143,7 +143,7 @@ async def ask(query: dns.message.Message, address: str, port: int, timeout: floa
     finally:
         transport.close()
     if answer.id != query.id:
-        raise dns.exception.FormError("an answer to another question")
+        raise OSError("an answer to another question")
     return answer
 
 

@@ -7,30 +7,12 @@ import re
 from cockpit.engine.ports import Call, Outcome, Say, Verdict
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.output import OutputTeller, RawSink
-from cockpit.hosts.pool import HostPool, Ran, Unreachable, quoted
-from cockpit.plan.model import Op, Shell
+from cockpit.hosts.pool import HostPool, Ran, Unreachable
+from cockpit.plan.model import Shell
+from cockpit.plan.script import script_for
 from cockpit.text import harmless
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _CAPTURED = re.compile(rb"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
-
-
-def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
-    """The POSIX shell text of one op as it will run, '' when the step has none. Parameters and what was captured arrive as
-    shell variables, quoted here; the text itself is never touched."""
-    if action.recipe_text:
-        if not re.search(rf"(?m)^[ \t]*{op}[ \t]*\(\)", action.recipe_text):
-            return ""
-        body = f"{action.recipe_text.rstrip()}\n\n{op}\n"
-    else:
-        text: str = getattr(action, op)
-        if not text.strip():
-            return ""
-        body = text.rstrip() + "\n"
-    given = [f"{name}={quoted(value)}" for name, value in action.params.items() if _NAME.match(name)]
-    given += [f"captured_{name}={quoted(value)}" for name, value in captured.items() if _NAME.match(name)]
-    exports = "".join(f"export {word}\n" for word in given)
-    return f"{exports}{body}"
 
 
 class ShellHands:

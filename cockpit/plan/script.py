@@ -1,0 +1,66 @@
+"""The shell text of a step as it will run: the same for the host that runs it and for the person who reads it before."""
+
+from __future__ import annotations
+
+import re
+from shlex import quote
+
+from cockpit.plan.model import DnsChange, Manual, Op, Shell, Step, Sync
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
+    """The POSIX shell text of one op as it will run, '' when the step has none. Parameters and what was captured arrive as
+    shell variables, quoted here; the text itself is never touched."""
+    if action.recipe_text:
+        if not re.search(rf"(?m)^[ \t]*{op}[ \t]*\(\)", action.recipe_text):
+            return ""
+        body = f"{action.recipe_text.rstrip()}\n\n{op}\n"
+    else:
+        text: str = getattr(action, op)
+        if not text.strip():
+            return ""
+        body = text.rstrip() + "\n"
+    given = [f"{name}={quote(value)}" for name, value in action.params.items() if _NAME.match(name)]
+    given += [f"captured_{name}={quote(value)}" for name, value in captured.items() if _NAME.match(name)]
+    exports = "".join(f"export {word}\n" for word in given)
+    return f"{exports}{body}"
+
+
+def command_text(step: Step, op: Op, captured: dict[str, str]) -> str:
+    """What an op of a step will do, exactly: shell text for shell steps, words with every name for the others. '' for none."""
+    match step.action:
+        case Shell() as action:
+            return script_for(action, op, captured)
+        case Sync() as action:
+            return _sync_text(action, op)
+        case DnsChange() as action:
+            record = action.record
+            was, becomes = " ".join(record.old) or "nothing", " ".join(record.new) or "nothing"
+            words = {
+                "apply": f"update {record.name} {record.type}: only if it is {was}, make it {becomes}",
+                "undo": f"update {record.name} {record.type}: only if it is {becomes}, make it {was}, with the captured TTL",
+                "verify": f"ask every authority for {record.name} {record.type} until all say {becomes}",
+                "probe": f"ask the primary for {record.name} {record.type}",
+            }
+            return words.get(op, "")
+        case Manual() as action:
+            return f"{action.owner}: {action.message}" if op == "apply" else ""
+        case None:
+            return ""
+
+
+def _sync_text(action: Sync, op: Op) -> str:
+    to = action.to or action.paths
+    if op == "apply":
+        delete = " --delete" if action.delete else ""
+        return "\n".join(
+            f"rsync -a{delete} {action.source}:{source} {action.target}:{target}   (a tar stream where rsync is missing)"
+            for source, target in zip(action.paths, to, strict=True)
+        )
+    if op == "verify":
+        return f"compare the checksums of both trees on {action.source} and {action.target}"
+    if op == "undo":
+        return f"bring back on {action.target} what the copy overwrote, and remove what it created"
+    return ""

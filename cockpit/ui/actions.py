@@ -1,0 +1,193 @@
+"""Every action, once: id, key, danger, help, and why it is not possible now. Footer, palette and help come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cockpit.engine import rules
+from cockpit.intents import Danger
+from cockpit.state import BUSY, RunState
+from cockpit.ui.view import View, focus, focus_step
+
+
+class Seat(msgspec.Struct, frozen=True, kw_only=True):
+    """What this screen is: whether it may drive, whether it drives now, whether it is a replay."""
+
+    can_drive: bool
+    drives: bool
+    replay: bool = False
+
+
+Reason = Callable[[RunState, View, Seat], str]
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """`why_not` returns '' when the action is possible, else a sentence."""
+
+    id: str
+    key: str
+    label: str
+    help: str
+    danger: Danger = "none"
+    why_not: Reason
+    footer: bool = True
+
+
+def _always(state: RunState, view: View, seat: Seat) -> str:
+    return ""
+
+
+def _drive(then: Reason) -> Reason:
+    """Possible only with the wheel in hand."""
+
+    def reason(state: RunState, view: View, seat: Seat) -> str:
+        if seat.replay:
+            return "a replay has nothing to act with"
+        if not seat.can_drive:
+            return "this screen only watches"
+        if state.plan is None:
+            return "the plan has not arrived yet"
+        if state.ended:
+            return "the run has ended"
+        if not seat.drives:
+            return f"{state.driver} drives" if state.driver else "nobody drives: c claims the wheel"
+        return then(state, view, seat)
+
+    return reason
+
+
+def _next(state: RunState, view: View, seat: Seat) -> str:
+    ref = rules.next_ref(state, focus(state, view))
+    if ref is None:
+        return "every step is ticked"
+    found = rules.readiness(state, ref)
+    return "" if found.ok else f"{ref.partition('/')[2]}: {found.reason}"
+
+
+def _to_gate(state: RunState, view: View, seat: Seat) -> str:
+    if state.paused:
+        return "the run is paused"
+    return "" if any(not rules.complete(state, id) for id in state.services) else "every step is ticked"
+
+
+def _step(state: RunState, view: View, seat: Seat) -> str:
+    ref = focus_step(state, view)
+    found = rules.readiness(state, ref) if ref else rules.Readiness(False, "no step")
+    return "" if found.ok else found.reason
+
+
+def _verify(state: RunState, view: View, seat: Seat) -> str:
+    ref = focus_step(state, view)
+    if not ref:
+        return "no step"
+    step = state.step(ref)
+    if step.state in BUSY:
+        return f"it is {step.state}"
+    return "" if step.attempt and step.state not in {"skipped", "undone", "blocked"} else "it has not run"
+
+
+def _undo(state: RunState, view: View, seat: Seat) -> str:
+    found = rules.undo_readiness(state, focus(state, view), allow_loss=True)
+    return "" if found.ok else found.reason
+
+
+def _skip(state: RunState, view: View, seat: Seat) -> str:
+    ref = focus_step(state, view)
+    if not ref:
+        return "no step"
+    step = state.step(ref)
+    return "" if step.state in {"blocked", "draft", "failed", "undone"} and not step.intended else f"it is {step.state}"
+
+
+def _pause(state: RunState, view: View, seat: Seat) -> str:
+    return ""
+
+
+def _gate(state: RunState, view: View, seat: Seat) -> str:
+    gate = open_next(state)
+    return "" if gate else "every gate is open"
+
+
+def _abort(state: RunState, view: View, seat: Seat) -> str:
+    return "" if rules.safe_point(state, focus(state, view)) else "nothing has gone past the safe point"
+
+
+def _answer(state: RunState, view: View, seat: Seat) -> str:
+    ref = focus_step(state, view)
+    step = state.step(ref) if ref else None
+    if step is not None and step.state == "waiting":
+        return ""
+    if step is not None and step.state == "unknown" and step.intended:
+        return ""
+    return "no step waits for an answer"
+
+
+def _claim(state: RunState, view: View, seat: Seat) -> str:
+    if seat.replay or not seat.can_drive:
+        return "this screen only watches"
+    if seat.drives:
+        return "you drive already"
+    return f"{state.driver} drives" if state.driver else ""
+
+
+def _logs(state: RunState, view: View, seat: Seat) -> str:
+    return "" if view.page == "logs" else "open the logs first (l)"
+
+
+def open_next(state: RunState) -> str:
+    """The first closed gate that a person opens, '' when there is none."""
+    plan = state.plan
+    if plan is None:
+        return ""
+    return next((gate.id for gate in plan.gates if gate.kind == "human" and not state.gates[gate.id].open), "")
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(id="next", key="n", label="next", help="run the next step of the service in focus", danger="acts", why_not=_drive(_next)),
+    Action(
+        id="service-to-gate", key="b", label="service on", danger="acts", why_not=_drive(_next), footer=False,
+        help="run the service in focus on to its next gate, failure or manual step",
+    ),
+    Action(
+        id="to-gate", key="N", label="on to gate", danger="acts", why_not=_drive(_to_gate),
+        help="run all services on to the next gate, failure or manual step",
+    ),
+    Action(id="run-step", key="r", label="run step", help="run the step in focus; also a failed one again", danger="acts",
+           why_not=_drive(_step), footer=False),
+    Action(id="verify", key="v", label="verify", help="verify the step in focus again", why_not=_drive(_verify)),
+    Action(id="undo", key="u", label="undo", help="take back the last step of the service in focus", danger="destructive",
+           why_not=_drive(_undo)),
+    Action(id="skip", key="s", label="skip", help="skip the step in focus, with a reason", danger="acts", why_not=_drive(_skip)),
+    Action(id="answer", key="w", label="answer", help="answer a manual step, or say what became of an unknown one",
+           why_not=_drive(_answer), footer=False),
+    Action(id="pause", key="p", label="pause", help="start nothing new, or go on; clocks run", why_not=_drive(_pause)),
+    Action(id="gate", key="g", label="gate", help="open the next gate: you type its name", danger="acts", why_not=_drive(_gate)),
+    Action(id="abort", key="a", label="abort", help="take the service in focus back to its last safe point",
+           danger="destructive", why_not=_drive(_abort), footer=False),
+    Action(id="panic", key="!", label="panic", help="touch nothing: stop going on, leave everything as it is",
+           why_not=_drive(_pause), footer=False),
+    Action(id="note", key="m", label="note", help="write a note into the journal", why_not=_drive(_pause), footer=False),
+    Action(id="claim", key="c", label="claim", help="take the wheel when nobody holds it", why_not=_claim, footer=False),
+    Action(id="logs", key="l", label="logs", help="the logs of old and new; again: the next log of each", why_not=_always),
+    Action(id="freeze-log", key="space", label="hold log", help="hold the logs still, or follow them again; in a replay: play",
+           why_not=_logs, footer=False),
+    Action(id="dns", key="d", label="dns", help="every vantage of the service in focus", why_not=_always),
+    Action(id="fleet", key="f", label="fleet", help="services × steps", why_not=_always, footer=False),
+    Action(id="timeline", key="t", label="timeline", help="what happened, in order", why_not=_always, footer=False),
+    Action(id="notes", key="M", label="notes", help="the notes", why_not=_always, footer=False),
+    Action(id="filter", key="slash", label="filter", help="filter services by name or tag; in the logs: search and hide misses",
+           why_not=_always),
+    Action(id="copy", key="y", label="copy", help="copy the step's command, or the log in view", why_not=_always, footer=False),
+    Action(id="help", key="question_mark", label="help", help="every key, and why it is off", why_not=_always),
+    Action(id="leave", key="q", label="leave", help="close this screen; the run goes on, a demo ends", why_not=_always),
+)
+"""In the order of the footer."""
+
+KEY_WORDS = {"slash": "/", "question_mark": "?", "space": "space"}
+
+
+def key_word(action: Action) -> str:
+    """The key as people read it."""
+    return KEY_WORDS.get(action.key, action.key)

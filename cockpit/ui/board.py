@@ -1,0 +1,165 @@
+"""The board: the header, a panel a service, the logs of old and new side by side, and what happened last. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cockpit.engine import rules
+from cockpit.plan.model import Plan
+from cockpit.state import LogView, RunState
+from cockpit.ui.glyphs import GLYPHS
+from cockpit.ui.paint import Line, beside, clock, fit
+from cockpit.ui.panel import bounds, panel
+from cockpit.ui.view import View, focus, shown
+
+
+def header(state: RunState, label: str, can_drive: bool, drives: bool, width: int, now: float) -> Line:
+    """What a smaller paired terminal still sees: the state of the run, its clock, downtime, progress, the next gate."""
+    plan = state.plan
+    if plan is None:
+        return fit([(" COCKPIT ", "head"), (" waiting for the conductor … ", "headwarn")], width, "head")
+    mark = {"LIVE": "headgood", "REHEARSAL": "headwarn", "REPLAY": "headwarn", "READ-ONLY": "headwarn"}.get(label, "head")
+    end = state.ended or now
+    line: Line = [(" ● ", mark), (f"{label} ", mark)]
+    if state.panicked:
+        line.append((" PANIC ", "headbad"))
+    elif state.paused:
+        line.append((" PAUSED ", "headwarn"))
+    line.append((f" T+{clock(end - state.started)}", "head"))
+    total = sum(state.forecast.values())
+    if total:
+        line.append((f" of {clock(total)}", "head"))
+    lower = max((view.down.lower for view in state.services.values()), default=0.0)
+    upper = max((view.down.upper for view in state.services.values()), default=0.0)
+    done = sum(rules.complete(state, id) for id in state.services)
+    down = any(view.down.ongoing for view in state.services.values())
+    line.append((f"   down {bounds(lower, upper)}", "headbad" if down else "head"))
+    line.append((f"   {done} of {len(state.services)} done", "head"))
+    gate = next((gate for gate in plan.gates if not state.gates[gate.id].open), None)
+    if gate is not None:
+        line.append((f'   next: gate "{gate.id}"', "headwarn"))
+    if state.ended:
+        line.append((f"   ended: {state.verdict}", "headgood" if state.exit == 0 else "headbad"))
+    elif drives:
+        line.append(("   you drive", "headgood"))
+    elif state.driver:
+        line.append((f"   {state.driver} drives", "head"))
+    else:
+        line.append(("   nobody drives" + (": c claims" if can_drive else ""), "headbad"))
+    if state.watchers:
+        line.append((f" · {state.watchers} watch{'es' if state.watchers == 1 else ''}", "head"))
+    line.append((f"   {plan.name}", "head"))
+    return fit(line, width, "head")
+
+
+def columns(width: int, count: int) -> int:
+    """How many panels stand side by side."""
+    return max(1, min(count, width // 38, 6))
+
+
+def layout(width: int, height: int, count: int) -> tuple[int, int, int, int]:
+    """(columns, rows of panels, height of a panel, lines left for logs and events) for `count` panels in a space."""
+    across = columns(width, max(count, 1))
+    down = -(-max(count, 1) // across)
+    tall = 8 if height - down * 8 >= 6 else 6
+    rows = max(1, min(down, (height - 3) // tall))
+    return across, rows, tall, max(0, height - rows * tall)
+
+
+def board(state: RunState, view: View, width: int, height: int, now: float) -> list[Line]:
+    """The board without header and footer, exactly `height` lines."""
+    plan = state.plan
+    if plan is None:
+        return [[("", "")]] * height
+    ids = shown(state, view)
+    here = focus(state, view)
+    across, rows, tall, left = layout(width, height, len(ids))
+    place = ids.index(here) // across if here in ids else 0
+    first = max(0, min(place - rows + 1, -(-len(ids) // across) - rows))
+    lines: list[Line] = []
+    for row in range(first, first + rows):
+        blocks: list[tuple[list[Line], int]] = []
+        for column in range(across):
+            index = row * across + column
+            wide = width // across + (1 if column < width % across else 0)
+            if index < len(ids):
+                service = plan.service(ids[index])
+                number = plan.services.index(service) + 1
+                blocks.append((panel(state, plan, service, number, (wide, tall), service.id == here, now), wide))
+            else:
+                blocks.append(([], wide))
+        lines += beside(blocks, tall)
+    if not ids:
+        lines = [[(f"  no service matches {view.filter!r}; / and Enter clears the filter", "warn")]]
+    events = min(max(left // 3, 1), 8) if left >= 5 else min(left, 1)
+    lines += logs(state, view, width, max(0, left - events))
+    lines += recent(state, width, events)
+    return [fit(line, width) for line in lines[:height]] + [[]] * max(0, height - len(lines))
+
+
+def log_of(state: RunState, plan: Plan, role: str, turn: int) -> LogView | None:
+    """The log shown for a side: each key press turns to the next of its logs."""
+    names = [
+        f"{log.host}:{log.file}"
+        for service in plan.services
+        for log in service.logs
+        if log.host in plan.hosts and plan.hosts[log.host].role == role
+    ]
+    unique = list(dict.fromkeys(names))
+    if not unique:
+        return None
+    host, _, file = unique[turn % len(unique)].partition(":")
+    return state.logs.get(f"{host}:{file}") or LogView(host=host, file=file)
+
+
+def logs(state: RunState, view: View, width: int, height: int) -> list[Line]:
+    """Old on the left, new on the right, the newest line at the bottom."""
+    plan = state.plan
+    if plan is None or height < 1:
+        return []
+    half = width // 2
+    blocks: list[tuple[list[Line], int]] = []
+    for role, wide in (("old", half - 1), ("new", width - half)):
+        log = log_of(state, plan, role, view.log)
+        blocks.append((log_lines(state, log, role, wide, height), wide))
+        if role == "old":
+            blocks.append(([[("│", "frame")]] * height, 1))
+    return beside(blocks, height)
+
+
+def log_lines(state: RunState, log: LogView | None, role: str, width: int, height: int) -> list[Line]:
+    """A log's header and its newest lines."""
+    if log is None:
+        return [[(f" {role.upper()} ", role), ("no log is named in the plan", "dim")]]
+    link = state.hosts.get(log.host)
+    head: Line = [(f" {role.upper()} ", role), (f"{log.host}:{log.file}", "title"), (f"  {log.rate:.0f}/s", "dim")]
+    if link is not None and link.link == "down":
+        head += [("  link down ", "bad"), (link.detail, "dim")]
+    if log.dropped:
+        head.append((f"  {log.dropped} left out", "warn"))
+    if log.alarms:
+        head.append((f"  {log.alarms} alarms", "bad"))
+    lines = [head]
+    for _, _, text, alarm in log.lines[-(height - 1) :] if height > 1 else ():
+        lines.append([("! " if alarm else " ", "bad"), (text, "bad" if alarm else "")])
+    return [fit(line, width) for line in lines]
+
+
+def recent(state: RunState, width: int, height: int) -> list[Line]:
+    """The last events that a person would want to see, the newest at the bottom."""
+    entries = state.timeline[-height:] if height > 0 else ()
+    lines: list[Line] = []
+    for entry in entries:
+        glyph, style = GLYPHS.get(entry.word, ("•", "warn" if entry.word in {"alarm", "trouble", "refused"} else "dim"))
+        at = datetime.fromtimestamp(entry.utc, UTC).strftime("%H:%M:%S")
+        lines.append(
+            [
+                (f" {at} ", "dim"),
+                (f"{glyph} ", style),
+                (f"{entry.ref or entry.word:<22} ", ""),
+                (f"{entry.word:<10} " if entry.ref else "", style),
+                (entry.text, "dim"),
+                (f"  ({entry.actor})" if entry.actor else "", "dim"),
+            ]
+        )
+    return [fit(line, width) for line in lines] + [[]] * (height - len(lines))

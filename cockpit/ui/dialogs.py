@@ -1,0 +1,95 @@
+"""Dialogs: Cancel has the focus, a gate wants its name typed, and an error or Escape is a no."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for a text. `exact` is what must be typed; OK stays off until it is. Dismisses with the text, or None."""
+
+    BINDINGS = [("escape", "cancel", "cancel")]
+
+    def __init__(self, title: str, body: str, *, exact: str = "", ok: str = "OK", required: bool = True, value: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._body = body
+        self._exact = exact
+        self._ok = ok
+        self._required = required
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(self._title, id="dialog-title", markup=False)
+            yield Static(self._body, id="dialog-body", markup=False)
+            yield Input(value=self._value, placeholder=f"type {self._exact}" if self._exact else "", id="dialog-input")
+            with Horizontal(id="dialog-buttons"):
+                yield Button("Cancel", id="cancel")
+                yield Button(self._ok, id="ok", variant="warning" if self._exact else "primary", disabled=True)
+
+    def on_mount(self) -> None:
+        # A gate must not open by a stray Enter: Cancel has the focus, and Tab or a letter goes to the field.
+        if self._exact:
+            self.query_one("#cancel", Button).focus()
+        else:
+            self.query_one(Input).focus()
+        self._judge(self._value)
+
+    def _judge(self, text: str) -> None:
+        good = text.strip() == self._exact if self._exact else bool(text.strip()) or not self._required
+        self.query_one("#ok", Button).disabled = not good
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._judge(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if not self.query_one("#ok", Button).disabled:
+            self.dismiss(event.value.strip())
+
+    def on_key(self, event: object) -> None:
+        character = getattr(event, "character", None)
+        field = self.query_one(Input)
+        if self._exact and not field.has_focus and character and character.isprintable() and character != " ":
+            field.focus()
+            field.insert_text_at_cursor(character)
+            getattr(event, "stop", lambda: None)()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+class Choose(ModalScreen[str | None]):
+    """A few answers; the first has the focus and is the harmless one."""
+
+    BINDINGS = [("escape", "cancel", "cancel")]
+
+    def __init__(self, title: str, body: str, answers: tuple[tuple[str, str], ...]) -> None:
+        super().__init__()
+        self._title = title
+        self._body = body
+        self._answers = answers
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(self._title, id="dialog-title", markup=False)
+            yield Static(self._body, id="dialog-body", markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield Button("Cancel", id="cancel")
+                for id, label in self._answers:
+                    yield Button(label, id=id)
+
+    def on_mount(self) -> None:
+        self.query_one("#cancel", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(None if event.button.id == "cancel" else event.button.id)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,51 @@
+"""Where a screen's events come from: the one thing in which live, watch and replay differ."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from cockpit.events import Record
+from cockpit.intents import AnyIntent
+
+
+class Transport(Protocol):
+    """What moves a replay: it has this, a live run has none."""
+
+    @property
+    def bar(self) -> str:
+        """The transport bar's text."""
+        ...
+
+    def press(self, key: str) -> bool:
+        """Take a key; False when it means nothing here."""
+        ...
+
+
+class Source(Protocol):
+    """Events in order, and a way to ask for something."""
+
+    @property
+    def can_drive(self) -> bool:
+        """Whether this screen may ever hold the wheel."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """LIVE, REHEARSAL, READ-ONLY or REPLAY."""
+        ...
+
+    @property
+    def transport(self) -> Transport | None: ...
+
+    def now(self) -> float:
+        """UTC of the moment shown, seconds."""
+        ...
+
+    def records(self) -> AsyncIterator[list[Record]]:
+        """Batches of records. A record whose number is not over the last one begins anew: the source went back."""
+        ...
+
+    async def send(self, intent: AnyIntent) -> str | None:
+        """The refusal as a sentence, None when the intent was taken."""
+        ...

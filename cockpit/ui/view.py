@@ -1,0 +1,58 @@
+"""What a person chose to look at. Belongs to the screen alone; the run knows nothing of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cockpit.state import RunState
+
+Page = Literal["board", "service", "fleet", "dns", "timeline", "notes", "logs", "help"]
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Page, focus, filter and scroll."""
+
+    page: Page = "board"
+    service: str = ""
+    step: str = ""
+    filter: str = ""
+    scroll: int = 0
+    """Lines back from the end on the timeline, notes and log pages; lines down from the top on the others."""
+    log: int = 0
+    frozen: int = -1
+    """Number of the log line at the bottom of a paused log; -1 follows."""
+    search: str = ""
+
+
+def shown(state: RunState, view: View) -> tuple[str, ...]:
+    """Ids of the services that the filter lets through, in the plan's order. It matches id, title and tags."""
+    if state.plan is None:
+        return ()
+    words = view.filter.lower().split()
+    return tuple(
+        service.id
+        for service in state.plan.services
+        if all(word in " ".join((service.id, service.title, *service.tags)).lower() for word in words)
+    )
+
+
+def focus(state: RunState, view: View) -> str:
+    """The service in focus: the chosen one, else the first that is shown."""
+    ids = shown(state, view)
+    return view.service if view.service in ids else (ids[0] if ids else "")
+
+
+def focus_step(state: RunState, view: View) -> str:
+    """The step in focus on the service page: the chosen one, else the one that the next key would start, else the last."""
+    from cockpit.engine.rules import next_ref
+
+    service = focus(state, view)
+    if not service:
+        return ""
+    steps = state.services[service].steps
+    if view.step in steps:
+        return view.step
+    busy = next((ref for ref, step in steps.items() if step.state in {"running", "verifying", "undoing", "waiting"}), "")
+    return busy or next_ref(state, service) or (next(reversed(steps)) if steps else "")

@@ -38,7 +38,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--folder", type=Path, help="where the hosts live (default: a temporary folder)")
     parser.add_argument("--clients", default="", help="which clients, with commas (default: all six)")
     parser.add_argument("--quiet", action="store_true", help="no visitors: servers alone")
-    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input ends")
     parser.set_defaults(run=run)
     inner = parser.add_subparsers(dest="lab_command", metavar="fault | status")
     fault = inner.add_parser(
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     words = [*(["--folder", str(args.folder)] if args.folder else [])]
     words += ["--clients", args.clients] if args.clients else []
     words += ["--quiet"] if args.quiet else []
-    words += ["--until-eof"] if args.until_eof else []
+    words += ["--until-stdin-closes"] if args.until_stdin_closes else []
     return main(words)
 
 

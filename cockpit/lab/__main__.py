@@ -19,12 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cockpit.lab", description="The embedded lab alone.")
     parser.add_argument("--folder", type=Path, help="where the hosts live (default: a temporary folder)")
     parser.add_argument("--clients", default=",".join(CLIENTS), help="which clients, with commas")
-    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input ends")
+    parser.add_argument("--plan", default="karl", choices=["karl"], help="which migration is to be practised")
     parser.add_argument("--quiet", action="store_true", help="no visitors: servers alone")
     options = parser.parse_args(arguments)
     clients = tuple(name for name in options.clients.split(",") if name)
     try:
-        asyncio.run(run(options.folder, clients, until_eof=options.until_eof, traffic=not options.quiet))
+        asyncio.run(run(options.folder, clients, until_eof=options.until_stdin_closes, traffic=not options.quiet))
     except LabError as error:
         print(f"cockpit lab: {error}", file=sys.stderr)
         return 1

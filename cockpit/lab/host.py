@@ -16,10 +16,9 @@ DOMAIN = "karl.test"
 TOOLS = Path(__file__).parent / "tools"
 PRODUCTION, STAGING = "production", "staging"
 
-FOLDERS = tuple(
-    "bin etc/mode etc/maintenance etc/proxy etc/mail/hold etc/mail/redirect logs srv tmp "
-    "var/mail var/queue var/writes var/check var/owners".split()
-)
+ETC = ("etc/mode", "etc/maintenance", "etc/proxy", "etc/mail/hold", "etc/mail/redirect")
+VAR = ("var/mail", "var/queue", "var/writes", "var/check", "var/owners")
+FOLDERS = ("bin", "logs", "srv", "tmp", *ETC, *VAR)
 
 
 class LabHost:

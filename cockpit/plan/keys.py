@@ -266,7 +266,12 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         ),
         Key("when", obj("when"), "a condition, otherwise the step is skipped", "when: {tag: mail}"),
         Key("verify", obj("verify"), "checks by another path than the act", "verify: {http: [{url: …}]}"),
-        Key("released_by", PLAIN, "the step that ends what this one holds", "released_by: maintenance-off"),
+        Key(
+            "released_by",
+            PLAIN,
+            "the step that ends what this one holds; `none` when nothing has to",
+            "released_by: maintenance-off",
+        ),
         Key("opens", SIDE, "the writer that it opens", "opens: new"),
         Key("closes", SIDE, "the writer that it closes", "closes: old"),
         Key(

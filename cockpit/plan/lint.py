@@ -53,9 +53,14 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
     elif f"step:{step.ref}:undo" in site.places and not _reasoned(step, site):
         found.warn(_at(site, step, "undo"), "no-reason", "undo: none says no reason", "write undo_reason", step.service)
     holds = step.phase == "freeze" and isinstance(action, Shell) and not step.opens
+    holds = holds and f"step:{step.ref}:released_by" not in site.places
     if holds and not step.released_by and not _is_release(step, plan):
         found.warn(
-            _at(site, step), "no-release", f"nothing releases what {step.id} freezes", "write released_by", step.service
+            _at(site, step),
+            "no-release",
+            f"nothing releases what {step.id} freezes",
+            "write released_by: STEP, or released_by: none",
+            step.service,
         )
     if step.released_by == step.ref:
         found.error(_at(site, step, "released_by"), "self-release", f"{step.id} releases itself", "name another step")

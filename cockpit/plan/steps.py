@@ -231,7 +231,7 @@ def _needs(scope: Scope, obj: Obj, before: str) -> tuple[Need, ...]:
 
 def _released_by(scope: Scope, obj: Obj) -> str:
     leaf = obj.leaf("released_by")
-    if leaf is None:
+    if leaf is None or leaf.text == "none":
         return ""
     ref = _ref(scope, leaf)
     scope.site.links.append(Link(leaf, ref, scope.service, "unknown-release"))

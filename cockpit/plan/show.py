@@ -148,7 +148,7 @@ def _action(step: Step) -> Iterator[str]:
         case Shell():
             yield f"On **{action.host}**" + (f", recipe `{action.recipe}`:" if action.recipe else ":")
             yield ""
-            assigned = [f"{name}={shlex.quote(value)}" for name, value in action.params.items()]
+            assigned = [f"export {name}={shlex.quote(value)}" for name, value in action.params.items()]
             body = list(assigned)
             for op in _OPS:
                 text: str = getattr(action, op)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -56,6 +57,10 @@ class LiveSource:
         if not self._token:
             return "READ-ONLY"
         return "REHEARSAL" if self._mode == "rehearsal" else "LIVE"
+
+    def now(self) -> float:
+        """UTC of this moment."""
+        return time.time()
 
     async def records(self) -> AsyncIterator[list[Record]]:
         """Batches of records in order, each once, until the conductor goes. Raises ConnectionError with a sentence."""

@@ -18,7 +18,9 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     plan = state.plan
     if plan is None:
         return fit([(" COCKPIT ", "head"), (" waiting for the conductor … ", "headwarn")], width, "head")
-    mark = {"LIVE": "headgood", "REHEARSAL": "headwarn", "REPLAY": "headwarn", "READ-ONLY": "headwarn"}.get(label, "head")
+    mark = {"LIVE": "headgood", "REHEARSAL": "headwarn", "REPLAY": "headwarn", "READ-ONLY": "headwarn"}.get(
+        label, "head"
+    )
     end = state.ended or now
     line: Line = [(" ● ", mark), (f"{label} ", mark)]
     if state.panicked:

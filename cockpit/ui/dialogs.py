@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -11,9 +14,11 @@ from textual.widgets import Button, Input, Static
 class Ask(ModalScreen[str | None]):
     """Asks for a text. `exact` is what must be typed; OK stays off until it is. Dismisses with the text, or None."""
 
-    BINDINGS = [("escape", "cancel", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
 
-    def __init__(self, title: str, body: str, *, exact: str = "", ok: str = "OK", required: bool = True, value: str = "") -> None:
+    def __init__(
+        self, title: str, body: str, *, exact: str = "", ok: str = "OK", required: bool = True, value: str = ""
+    ) -> None:
         super().__init__()
         self._title = title
         self._body = body
@@ -68,7 +73,7 @@ class Ask(ModalScreen[str | None]):
 class Choose(ModalScreen[str | None]):
     """A few answers; the first has the focus and is the harmless one."""
 
-    BINDINGS = [("escape", "cancel", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
 
     def __init__(self, title: str, body: str, answers: tuple[tuple[str, str], ...]) -> None:
         super().__init__()

@@ -67,7 +67,13 @@ def _steps(state: RunState, service: str, here: str, width: int, now: float) -> 
         glyph, style = GLYPHS["ready" if ready and step.state == "blocked" else step.state]
         word = "ready" if ready and step.state == "blocked" else step.state
         planned = state.planned(ref)
-        took = f"{step.took:6.1f} s" if step.took else f"~{state.forecast.get(ref, 0):5.1f} s" if ref in state.forecast else ""
+        took = (
+            f"{step.took:6.1f} s"
+            if step.took
+            else f"~{state.forecast.get(ref, 0):5.1f} s"
+            if ref in state.forecast
+            else ""
+        )
         mark = "▸" if ref == here else " "
         lines.append(
             fit(
@@ -123,11 +129,15 @@ def _step(state: RunState, ref: str, width: int) -> list[Line]:
         if not text or (shown_before and _same_recipe(planned.action)):
             continue
         shown_before = True
-        title = "what will run (probe, capture, apply, verify, undo)" if _same_recipe(planned.action) else f"{op} will run"
+        title = (
+            "what will run (probe, capture, apply, verify, undo)" if _same_recipe(planned.action) else f"{op} will run"
+        )
         lines.append([(f"── {title} " + "─" * max(0, width - len(title) - 4), "frame")])
         lines += [[(" ", ""), (line, "")] for line in text.splitlines()]
     for index, check in enumerate(planned.verify_http):
-        lines.append([(f"── verify also, {index + 1}: ", "frame"), (f"GET {check.url} at {check.at}: {check.expect.status}", "")])
+        lines.append(
+            [(f"── verify also, {index + 1}: ", "frame"), (f"GET {check.url} at {check.at}: {check.expect.status}", "")]
+        )
     for log in planned.verify_log:
         lines.append([("── verify also: ", "frame"), (f"{log.pattern!r} appears in {log.host}:{log.file}", "")])
     return lines
@@ -189,7 +199,13 @@ def dns_page(state: RunState, view: View, width: int, height: int, now: float) -
             glyph, style = DNS_GLYPHS[answer.state]
             age = max(0.0, now - answer.utc)
             left = max(0.0, answer.ttl - age)
-            ttl = f"ttl {left:.0f} s" if answer.ttl >= 0 and answer.role == "resolver" else f"ttl {answer.ttl}" if answer.ttl >= 0 else ""
+            ttl = (
+                f"ttl {left:.0f} s"
+                if answer.ttl >= 0 and answer.role == "resolver"
+                else f"ttl {answer.ttl}"
+                if answer.ttl >= 0
+                else ""
+            )
             serial = f"serial {answer.serial}" if answer.serial >= 0 else ""
             lines.append(
                 [
@@ -220,7 +236,10 @@ def _trail(trail: tuple[tuple[float, int, int, int], ...], width: int, height: i
     lines: list[Line] = []
     for row in range(height - 1, 0, -1):
         line: Line = [(f" {row / (height - 1):4.0%} ", "dim")]
-        line += [("█" if total and new / total >= row / (height - 1) else "·", "new" if total and new else "dim") for new, total in columns]
+        line += [
+            ("█" if total and new / total >= row / (height - 1) else "·", "new" if total and new else "dim")
+            for new, total in columns
+        ]
         lines.append(line)
     lines.append([(f" new  {when(start)}", "dim"), (" " * max(1, across - 18), ""), (when(end), "dim")])
     return lines
@@ -242,7 +261,9 @@ def notes_page(state: RunState, view: View, width: int, height: int, now: float)
     return _entries(" notes   m writes one", list(state.notes), state, view, width, height)
 
 
-def _entries(title: str, entries: list[TimelineEntry], state: RunState, view: View, width: int, height: int) -> list[Line]:
+def _entries(
+    title: str, entries: list[TimelineEntry], state: RunState, view: View, width: int, height: int
+) -> list[Line]:
     room = max(1, height - 2)
     end = max(room, len(entries) - view.scroll)
     lines: list[Line] = [[(title, "title"), (f"   {len(entries)} entries", "dim")], [("─" * width, "frame")]]
@@ -277,12 +298,18 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
             frozen = "  ❚❚ paused, space follows" if view.frozen >= 0 else ""
             hits = f"  /{view.search}" if view.search else ""
             lines.append(
-                [(f" {role.upper()} ", role), (f"{log.host}:{log.file}", "title"), (f" {log.rate:.0f}/s{frozen}{hits}", "warn")]
+                [
+                    (f" {role.upper()} ", role),
+                    (f"{log.host}:{log.file}", "title"),
+                    (f" {log.rate:.0f}/s{frozen}{hits}", "warn"),
+                ]
             )
             kept = [line for line in log.lines if _kept(view, line[2]) and (view.frozen < 0 or line[1] <= view.frozen)]
             end = max(room, len(kept) - view.scroll)
             for _, utc, text, alarm in kept[max(0, end - room + 1) : end]:
-                lines.append([("! " if alarm else "  ", "bad"), (f"{when(utc)} ", "dim"), *marked(text, view.search, alarm)])
+                lines.append(
+                    [("! " if alarm else "  ", "bad"), (f"{when(utc)} ", "dim"), *marked(text, view.search, alarm)]
+                )
         blocks.append((lines, wide))
         if role == "old":
             blocks.append(([[("│", "frame")]] * height, 1))

@@ -18,7 +18,9 @@ WRITERS: dict[WriterSide, Span] = {
 }
 
 
-def panel(state: RunState, plan: Plan, service: Service, number: int, size: tuple[int, int], focused: bool, now: float) -> list[Line]:
+def panel(
+    state: RunState, plan: Plan, service: Service, number: int, size: tuple[int, int], focused: bool, now: float
+) -> list[Line]:
     """The panel of a service as lines of exactly `size` (width, height)."""
     view = state.services[service.id]
     width, height = size
@@ -166,4 +168,8 @@ def last(view: ServiceView) -> Line:
         return []
     step = max(moved, key=lambda step: step.seq)
     glyph, style = GLYPHS[step.state]
-    return [(f"{glyph} {step.ref.partition('/')[2]} ", style), (f"{step.state} {step.took:.1f} s ", "dim"), (step.detail, "dim")]
+    return [
+        (f"{glyph} {step.ref.partition('/')[2]} ", style),
+        (f"{step.state} {step.took:.1f} s ", "dim"),
+        (step.detail, "dim"),
+    ]

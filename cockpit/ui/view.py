@@ -54,5 +54,7 @@ def focus_step(state: RunState, view: View) -> str:
     steps = state.services[service].steps
     if view.step in steps:
         return view.step
-    busy = next((ref for ref, step in steps.items() if step.state in {"running", "verifying", "undoing", "waiting"}), "")
+    busy = next(
+        (ref for ref, step in steps.items() if step.state in {"running", "verifying", "undoing", "waiting"}), ""
+    )
     return busy or next_ref(state, service) or (next(reversed(steps)) if steps else "")

@@ -1,0 +1,262 @@
+"""The cockpit: folds events into a state, paints it ten times a second where it changed, and sends intents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Any
+
+import msgspec
+from textual import events
+from textual.app import App, ComposeResult, SystemCommand
+from textual.screen import Screen
+
+from cockpit.intents import AnyIntent
+from cockpit.state import RunState, reduce
+from cockpit.ui.actions import ACTIONS, Action, Seat
+from cockpit.ui.canvas import Canvas
+from cockpit.ui.compose import screen
+from cockpit.ui.source import Source
+from cockpit.ui.view import View, focus, focus_step, shown
+
+FLUSH = 0.1
+"""Seconds between paints."""
+
+SAID = 6.0
+"""Seconds that a message stays."""
+
+CATCHING_UP = 400
+"""Records folded before the loop gets a turn; keys stay answered while a long journal comes in."""
+
+
+def stylesheets() -> list[str | PurePath]:
+    """The TCSS files: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "styles", package.parent / "styles"):
+        if folder.is_dir():
+            return [*sorted(folder.glob("*.tcss"))]
+    return []
+
+
+class CockpitApp(App[None]):
+    """One screen on a source of events."""
+
+    TITLE = "cockpit"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(self, source: Source, view: View | None = None) -> None:
+        super().__init__(css_path=stylesheets())
+        self.source = source
+        self.state = RunState()
+        self.view = view or View()
+        self.farewell = ""
+        self.canvas = Canvas()
+        self._dirty = True
+        self._said: tuple[str, float] = ("", 0.0)
+        self._actions = {action.key: action for action in ACTIONS}
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield self.canvas
+
+    def on_mount(self) -> None:
+        self.theme = "textual-dark"
+        self.canvas.focus()
+        self.set_interval(FLUSH, self.flush)
+        self.run_worker(self._follow(), exclusive=False, exit_on_error=False)
+        self.flush()
+
+    async def _follow(self) -> None:
+        import asyncio
+
+        try:
+            async for batch in self.source.records():
+                for count, record in enumerate(batch):
+                    if record.seq <= self.state.seq:
+                        self.state = RunState()  # The source went back: it tells everything anew.
+                    before = len(self.state.timeline)
+                    self.state = reduce(self.state, record)
+                    if len(self.state.timeline) != before:
+                        self._ring()
+                    if count % CATCHING_UP == CATCHING_UP - 1:
+                        await asyncio.sleep(0)
+                self._dirty = True
+            self.say("the conductor has closed the run; q leaves, and `cockpit replay` plays it")
+        except ConnectionError as error:
+            self.say(f"{error}", keep=True)
+
+    def _ring(self) -> None:
+        """The bell is for failures and for a gate that waits, never for history that is catching up."""
+        last = self.state.timeline[-1]
+        fresh = abs(self.source.now() - last.utc) < 2 and self.source.transport is None
+        if fresh and last.word in {"failed", "unverified", "unknown", "undo_failed", "drifted"}:
+            self.bell()
+
+    def now(self) -> float:
+        """UTC of the moment shown."""
+        return self.source.now()
+
+    @property
+    def seat(self) -> Seat:
+        """What this screen may do."""
+        return Seat(
+            can_drive=self.source.can_drive,
+            drives=bool(getattr(self.source, "drives", False)),
+            replay=self.source.transport is not None,
+        )
+
+    def flush(self) -> None:
+        """Paint what changed."""
+        if self.screen is not self.screen_stack[0] and not self._dirty:
+            return
+        self._dirty = False
+        size = self.canvas.size
+        if size.width < 2 or size.height < 2:
+            return
+        text, until = self._said
+        now = self.now()
+        bar = self.source.transport.bar if self.source.transport is not None else ""
+        message = text if until > self._loop_time() else ""
+        lines = screen(
+            self.state, self.view, self.seat, self.source.label, (size.width, size.height), now, message, bar
+        )
+        self.canvas.show(lines)
+
+    def _loop_time(self) -> float:
+        import asyncio
+
+        return asyncio.get_running_loop().time()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._dirty = True
+        self.call_after_refresh(self.flush)
+
+    # --- what a person does --------------------------------------------------------------------------------------
+
+    def say(self, message: str, keep: bool = False) -> None:
+        """Show a sentence above the footer."""
+        self._said = (message, self._loop_time() + (1e9 if keep else SAID))
+        self._dirty = True
+
+    async def send(self, intent: AnyIntent) -> None:
+        """Send an intent, and show why it was refused."""
+        refusal = await self.source.send(intent)
+        if refusal:
+            self.say(refusal)
+
+    def look(self, **changes: Any) -> None:
+        """Look at something else."""
+        self.view = msgspec.structs.replace(self.view, **changes)
+        self._dirty = True
+        self.flush()
+
+    def on_key(self, event: events.Key) -> None:
+        if self.screen is not self.screen_stack[0]:
+            return
+        transport = self.source.transport
+        if transport is not None and transport.press(event.key):
+            self._dirty = True
+            self.flush()
+        elif event.key in self._actions:
+            self.act(self._actions[event.key])
+        elif not self._move(event.key):
+            return
+        event.stop()
+        event.prevent_default()
+
+    def act(self, action: Action) -> None:
+        """Do what an action of the registry says, or say why not."""
+        why = action.why_not(self.state, self.view, self.seat)
+        if why:
+            self.say(f"{action.label}: {why}")
+            return
+        if action.id == "leave":
+            self.exit()
+            return
+        from cockpit.ui.deeds import perform
+
+        self.run_worker(perform(self, action.id), exit_on_error=False)
+
+    def turn(self, action: str) -> None:
+        """Actions that only change what is looked at."""
+        view = self.view
+        match action:
+            case "logs":
+                self.look(page="logs", scroll=0, log=view.log + (view.page == "logs"))
+            case "freeze-log":
+                newest = max((log.count for log in self.state.logs.values()), default=0)
+                stamp = max((log.lines[-1][1] for log in self.state.logs.values() if log.lines), default=0.0)
+                self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
+            case "dns" | "fleet" | "timeline" | "notes" | "help":
+                self.look(page="board" if view.page == action else action, scroll=0)
+
+    def _move(self, key: str) -> bool:
+        view = self.view
+        ids = shown(self.state, view)
+        here = focus(self.state, view)
+        page = max(1, self.canvas.size.height - 6)
+        back = view.page in {"timeline", "notes", "logs"}
+        match key:
+            case "escape":
+                self.look(
+                    page="board", scroll=0, search="", frozen=-1, filter="" if view.page == "board" else view.filter
+                )
+            case "enter":
+                self.look(page="service", service=here, step="", scroll=0)
+            case "tab" | "right":
+                self._to(ids, here, 1)
+            case "shift+tab" | "left":
+                self._to(ids, here, -1)
+            case "down" | "up" if view.page == "service":
+                self._to_step(here, 1 if key == "down" else -1)
+            case "down" | "up" if view.page in {"board", "fleet"}:
+                from cockpit.ui.board import columns
+
+                stride = columns(self.canvas.size.width, len(ids)) if view.page == "board" else 1
+                self._to(ids, here, stride if key == "down" else -stride)
+            case "j" | "down" | "k" | "up" | "pagedown" | "pageup":
+                step = {"j": 1, "down": 1, "k": -1, "up": -1, "pagedown": page, "pageup": -page}[key]
+                self.look(scroll=max(0, view.scroll + (-step if back else step)))
+            case "home" | "end":
+                self.look(scroll=100_000 if (key == "home") == back else 0)
+            case _ if key.isdigit() and key != "0":
+                everyone = self.state.plan.services if self.state.plan is not None else ()
+                if int(key) <= len(everyone):
+                    self.look(service=everyone[int(key) - 1].id, step="")
+            case _:
+                return False
+        return True
+
+    def _to(self, ids: tuple[str, ...], here: str, by: int) -> None:
+        if ids:
+            index = ids.index(here) + by if here in ids else 0
+            self.look(
+                service=ids[max(0, min(index, len(ids) - 1)) if abs(by) > 1 else index % len(ids)], step="", scroll=0
+            )
+
+    def _to_step(self, service: str, by: int) -> None:
+        if not service:
+            return
+        refs = list(self.state.services[service].steps)
+        here = focus_step(self.state, self.view)
+        if refs:
+            self.look(step=refs[max(0, min(refs.index(here) + by, len(refs) - 1))], scroll=0)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette holds the registry, and what is off says why."""
+        for action in ACTIONS:
+            why = action.why_not(self.state, self.view, self.seat)
+            yield SystemCommand(
+                action.label, f"off: {why}" if why else action.help, lambda action=action: self.act(action)
+            )
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault of ours ends the screen with a sentence; the terminal is restored and the run goes on."""
+        if os.environ.get("COCKPIT_DEBUG"):
+            super()._handle_exception(error)
+            return
+        self.farewell = f"cockpit: the screen failed ({type(error).__name__}: {error}). The run goes on: `cockpit attach` opens a new one."
+        self.exit(return_code=70)

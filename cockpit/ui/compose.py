@@ -1,0 +1,112 @@
+"""A whole screen as lines: header, page, message, transport, footer. Pure, so that a picture needs no terminal."""
+
+from __future__ import annotations
+
+from cockpit.state import RunState
+from cockpit.ui import pages
+from cockpit.ui.actions import ACTIONS, Seat, key_word
+from cockpit.ui.board import board, header
+from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
+from cockpit.ui.paint import Line, fit
+from cockpit.ui.view import View, focus
+
+PAINTERS = {
+    "service": pages.service_page,
+    "fleet": pages.fleet_page,
+    "dns": pages.dns_page,
+    "timeline": pages.timeline_page,
+    "notes": pages.notes_page,
+    "logs": pages.logs_page,
+}
+
+
+def screen(
+    state: RunState,
+    view: View,
+    seat: Seat,
+    label: str,
+    size: tuple[int, int],
+    now: float,
+    message: str = "",
+    bar: str = "",
+) -> list[Line]:
+    """All lines of a screen of `size` (width, height)."""
+    width, height = size
+    below: list[Line] = []
+    if message:
+        below.append(fit([(" ", ""), (message, "warn")], width))
+    if bar:
+        below.append(fit([(bar, "headwarn")], width, "head"))
+    below.append(footer(state, view, seat, width))
+    room = max(1, height - 1 - len(below))
+    if view.page == "board":
+        body = board(state, view, width, room, now)
+    elif view.page == "help":
+        body = help_page(state, view, seat, width, room)
+    else:
+        body = PAINTERS[view.page](state, view, width, room, now)
+    return [header(state, label, seat.can_drive, seat.drives, width, now), *body, *below]
+
+
+def footer(state: RunState, view: View, seat: Seat, width: int) -> Line:
+    """Keys that matter here; dimmed where they are off, with the reason for the first of them at the end."""
+    line: Line = [(" ", "")]
+    reason = ""
+    for action in ACTIONS:
+        if not action.footer:
+            continue
+        why = action.why_not(state, view, seat)
+        if why and action.id == "next":
+            reason = why
+        line += [(key_word(action), "dim" if why else "key"), (f" {action.label}  ", "dim" if why else "")]
+    if reason:
+        line.append((f"n: {reason}", "dim"))
+    if view.filter:
+        line.insert(0, (f" filter {view.filter!r} ", "mark"))
+    return fit(line, width)
+
+
+def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) -> list[Line]:
+    """Every key, what it does, and why it is off now."""
+    lines: list[Line] = [[(" keys", "title"), (f"   for {focus(state, view) or 'the run'}", "dim")]]
+    for action in ACTIONS:
+        why = action.why_not(state, view, seat)
+        danger = {"acts": "acts", "destructive": "takes back"}.get(action.danger, "")
+        lines.append(
+            [
+                (f"  {key_word(action):<6} ", "dim" if why else "key"),
+                (f"{action.help:<62} ", "dim" if why else ""),
+                (f"{danger:<11}", "warn"),
+                (f"off: {why}" if why else "", "dim"),
+            ]
+        )
+    lines.append(
+        [("  ←↑↓→ tab 1–9 focus   Enter opens, Escape goes back   j k PageUp PageDown Home End scroll", "dim")]
+    )
+    lines.append(
+        [("  replay: space plays, . , event  ] [ step  } { failure  > < speed  0–9 to a tenth of the run", "dim")]
+    )
+    states: Line = [(" states  ", "title")]
+    for word, (glyph, style) in GLYPHS.items():
+        states += [(f"{glyph} ", style), (f"{word}  ", "dim")]
+    vantages: Line = [(" dns  ", "title")]
+    for word, (glyph, style) in DNS_GLYPHS.items():
+        vantages += [(f"{glyph} ", style), (f"{word}  ", "dim")]
+    lines += [[], *wrapped(states, width), *wrapped(vantages, width)]
+    lines = lines[view.scroll :] if len(lines) > height else lines
+    return [fit(line, width) for line in lines[:height]] + [fit([], width)] * max(0, height - len(lines))
+
+
+def wrapped(line: Line, width: int) -> list[Line]:
+    """A line of pairs broken where it does not fit."""
+    rows: list[Line] = [[]]
+    used = 0
+    pairs = [line[:1], *(line[index : index + 2] for index in range(1, len(line), 2))]
+    for pair in pairs:
+        size = sum(len(text) for text, _ in pair)
+        if used + size > width and rows[-1]:
+            rows.append([("   ", "")])
+            used = 3
+        rows[-1] += pair
+        used += size
+    return rows

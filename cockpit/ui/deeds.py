@@ -1,0 +1,189 @@
+"""What a key leads to: a dialog where one is due, then an intent. Never touches a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cockpit import intents as it
+from cockpit.engine import rules
+from cockpit.plan.script import command_text
+from cockpit.ui.actions import open_next
+from cockpit.ui.board import log_of
+from cockpit.ui.clipboard import copy
+from cockpit.ui.dialogs import Ask, Choose
+from cockpit.ui.view import focus, focus_step
+
+if TYPE_CHECKING:
+    from cockpit.ui.app import CockpitApp
+
+
+async def perform(app: CockpitApp, action: str) -> None:
+    """Carry out an action of the registry that is possible now."""
+    state, view = app.state, app.view
+    service, ref = focus(state, view), focus_step(state, view)
+    match action:
+        case "next":
+            await app.send(it.RunNext(service=service))
+        case "service-to-gate":
+            await app.send(it.RunToGate(service=service))
+        case "to-gate":
+            await app.send(it.RunToGate())
+        case "run-step":
+            await app.send(it.RunStep(ref=ref))
+        case "verify":
+            await app.send(it.Verify(ref=ref))
+        case "undo":
+            await _undo(app, service)
+        case "skip":
+            reason = await app.push_screen_wait(Ask(f"Skip {ref}", "Why? The report prints it.", ok="Skip"))
+            if reason:
+                await app.send(it.Skip(ref=ref, reason=reason))
+        case "answer":
+            await _answer(app, ref)
+        case "pause":
+            await app.send(it.Continue() if state.paused or state.panicked else it.Pause())
+        case "gate":
+            await _gate(app, open_next(state))
+        case "abort":
+            back = ", ".join(step.partition("/")[2] for step in rules.safe_point(state, service))
+            typed = await app.push_screen_wait(
+                Ask(f"Abort {service}", f"This takes back, in this order: {back}.", exact=service, ok="Abort")
+            )
+            if typed:
+                await app.send(it.Abort(service=service, typed=typed))
+        case "panic":
+            await app.send(it.Panic())
+        case "note":
+            text = await app.push_screen_wait(Ask("Note", "It goes into the journal and the report."))
+            if text:
+                await app.send(it.AddNote(text=text, ref=ref if view.page == "service" else ""))
+        case "claim":
+            await app.send(it.Claim())
+        case "filter":
+            await _filter(app)
+        case "copy":
+            app.say(await copy(_copied(app), app.copy_to_clipboard))
+        case _:
+            app.turn(action)
+
+
+async def _undo(app: CockpitApp, service: str) -> None:
+    state = app.state
+    ref = rules.undo_target(state, service)
+    if ref is None:
+        return
+    found = rules.rollback(state, service)
+    if state.planned(ref).point_of_no_return == "soft" and found.quality == "loses":
+        typed = await app.push_screen_wait(
+            Ask(
+                f"Undo {ref}", f"New has taken writes: going back {found.text}.", exact=service, ok="Undo and lose them"
+            )
+        )
+        if typed:
+            await app.send(it.Undo(service=service, typed=typed))
+        return
+    text = command_text(state.planned(ref), "undo", state.step(ref).captured).splitlines()
+    body = f"Rollback is {found.text}. Undo and its verification will run on {state.planned(ref).host or 'no host'}."
+    if len(text) == 1:
+        body += f"\n{text[0]}"
+    if await app.push_screen_wait(Choose(f"Undo {ref}?", body, (("undo", "Undo"),))):
+        await app.send(it.Undo(service=service))
+
+
+async def _gate(app: CockpitApp, gate_id: str) -> None:
+    state = app.state
+    plan = state.plan
+    gate = next((gate for gate in plan.gates if gate.id == gate_id), None) if plan is not None else None
+    if gate is None:
+        return
+    found = rules.gate_readiness(state, gate.id, app.now())
+    held = [f"{piece.service}: {piece.kind} {piece.want}" for piece in gate.evidence]
+    body = gate.question or "Go, or no go?"
+    body += f"\nEvidence: {', '.join(held) or 'none is asked for'}."
+    body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
+    if not found.ok:
+        app.say(f'gate "{gate.id}" stays closed: {found.reason}')
+        override = await app.push_screen_wait(
+            Ask(
+                f'Gate "{gate.id}"',
+                f"{body}\nTo open it all the same, give the reason; the report prints it.",
+                ok="Go on",
+            )
+        )
+        if not override:
+            return
+    else:
+        override = ""
+    typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.target or gate.id, ok="Open"))
+    if typed:
+        await app.send(it.OpenGate(gate=gate.id, typed=typed, override=override))
+
+
+async def _answer(app: CockpitApp, ref: str) -> None:
+    state = app.state
+    step = state.step(ref)
+    if step.state == "unknown":
+        found = await app.push_screen_wait(
+            Choose(
+                f"What became of {ref}?",
+                f"{step.detail}\nThe host cannot tell. Look yourself; what you call applied is verified.",
+                (("applied", "It was applied"), ("not", "It was not")),
+            )
+        )
+        if found is None:
+            return
+        reason = await app.push_screen_wait(Ask(f"{ref}", "What did you see?"))
+        if reason:
+            await app.send(it.Decide(ref=ref, applied=found == "applied", reason=reason))
+        return
+    found = await app.push_screen_wait(
+        Choose(f"{ref}", step.detail, (("done", "It is done"), ("not", "It cannot be done")))
+    )
+    if found is not None:
+        text = await app.push_screen_wait(Ask(f"{ref}", "What was said or seen?", required=False))
+        if text is not None:
+            await app.send(it.Answer(ref=ref, done=found == "done", text=text))
+
+
+async def _filter(app: CockpitApp) -> None:
+    view = app.view
+    if view.page == "logs":
+        text = await app.push_screen_wait(
+            Ask(
+                "Search in the logs",
+                "Hits are marked; a text that begins with = hides what misses.",
+                required=False,
+                value=view.search or (f"={view.filter}" if view.filter else ""),
+            )
+        )
+        if text is not None:
+            hides = text.startswith("=")
+            app.look(search="" if hides else text, filter=text[1:] if hides else "")
+        return
+    text = await app.push_screen_wait(
+        Ask(
+            "Filter",
+            "Words that a service's id, title or tags hold; empty shows all.",
+            required=False,
+            value=view.filter,
+        )
+    )
+    if text is not None:
+        app.look(filter=text, scroll=0)
+
+
+def _copied(app: CockpitApp) -> str:
+    state, view = app.state, app.view
+    if view.page in {"logs", "board"} and state.plan is not None:
+        lines: list[str] = []
+        for role in ("old", "new"):
+            log = log_of(state, state.plan, role, view.log)
+            if log is not None:
+                lines += [f"{log.host}:{log.file}", *(text for _, _, text, _ in log.lines)]
+        return "\n".join(lines)
+    ref = focus_step(state, view)
+    return (
+        command_text(state.planned(ref), "apply", state.step(ref).captured)
+        if ref and view.page == "service"
+        else app.canvas.text()
+    )

@@ -92,8 +92,12 @@ def order(args: argparse.Namespace) -> int:
 
 
 def _running() -> Path | None:
-    """The folder of the one lab that runs, from $COCKPIT_LAB or the temporary folder."""
+    """The folder of the one lab that runs: $COCKPIT_LAB, else a lab alone or that of a demo."""
+    from cockpit.journal.folder import root
+    from cockpit.lab.control import answers
+
     if named := os.environ.get("COCKPIT_LAB"):
         return Path(named)
-    found = [path.parent for path in Path(tempfile.gettempdir()).glob("cockpit-lab-*/control.sock")]
+    sockets = [*Path(tempfile.gettempdir()).glob("cockpit-lab-*/control.sock"), *root().glob("*/lab/control.sock")]
+    found = [path.parent for path in sockets if answers(path)]
     return found[0] if len(found) == 1 else None

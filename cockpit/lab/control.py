@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,7 +46,8 @@ async def serve(lab: Lab) -> AsyncIterator[Path]:
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(talk, lab.control_path, limit=LINE)
+    with contextlib.ExitStack() as held:
+        server = await asyncio.start_unix_server(talk, held.enter_context(_short(lab.control_path)), limit=LINE)
     lab.control_path.chmod(0o600)
     try:
         yield lab.control_path
@@ -69,16 +71,40 @@ async def _answer(lab: Lab, line: bytes) -> Said:
         return Said(ok=False, text=str(error))
 
 
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name of a socket that fits the 107 bytes that Linux has for one, however deep its folder lies."""
+    if len(os.fsencode(path)) < 100 or not Path("/proc/self/fd").is_dir():
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def answers(path: Path) -> bool:
+    """Whether a lab listens on that socket; one that was killed leaves it behind."""
+    try:
+        with socket.socket(socket.AF_UNIX) as link, _short(path) as short:
+            link.connect(short)
+    except OSError:
+        return False
+    return True
+
+
 def send(folder: Path, order: Order, timeout: float = 10.0) -> Said:
     """Give an order to the lab that runs in `folder`. Blocks. Raises LabError."""
     path = folder / "control.sock"
     try:
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(timeout)
-            link.connect(str(path))
+            with _short(path) as short:
+                link.connect(short)
             link.sendall(msgspec.json.encode(order) + b"\n")
-            with link.makefile("rb") as answers:
-                return msgspec.json.decode(answers.readline(LINE), type=Said)
+            with link.makefile("rb") as lines:
+                return msgspec.json.decode(lines.readline(LINE), type=Said)
     except (OSError, msgspec.MsgspecError) as error:
         raise LabError(
             f"no lab answers in {folder}: {error}. Start one with `cockpit lab --folder {folder}`."

@@ -282,6 +282,13 @@ async def test_faults_come_over_the_socket_and_go_again(lab: Lab) -> None:
         assert (await get(lab, lab.old, "/login")).status_code == 200
 
 
+async def test_the_control_socket_answers_however_deep_its_folder_lies(tmp_path: Path) -> None:
+    async with Lab.start(tmp_path / ("deep" * 25), ("osf",), traffic=False) as lab, serve(lab):
+        assert len(str(lab.control_path)) > 107
+        said = await asyncio.to_thread(send, lab.folder, Order(fault="status"))
+        assert said.data["down"] == []
+
+
 def test_the_help_tells_of_every_fault() -> None:
     assert [(fault.name, fault.help) for fault in FAULTS] == list(TOLD)
 

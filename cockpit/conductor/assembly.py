@@ -27,6 +27,7 @@ from cockpit.journal.folder import RunFolder, durations
 from cockpit.journal.reader import mend, records
 from cockpit.journal.writer import JournalWriter
 from cockpit.plan.model import Plan, Service
+from cockpit.plan.script import exports
 from cockpit.probes.checks import check_http, observe_record
 from cockpit.probes.probes import Probes
 from cockpit.probes.update import DnsHands
@@ -168,11 +169,13 @@ class Conductor:
         """Writes that new has taken, by the plan's own command; None when it cannot be told."""
         if service.writer is None or not service.writer.writes:
             return None
-        host = next((id for id, host in self._plan.hosts.items() if host.role == "new"), None)
+        host = next((id.partition("@")[0] for id, host in self._plan.hosts.items() if host.role == "new"), None)
         if host is None:
             return None
+        own = f"{host}@{service.id}"
+        script = exports(service.vars) + service.writer.writes + "\n"
         try:
-            ran = await self._pool[host].run("exec sh -s", service.writer.writes.encode(), 5.0)
+            ran = await self._pool[own if own in self._plan.hosts else host].run("exec sh -s", script.encode(), 5.0)
             return int(ran.out.split()[0]) if ran.exit == 0 and ran.out.split() else None
         except Exception:
             return None

@@ -24,7 +24,9 @@ from cockpit.text import harmless
 CHUNK = 256 * 1024
 _PROGRESS = re.compile(rb"([\d,.]+)\s+(\d+)%\s+(\S+/s)\s+(\S+)")
 
-_RELAY = 'printf "%s\\n" "$*" >&4; cat <&3 & cat >&4; kill $! 2>/dev/null'
+# What rsync takes for its remote shell: it hands the wanted command to us, then connects rsync to the channel on 3 and 4. The
+# foreground half ends with the channel; a background job would read /dev/null, so its input is named.
+_RELAY = 'printf "%s\\n" "$*" >&4; exec 5<&0; cat <&5 >&4 & cat <&3; kill $! 2>/dev/null'
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -75,14 +77,14 @@ class SyncHands:
         return Outcome(verdict="nothing", detail="the copy ended with the conductor")
 
     async def _differences(self, action: Sync) -> list[tuple[Pair, Manifest, Manifest, Difference]]:
-        found: list[tuple[Pair, Manifest, Manifest, Difference]] = []
-        for pair in pairs(action):
-            source, target = await asyncio.gather(
-                manifest(self._pool, action.source, pair.source, action.exclude),
-                manifest(self._pool, action.target, pair.target, action.exclude),
-            )
-            found.append((pair, source, target, compare(source, target)))
-        return found
+        return [(pair, *await self._difference(action, pair)) for pair in pairs(action)]
+
+    async def _difference(self, action: Sync, pair: Pair) -> tuple[Manifest, Manifest, Difference]:
+        source, target = await asyncio.gather(
+            manifest(self._pool, action.source, pair.source, action.exclude),
+            manifest(self._pool, action.target, pair.target, action.exclude),
+        )
+        return source, target, compare(source, target)
 
     async def _probe(self, action: Sync) -> Outcome:
         found = await self._differences(action)
@@ -131,8 +133,17 @@ class SyncHands:
         moved = 0
         for pair, _, target, difference in await self._differences(action):
             if difference.moves or (action.delete and difference.surplus):
-                copy = self._rsync if tool == "rsync" else self._tar
-                outcome = await copy(call, action, pair, target, difference, say)
+                outcome = Outcome(verdict="failed")
+                if tool == "rsync":
+                    outcome = await self._rsync(call, action, pair, target, difference, say)
+                if outcome.verdict == "failed":
+                    # What a broken rsync left half done shows in a new comparison; the tar stream brings that.
+                    if outcome.detail:
+                        lines = (f"{outcome.detail}; going on with a tar stream",)
+                        say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="err", lines=lines))
+                        difference = (await self._difference(action, pair))[2]
+                        tool = "tar"
+                    outcome = await self._tar(call, action, pair, target, difference, say)
                 if outcome.verdict != "ok":
                     return outcome
             moved += difference.bytes
@@ -315,6 +326,7 @@ async def _pump(source: asyncssh.SSHReader[bytes], target: asyncssh.SSHWriter[by
             target.write(chunk)
             await target.drain()
         target.write_eof()
+        await target.drain()
     except (asyncssh.Error, OSError):
         pass  # The exit status, or its absence, tells what that means.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from shlex import quote
 
 from cockpit.plan.model import DnsChange, Manual, Op, Shell, Step, Sync
@@ -22,10 +23,12 @@ def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
         if not text.strip():
             return ""
         body = text.rstrip() + "\n"
-    given = [f"{name}={quote(value)}" for name, value in action.params.items() if _NAME.match(name)]
-    given += [f"captured_{name}={quote(value)}" for name, value in captured.items() if _NAME.match(name)]
-    exports = "".join(f"export {word}\n" for word in given)
-    return f"{exports}{body}"
+    return exports(action.params) + exports({f"captured_{name}": value for name, value in captured.items()}) + body
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Shell lines that export variables, quoted; what is no name of a shell variable is left out."""
+    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items() if _NAME.match(name))
 
 
 def command_text(step: Step, op: Op, captured: dict[str, str]) -> str:

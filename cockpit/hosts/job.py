@@ -14,7 +14,7 @@ from typing import Literal
 import asyncssh
 import msgspec
 
-from cockpit.hosts.pool import HostPool, Unreachable, quoted
+from cockpit.hosts.pool import HostPool, Unreachable, feed, quoted
 from cockpit.text import harmless
 
 Kind = Literal["ended", "gone", "none", "rebooted", "refused", "lost"]
@@ -76,8 +76,7 @@ class Jobs:
         command = f"exec sh -c {quoted(self._supervisor)} cockpit-job {quoted(job)} {len(script)} {offsets['O']} {offsets['E']}"
         async with self._pool[host].process(command, wait=self._patience) as process:
             try:
-                process.stdin.write(script)
-                process.stdin.write_eof()
+                feed(process.stdin, script)
                 while True:
                     header = await process.stdout.readuntil(b"\n", 4096)
                     word, _, rest = header.strip().partition(b" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -126,7 +127,7 @@ class Link:
         connection = await self.connection(wait)
         async with self._channels:
             try:
-                process = await asyncio.wait_for(connection.create_process(command, encoding=None), 20)
+                process = await asyncio.wait_for(_channel(connection, command), 20)
             except (OSError, asyncssh.Error, TimeoutError) as error:
                 raise Unreachable(f"{self.host.id}: {_why(error)}") from None
             try:
@@ -146,10 +147,9 @@ class Link:
             raise Unreachable(f"{self.host.id} cannot be reached: {self._trouble}")
         try:
             async with asyncio.timeout(timeout):
-                process = await connection.create_process(command, encoding=None)
+                process = await _channel(connection, command)
                 try:
-                    process.stdin.write(data)
-                    process.stdin.write_eof()
+                    feed(process.stdin, data)
                     out, err = await asyncio.gather(_take(process.stdout, limit), _take(process.stderr, limit))
                     await process.wait_closed()
                     return Ran(process.exit_status, out, err)
@@ -178,6 +178,25 @@ class HostPool:
         async with asyncio.TaskGroup() as group:
             for link in self._links.values():
                 group.create_task(link.keep(), name=f"link to {link.host.id}")
+
+
+def feed(stdin: asyncssh.SSHWriter[bytes], data: bytes) -> None:
+    """All of a command's input, and its end. A command that has ended already needs none: its exit status tells."""
+    with contextlib.suppress(BrokenPipeError):
+        stdin.write(data)
+        stdin.write_eof()
+
+
+async def _channel(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    """Open a channel. A server frees a session a moment after its command ended, so a refusal is asked again a few times."""
+    for attempt in range(1, 6):
+        try:
+            return await connection.create_process(command, encoding=None)
+        except asyncssh.ChannelOpenError:
+            if attempt == 5:
+                raise
+        await asyncio.sleep(0.05 * 2**attempt)
+    raise AssertionError("unreachable")
 
 
 async def _take(stream: asyncssh.SSHReader[bytes], limit: int) -> bytes:

@@ -17,11 +17,15 @@ from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import StepOutput, StepProgress
 from cockpit.hosts.manifest import Difference, Manifest, compare, manifest
 from cockpit.hosts.output import RawSink
-from cockpit.hosts.pool import HostPool, Unreachable, quoted
+from cockpit.hosts.pool import HostPool, Unreachable, feed, quoted
 from cockpit.plan.model import Sync
 from cockpit.text import harmless
 
 CHUNK = 256 * 1024
+
+TRANSFERS = 3
+"""At once: each holds a channel on both hosts, and probes, tails and jobs need the others."""
+
 _PROGRESS = re.compile(rb"([\d,.]+)\s+(\d+)%\s+(\S+/s)\s+(\S+)")
 
 # What rsync takes for its remote shell: it hands the wanted command to us, then connects rsync to the channel on 3 and 4. The
@@ -51,6 +55,7 @@ class SyncHands:
     def __init__(self, pool: HostPool, raw: RawSink) -> None:
         self._pool = pool
         self._raw = raw
+        self._transfers = asyncio.Semaphore(TRANSFERS)
 
     async def act(self, call: Call, say: Say) -> Outcome:
         action = call.step.action
@@ -133,17 +138,8 @@ class SyncHands:
         moved = 0
         for pair, _, target, difference in await self._differences(action):
             if difference.moves or (action.delete and difference.surplus):
-                outcome = Outcome(verdict="failed")
-                if tool == "rsync":
-                    outcome = await self._rsync(call, action, pair, target, difference, say)
-                if outcome.verdict == "failed":
-                    # What a broken rsync left half done shows in a new comparison; the tar stream brings that.
-                    if outcome.detail:
-                        lines = (f"{outcome.detail}; going on with a tar stream",)
-                        say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="err", lines=lines))
-                        difference = (await self._difference(action, pair))[2]
-                        tool = "tar"
-                    outcome = await self._tar(call, action, pair, target, difference, say)
+                async with self._transfers:
+                    tool, outcome = await self._transfer(call, action, pair, target, difference, say, tool)
                 if outcome.verdict != "ok":
                     return outcome
             moved += difference.bytes
@@ -151,6 +147,20 @@ class SyncHands:
         detail = f"{moved:,} bytes in {took:.1f} s by {tool}"
         say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="out", lines=(detail,)))
         return Outcome(verdict="ok", detail=detail)
+
+    async def _transfer(
+        self, call: Call, action: Sync, pair: Pair, target: Manifest, difference: Difference, say: Say, tool: str
+    ) -> tuple[str, Outcome]:
+        """Bring one path over. Returns the tool that did, and how it went."""
+        if tool == "rsync":
+            outcome = await self._rsync(call, action, pair, target, difference, say)
+            if outcome.verdict != "failed":
+                return "rsync", outcome
+            lines = (f"{outcome.detail}; going on with a tar stream",)
+            say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="err", lines=lines))
+            # What a broken rsync left half done shows in a new comparison; the tar stream brings that.
+            difference = (await self._difference(action, pair))[2]
+        return "tar", await self._tar(call, action, pair, target, difference, say)
 
     async def _tar(
         self, call: Call, action: Sync, pair: Pair, target: Manifest, difference: Difference, say: Say
@@ -167,9 +177,7 @@ class SyncHands:
             self._pool[action.source].process(pack) as reading,
             self._pool[action.target].process(unpack) as writing,
         ):
-            if listed:
-                reading.stdin.write(names)
-            reading.stdin.write_eof()
+            feed(reading.stdin, names if listed else b"")
             teller = _Teller(call, say, total)
             while chunk := await reading.stdout.read(CHUNK):
                 writing.stdin.write(chunk)

@@ -142,6 +142,14 @@ class _Session(asyncssh.SSHServerProcess[bytes]):
 
     group = 0
 
+    def __init__(self, run: Callable[[Any], Coroutine[Any, Any, None]], closed: Callable[[], None]) -> None:
+        super().__init__(run, None, 3, False)
+        self._closed = closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed()
+        super().connection_lost(exc)
+
     def signal_received(self, signal: str) -> None:
         self._deliver(signal)
 
@@ -177,13 +185,10 @@ class _Link(asyncssh.SSHServer):
         if self._sessions >= MAX_SESSIONS:
             return False
         self._sessions += 1
-        return _Session(self._session, None, 3, False)
+        return _Session(self._run, self._free)
 
-    async def _session(self, process: Any) -> None:
-        try:
-            await self._run(process)
-        finally:
-            self._sessions -= 1
+    def _free(self) -> None:
+        self._sessions -= 1
 
 
 def _kill(group: int, sig: signal.Signals) -> None:

@@ -258,5 +258,6 @@ class CockpitApp(App[None]):
         if os.environ.get("COCKPIT_DEBUG"):
             super()._handle_exception(error)
             return
-        self.farewell = f"cockpit: the screen failed ({type(error).__name__}: {error}). The run goes on: `cockpit attach` opens a new one."
+        why = f"{type(error).__name__}: {error}"
+        self.farewell = f"cockpit: the screen failed ({why}). The run goes on: `cockpit attach` opens a new one."
         self.exit(return_code=70)

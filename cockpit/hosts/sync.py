@@ -207,7 +207,8 @@ class SyncHands:
         self, call: Call, action: Sync, pair: Pair, target: Manifest, difference: Difference, say: Say
     ) -> Outcome:
         """rsync runs on the target; what it takes for its remote shell is this channel, and we connect that to the source."""
-        options = ["-a", "--info=progress2", "--no-inc-recursive"]
+        # Without --blocking-io the relay's cat gets EAGAIN: rsync makes its remote shell's pipes non-blocking.
+        options = ["-a", "--info=progress2", "--no-inc-recursive", "--blocking-io"]
         options += [f"--exclude=/{out.strip('/')}" for out in action.exclude]
         if action.delete:
             options += ["--delete", f"--max-delete={len(difference.surplus)}"]

@@ -102,9 +102,9 @@ def _of_its_gates(state: RunState, plan: Plan, ref: str) -> Readiness | None:
         if gate.kind == "evidence":
             found = gate_readiness(state, gate.id, state.utc)
             if not found.ok:
-                return Readiness(False, f'gate "{gate.id}" is closed: {found.reason}', waits=True)
+                return Readiness(False, f"gate {gate.id} is closed: {found.reason}", waits=True)
         elif not state.gates[gate.id].open:
-            return Readiness(False, f'gate "{gate.id}" is closed: {gate.question or "somebody has to open it"}')
+            return Readiness(False, f"gate {gate.id} is closed: {gate.question or 'somebody has to open it'}")
     return None
 
 

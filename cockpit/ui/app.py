@@ -176,9 +176,16 @@ class CockpitApp(App[None]):
         if action.id == "leave":
             self.exit()
             return
+        self.run_worker(self._perform(action))
+
+    async def _perform(self, action: Action) -> None:
         from cockpit.ui.deeds import perform
 
-        self.run_worker(perform(self, action.id), exit_on_error=False)
+        try:
+            await perform(self, action.id)
+        except (ConnectionError, KeyError) as error:
+            # The conductor went away, or the plan of a run that was replaced has no such step any more.
+            self.say(f"{action.label}: not done ({error or type(error).__name__})")
 
     def turn(self, action: str) -> None:
         """Actions that only change what is looked at."""

@@ -27,6 +27,7 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
         line.append((" PANIC ", "headbad"))
     elif state.paused:
         line.append((" PAUSED ", "headwarn"))
+    gap = "   " if width >= 110 else "  "
     line.append((f" T+{clock(end - state.started)}", "head"))
     total = sum(state.forecast.values())
     if total:
@@ -35,22 +36,22 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     upper = max((view.down.upper for view in state.services.values()), default=0.0)
     done = sum(rules.complete(state, id) for id in state.services)
     down = any(view.down.ongoing for view in state.services.values())
-    line.append((f"   down {bounds(lower, upper)}", "headbad" if down else "head"))
-    line.append((f"   {done} of {len(state.services)} done", "head"))
+    line.append((f"{gap}down {bounds(lower, upper)}", "headbad" if down else "head"))
+    line.append((f"{gap}{done}/{len(state.services)} done", "head"))
     gate = next((gate for gate in plan.gates if not state.gates[gate.id].open), None)
     if gate is not None:
-        line.append((f'   next: gate "{gate.id}"', "headwarn"))
+        line.append((f"{gap}gate {gate.id}", "headwarn"))
     if state.ended:
-        line.append((f"   ended: {state.verdict}", "headgood" if state.exit == 0 else "headbad"))
+        line.append((f"{gap}ended: {state.verdict}", "headgood" if state.exit == 0 else "headbad"))
     elif drives:
-        line.append(("   you drive", "headgood"))
+        line.append((f"{gap}you drive", "headgood"))
     elif state.driver:
-        line.append((f"   {state.driver} drives", "head"))
+        line.append((f"{gap}{state.driver} drives", "head"))
     else:
-        line.append(("   nobody drives" + (": c claims" if can_drive else ""), "headbad"))
+        line.append((f"{gap}nobody drives" + (": c claims" if can_drive else ""), "headbad"))
     if state.watchers:
         line.append((f" · {state.watchers} watch{'es' if state.watchers == 1 else ''}", "head"))
-    line.append((f"   {plan.name}", "head"))
+    line.append((f"{gap}{plan.name}", "head"))
     return fit(line, width, "head")
 
 

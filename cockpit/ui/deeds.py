@@ -83,7 +83,8 @@ async def _undo(app: CockpitApp, service: str) -> None:
             await app.send(it.Undo(service=service, typed=typed))
         return
     text = command_text(state.planned(ref), "undo", state.step(ref).captured).splitlines()
-    body = f"Rollback is {found.text}. Undo and its verification will run on {state.planned(ref).host or 'no host'}."
+    how = found.text if found.quality == "loses" else f"is {found.text}"
+    body = f"Going back {how}. Undo and its verification will run on {state.planned(ref).host or 'no host'}."
     if len(text) == 1:
         body += f"\n{text[0]}"
     if await app.push_screen_wait(Choose(f"Undo {ref}?", body, (("undo", "Undo"),))):

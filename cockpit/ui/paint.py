@@ -68,6 +68,8 @@ def seconds(value: float) -> str:
 
 
 def clock(value: float) -> str:
-    """A span of time as `hh:mm:ss`."""
+    """A span of time as `mm:ss`, from an hour on `hh:mm:ss`."""
     whole = max(0, int(value))
+    if whole < 3600:
+        return f"{whole // 60:02d}:{whole % 60:02d}"
     return f"{whole // 3600:02d}:{whole % 3600 // 60:02d}:{whole % 60:02d}"

@@ -30,15 +30,17 @@ def panel(
     frame = "focus" if focused else _mood(view)
     left: Line = [(f" {number} ", "dim"), (service.title or service.id, "title"), (" ", "")]
     text = "impossible" if rollback.quality == "impossible" else rollback.text.partition(",")[0]
-    right: Line = [(" writer ", "dim"), WRITERS[view.writer]]
-    if width >= 36:
-        right += [("  rollback ", "dim"), (text, quality)]
-    right.append((" ", ""))
-    body = [phases(plan, service, view, inner), current(state, service, view, now)]
+    right: Line = [(" writer ", "dim"), WRITERS[view.writer], (" ", "")]
+    back: Line = [("  rollback ", "dim"), (text, quality)]
+    lost: Line = [*downtime(service, view), *back]
+    if width_of(lost) > inner:
+        lost = [*downtime(service, view), (" back ", "dim"), (text, quality)]
+    body = [phases(plan, service, view, inner), current(state, service, view, now), health(view, inner)]
     if height - 2 >= 6:
-        body += [health(view, inner), dns(view, now), downtime(service, view), last(view)]
+        body += [dns(view, now), lost, last(view)]
     else:
-        body += [health(view, inner), [*dns(view, now), ("  ", ""), *downtime(service, view)]]
+        both: Line = [*dns(view, now), (" ", ""), *downtime(service, view)]
+        body.append(both if width_of(both) <= inner else [*dns(view, now, short=True), *downtime(service, view)])
     return box(left, right, body, width, height, frame)
 
 
@@ -59,11 +61,17 @@ def phases(plan: Plan, service: Service, view: ServiceView, width: int) -> Line:
     for size in (12, 6, 4, 3, 2, 1, 0):
         line: Line = []
         for phase, glyphs in boxes:
-            name = phase[:size]
+            others = [other for other, _ in boxes if other != phase]
+            name = phase[: max(size, _telling(phase, others))] if size else ""
             line += [(f"{name} " if name else "", "dim"), *glyphs, (" ", "")]
         if width_of(line) <= width + 1:
             break
     return line
+
+
+def _telling(word: str, others: list[str]) -> int:
+    """How many letters tell a word from the others."""
+    return next((size for size in range(1, len(word)) if not any(o[:size] == word[:size] for o in others)), len(word))
 
 
 def current(state: RunState, service: Service, view: ServiceView, now: float) -> Line:
@@ -103,25 +111,28 @@ def current(state: RunState, service: Service, view: ServiceView, now: float) ->
 
 def health(view: ServiceView, width: int) -> Line:
     """The worst answer at each vantage."""
-    line: Line = []
-    for at, style in (("old", "old"), ("new", "new"), ("world", "")):
-        seen = [answer for key, answer in view.health.items() if key.endswith(f"@{at}")]
-        line += [(f"{at} ", style), *_answer(seen), ("  ", "")]
+    for how in (" bridged", "⇢", ""):
+        line: Line = []
+        for at, style in (("old", "old"), ("new", "new"), ("world", "")):
+            seen = [answer for key, answer in view.health.items() if key.endswith(f"@{at}")]
+            line += [(f"{at} ", style), *_answer(seen, how), ("  ", "")]
+        if width_of(line) <= width + 2:
+            break
     return line
 
 
-def _answer(seen: list[HealthView]) -> Line:
+def _answer(seen: list[HealthView], bridged: str) -> Line:
     if not seen:
         return [("·", "dim")]
     worst = min(seen, key=lambda answer: answer.ok)
-    how = " bridged" if worst.bridged else ""
+    how = bridged if worst.bridged else ""
     if worst.ok:
         return [("✓", "good"), (f" {worst.ms:.0f} ms{how}", "dim")]
     word = str(worst.status) if worst.status else "down"
     return [("✗", "bad"), (f" {word}{how}", "bad" if not worst.status else "warn")]
 
 
-def dns(view: ServiceView, now: float) -> Line:
+def dns(view: ServiceView, now: float, short: bool = False) -> Line:
     """How many authorities and caches have the new answer, and the horizon while it is ahead."""
     authorities = [answer for answer in view.dns.values() if answer.role != "resolver"]
     caches = [answer for answer in view.dns.values() if answer.role == "resolver"]
@@ -131,9 +142,11 @@ def dns(view: ServiceView, now: float) -> Line:
     for word, answers in (("auth", authorities), ("caches", caches)):
         new = sum(answer.state == "new" for answer in answers)
         style = "new" if new == len(answers) and new else "old" if not new else "warn"
-        line += [(f"{word} ", "dim"), (f"{new}/{len(answers)} ", style)]
+        line += [(f"{word[0] if short else word} ", "dim"), (f"{new}/{len(answers)} ", style)]
     if any("stale" in answer.flags for answer in caches):
-        line.append(("stale ", "bad"))
+        line.append(("! " if short else "stale ", "bad"))
+    if short:
+        return line
     ahead = max(view.horizon.values(), default=0.0) - now
     if ahead > 0:
         line.append((f"horizon {seconds(ahead)} ", "warn"))

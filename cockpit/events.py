@@ -30,6 +30,9 @@ StepState = Literal[
     "undo_failed",
     "drifted",
 ]
+FAILURES: frozenset[str] = frozenset({"failed", "unverified", "unknown", "undo_failed", "drifted"})
+"""States in which a step needs a person."""
+
 DnsClass = Literal[
     "new",
     "new-partial",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -23,6 +24,7 @@ from cockpit.hosts.job import Jobs
 from cockpit.hosts.pool import HostPool
 from cockpit.hosts.sync import SyncHands
 from cockpit.hosts.tail import Tails
+from cockpit.journal import keyframes
 from cockpit.journal.folder import RunFolder, durations
 from cockpit.journal.reader import mend, records
 from cockpit.journal.writer import JournalWriter
@@ -122,7 +124,9 @@ class Conductor:
         hands = ConductorHands(kinds, lambda check: check_http(check, plan), self._tails)
         self._engine = Engine(ledger, hands, clock)
         self._server = Server(run.journal, ledger, self._engine, run.token())
+        self._due = asyncio.Event()
         journal.subscribe(self._server.observe)
+        journal.subscribe(self._mark)
 
     def _emit(self, event: Event) -> None:
         self._ledger.post(event, "probe")
@@ -142,6 +146,7 @@ class Conductor:
                 helpers.append(group.create_task(driver.run()))
             elif self._options.linger:
                 helpers.append(group.create_task(self._linger(working)))
+            helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
             await asyncio.wait({working})
             for helper in helpers:
                 helper.cancel()
@@ -154,6 +159,18 @@ class Conductor:
             raise
         except Exception as error:
             self._ledger.post(Trouble(message=f"{name} stopped: {type(error).__name__}: {error}"), "conductor")
+
+    def _mark(self, record: Record) -> None:
+        if record.seq % keyframes.EVERY == 0:
+            self._due.set()
+
+    async def _keyframes(self) -> None:
+        """Write the state beside the journal now and then; off the loop, and no harm when it cannot be written."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(keyframes.append, self._run.journal, self._ledger.state)
 
     async def _linger(self, working: asyncio.Task[None]) -> None:
         """End the conductor when no screen has been there for a while and nothing runs."""

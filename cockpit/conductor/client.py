@@ -14,6 +14,7 @@ from cockpit.conductor import wire
 from cockpit.events import Record
 from cockpit.intents import AnyIntent
 from cockpit.journal.line import decode_unchained
+from cockpit.state import RunState
 
 MOST_IN_A_BATCH = 2000
 
@@ -62,12 +63,13 @@ class LiveSource:
         """UTC of this moment."""
         return time.time()
 
-    async def records(self) -> AsyncIterator[list[Record]]:
-        """Batches of records in order, each once, until the conductor goes. Raises ConnectionError with a sentence."""
+    async def records(self) -> AsyncIterator[list[Record] | RunState]:
+        """The state of this moment, then batches of records in order, each once, until the conductor goes. Raises
+        ConnectionError with a sentence."""
         reader, writer = await self._connect()
         self._writer = writer
         try:
-            writer.write(wire.encode(wire.Hello(name=self._name, after=self.last, token=self._token)))
+            writer.write(wire.encode(wire.Hello(name=self._name, token=self._token, snapshot=True)))
             await writer.drain()
             rest = b""
             while chunk := await reader.read(1 << 20):
@@ -77,7 +79,10 @@ class LiveSource:
                 batch: list[Record] = []
                 for line in whole.split(b"\n"):
                     if wire.kind(line) == "control":
-                        self._control(line)
+                        state = self._control(line)
+                        if state is not None:
+                            self.last = state.seq
+                            yield state
                         continue
                     record = decode_unchained(line)
                     if record.seq > self.last:
@@ -115,7 +120,8 @@ class LiveSource:
         finally:
             self._replies.pop(number, None)
 
-    def _control(self, line: bytes) -> None:
+    def _control(self, line: bytes) -> RunState | None:
+        """Take a control line; returns the state that it brings, if it brings one."""
         message = msgspec.json.decode(line, type=wire.Control)
         match message:
             case wire.Welcome():
@@ -126,6 +132,9 @@ class LiveSource:
                     reply.set_result(message.refusal)
             case wire.Bye():
                 raise ConnectionError(message.reason)
+            case wire.Snapshot():
+                return message.state
+        return None
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A conductor that was started a moment ago may not listen yet."""

@@ -18,6 +18,7 @@ from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.events import Record, WatchersChanged, WheelLost, WheelTaken
 from cockpit.intents import Claim
+from cockpit.journal.seek import offset_after
 
 CHUNK = 256 * 1024
 MOST_CLIENTS = 64
@@ -102,7 +103,12 @@ class Server:
                 wire.encode(wire.Welcome(run=self._ledger.state.run, head=self._ledger.state.seq, drives=drives))
             )
             self._ledger.post(WatchersChanged(count=self._watching()))
-            feeding = asyncio.create_task(self._feed(writer, hello.after))
+            after = hello.after
+            if hello.snapshot and self._ledger.state.plan is not None:
+                state = self._ledger.state
+                writer.write(wire.encode(wire.Snapshot(state=state)))
+                after = state.seq
+            feeding = asyncio.create_task(self._feed(writer, after))
             await self._listen(reader, writer, hello, peer, may_drive)
         except (ConnectionError, msgspec.MsgspecError, asyncio.LimitOverrunError, ValueError, JournalBroken):
             pass  # A screen that goes or talks nonsense takes nothing with it.
@@ -166,8 +172,8 @@ class Server:
         """Send the file from the first line whose number is over `after`, then what grows. The file is the queue: a slow
         screen reads late and costs no memory."""
         rest = b""
-        skipping = after > 0
         with self._journal_file.open("rb") as file:
+            file.seek(offset_after(file, after) if after else 0)
             while True:
                 chunk = file.read(CHUNK)
                 if not chunk:
@@ -178,22 +184,8 @@ class Server:
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 if not newline:
                     continue
-                if skipping:
-                    whole, skipping = _after(whole, after)
-                    if not whole:
-                        continue
                 writer.write(whole + b"\n")
                 await writer.drain()
-
-
-def _after(lines: bytes, after: int) -> tuple[bytes, bool]:
-    """The part of `lines` behind sequence number `after`, and whether that is still to come."""
-    kept = lines.split(b"\n")
-    for index, line in enumerate(kept):
-        found = line.find(b'"seq":', 0, 200)
-        if found >= 0 and int(line[found + 6 : line.index(b",", found)]) > after:
-            return b"\n".join(kept[index:]), False
-    return b"", True
 
 
 def _peer(writer: asyncio.StreamWriter) -> Peer:

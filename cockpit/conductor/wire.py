@@ -1,7 +1,8 @@
 """What crosses the socket between conductor and cockpit: intents one way, the journal's own lines the other.
 
 A client begins with a `Hello`. The conductor answers with control lines, each `{"ctl": …}`, and with journal lines exactly as
-they are in the file (`{"crc": …`), from the sequence number asked for, without a gap, as long as the connection lives.
+they are in the file (`{"crc": …`), from the sequence number asked for, without a gap, as long as the connection lives. A
+new screen asks for the state first: then the lines begin right behind it, however long the run is already.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from cockpit.intents import AnyIntent
+from cockpit.state import RunState
 
 LINE_LIMIT = 64 * 1024 * 1024
 """Bytes of the longest line taken from the peer; the first event carries the whole plan."""
@@ -23,6 +25,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     after: int = 0
     token: str = ""
     watch: bool = False
+    snapshot: bool = False
+    """Begin with the state of this moment; `after` does not count then."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +57,13 @@ class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="bye")
     reason: str
 
 
-Control = Welcome | Reply | Bye
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="snapshot"):
+    """The state right after event `state.seq`; the lines behind it follow."""
+
+    state: RunState
+
+
+Control = Welcome | Reply | Bye | Snapshot
 Kind = Literal["journal", "control"]
 
 

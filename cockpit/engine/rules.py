@@ -7,11 +7,12 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.events import FAILURES
 from cockpit.plan.model import Evidence, Gate, Plan, Service, Step
 from cockpit.state import BUSY, SETTLED, TICKED, RunState, ServiceView, StepView
 
 TAKEN_BACK: frozenset[str] = frozenset({"done", "unverified", "drifted", "undo_failed", "failed"})
-STOPS_ADVANCE: frozenset[str] = frozenset({"failed", "unverified", "unknown", "undo_failed", "drifted"})
+STOPS_ADVANCE: frozenset[str] = FAILURES
 
 
 class Readiness(msgspec.Struct, frozen=True):

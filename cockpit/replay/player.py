@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import bisect
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cockpit.events import Record, StepMoved
+from cockpit.events import FAILURES, Record, StepMoved
 from cockpit.intents import AnyIntent
+from cockpit.journal.keyframes import nearest
 from cockpit.journal.reader import records as read
+from cockpit.state import RunState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 IDLE = 3.0
 """Seconds without an event that are shown as they were; a longer pause is cut to this."""
 
-FAILURES = frozenset({"failed", "unverified", "unknown", "undo_failed", "drifted"})
+FAR = 10_000
+"""Events ahead from which on a keyframe is worth its reading."""
 
 
 class Player:
@@ -27,8 +30,17 @@ class Player:
     label = "REPLAY"
     drives = False
 
-    def __init__(self, records: list[Record], speed: float = 1.0, at: int = 0, playing: bool = True) -> None:
+    def __init__(
+        self,
+        records: list[Record],
+        speed: float = 1.0,
+        at: int = 0,
+        playing: bool = True,
+        keyframe: Callable[[int], RunState | None] = lambda seq: None,
+    ) -> None:
         self._records = records
+        self._seqs = [record.seq for record in records]
+        self._nearest = keyframe
         self._times = _shown_times(records)
         self._moved = asyncio.Event()
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
@@ -40,12 +52,12 @@ class Player:
         self._failures = [index for index in self._steps if _state(records[index]) in FAILURES]
         self._touched = time.monotonic()
         if at:
-            self._go(bisect.bisect_left([record.seq for record in records], at) + 1)
+            self._go(self._index_after(at))
 
     @classmethod
     def of(cls, file: Path, speed: float = 1.0, at: int = 0, playing: bool = True) -> Player:
         """The player of a journal file. Raises JournalDamaged."""
-        return cls(list(read(file)), speed, at, playing)
+        return cls(list(read(file)), speed, at, playing, lambda seq: nearest(file, seq))
 
     @property
     def transport(self) -> Player:
@@ -107,8 +119,18 @@ class Player:
 
     def jump(self, seq: int) -> None:
         """To right after the event of that number, paused."""
-        self._stop_at(bisect.bisect_right([record.seq for record in self._records], seq))
+        self._stop_at(self._index_after(seq))
         self._moved.set()
+
+    def _index_after(self, seq: int) -> int:
+        return bisect.bisect_right(self._seqs, seq)
+
+    def _keyframe(self, wanted: int) -> RunState | None:
+        """The nearest keyframe at or before what is wanted, unless what was told already is nearer."""
+        state = self._nearest(self._seqs[wanted - 1])
+        if state is None or self._told <= self._index_after(state.seq) <= wanted or wanted < self._told:
+            return state
+        return None
 
     def _stop_at(self, index: int) -> None:
         self._playing = False
@@ -118,14 +140,18 @@ class Player:
         self._wanted = max(0, min(index, len(self._records)))
         self._shown = self._times[self._wanted - 1] if self._wanted else 0.0
 
-    async def records(self) -> AsyncIterator[list[Record]]:
-        """What the transport asks for; going back tells everything from the first event again."""
+    async def records(self) -> AsyncIterator[list[Record] | RunState]:
+        """What the transport asks for; going back, and far ahead, begins at a keyframe."""
         while True:
             self._advance()
-            if self._wanted < self._told:
-                self._told = 0
+            if self._wanted < self._told or self._wanted - self._told > FAR:
                 # At the very beginning there is still the first event: the screen needs its plan.
                 self._wanted = max(self._wanted, 1)
+                state = self._keyframe(self._wanted)
+                if state is not None or self._wanted < self._told:
+                    state = state or RunState()
+                    self._told = self._index_after(state.seq)
+                    yield state
             if self._wanted > self._told:
                 batch = self._records[self._told : self._wanted]
                 self._told = self._wanted

@@ -12,6 +12,8 @@ from textual import events
 from textual.app import App, ComposeResult, SystemCommand
 from textual.screen import Screen
 
+from cockpit.engine.rules import next_ref
+from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.state import RunState, reduce
 from cockpit.ui.actions import ACTIONS, Action, Seat
@@ -37,6 +39,19 @@ def stylesheets() -> list[str | PurePath]:
         if folder.is_dir():
             return [*sorted(folder.glob("*.tcss"))]
     return []
+
+
+def rings(state: RunState, record: Record) -> bool:
+    """Whether a person must look now: a step went wrong, or a service stopped before a gate."""
+    match record.event:
+        case StepMoved(state=word):
+            return word in FAILURES
+        case ServiceAdvancing(on=False, service=service) if service in state.services:
+            ref = next_ref(state, service)
+            gates = state.plan.gates if state.plan is not None else ()
+            return any(ref in gate.before and not state.gates[gate.id].open for gate in gates)
+        case _:
+            return False
 
 
 class CockpitApp(App[None]):
@@ -74,13 +89,13 @@ class CockpitApp(App[None]):
 
         try:
             async for batch in self.source.records():
+                if isinstance(batch, RunState):
+                    self.state = batch
+                    self._dirty = True
+                    continue
                 for count, record in enumerate(batch):
-                    if record.seq <= self.state.seq:
-                        self.state = RunState()  # The source went back: it tells everything anew.
-                    before = len(self.state.timeline)
                     self.state = reduce(self.state, record)
-                    if len(self.state.timeline) != before:
-                        self._ring()
+                    self._ring(record)
                     if count % CATCHING_UP == CATCHING_UP - 1:
                         await asyncio.sleep(0)
                 self._dirty = True
@@ -88,11 +103,9 @@ class CockpitApp(App[None]):
         except ConnectionError as error:
             self.say(f"{error}", keep=True)
 
-    def _ring(self) -> None:
+    def _ring(self, record: Record) -> None:
         """The bell is for failures and for a gate that waits, never for history that is catching up."""
-        last = self.state.timeline[-1]
-        fresh = abs(self.source.now() - last.utc) < 2 and self.source.transport is None
-        if fresh and last.word in {"failed", "unverified", "unknown", "undo_failed", "drifted"}:
+        if self.source.transport is None and abs(self.source.now() - record.utc) < 2 and rings(self.state, record):
             self.bell()
 
     def now(self) -> float:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cockpit.events import Record
 from cockpit.intents import AnyIntent
+from cockpit.state import RunState
 
 
 class Transport(Protocol):
@@ -42,8 +43,8 @@ class Source(Protocol):
         """UTC of the moment shown, seconds."""
         ...
 
-    def records(self) -> AsyncIterator[list[Record]]:
-        """Batches of records. A record whose number is not over the last one begins anew: the source went back."""
+    def records(self) -> AsyncIterator[list[Record] | RunState]:
+        """Batches of records, each behind the last; a state instead of a batch is where the next ones go on from."""
         ...
 
     async def send(self, intent: AnyIntent) -> str | None:

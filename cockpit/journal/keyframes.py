@@ -123,7 +123,7 @@ def _read(file: Path, offset: int, size: int) -> RunState | None:
         source.seek(offset)
         line = source.read(size)
     header = _HEADER.match(line)
-    rest = line[17:]
+    rest = line[18:]
     if header is None or zlib.crc32(rest) != int(header[1], 16):
         return None
     try:

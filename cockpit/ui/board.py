@@ -56,8 +56,9 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
 
 
 def columns(width: int, count: int) -> int:
-    """How many panels stand side by side."""
-    return max(1, min(count, width // 38, 6))
+    """How many panels stand side by side: as many as fit, but no more than it takes to have as few rows."""
+    most = max(1, min(count, width // 38, 6))
+    return -(-count // -(-count // most))
 
 
 def layout(width: int, height: int, count: int) -> tuple[int, int, int, int]:

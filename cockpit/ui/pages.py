@@ -40,7 +40,7 @@ def service_page(state: RunState, view: View, width: int, height: int, now: floa
             (rollback.text, {"lossless": "good", "loses": "warn", "impossible": "bad"}[rollback.quality]),
         ],
         [(" ", ""), *phases(plan, service, seen, width)],
-        [(" ", ""), *health(seen, width), *dns(seen, now), ("  ", ""), *downtime(service, seen)],
+        [(" ", ""), *health(seen, width // 2), ("   ", ""), *dns(seen, now), ("  ", ""), *downtime(service, seen)],
         [("─" * width, "frame")],
     ]
     here = focus_step(state, view)

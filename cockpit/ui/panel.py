@@ -115,8 +115,8 @@ def health(view: ServiceView, width: int) -> Line:
         line: Line = []
         for at, style in (("old", "old"), ("new", "new"), ("world", "")):
             seen = [answer for key, answer in view.health.items() if key.endswith(f"@{at}")]
-            line += [(f"{at} ", style), *_answer(seen, how), ("  ", "")]
-        if width_of(line) <= width + 2:
+            line += [("  " if line else "", ""), (f"{at} ", style), *_answer(seen, how)]
+        if width_of(line) <= width:
             break
     return line
 

@@ -188,6 +188,9 @@ class RunState(Data, frozen=True, kw_only=True):
 
 TIMELINE_RING = 5000
 
+ALARM_AGAIN = 30.0
+"""Seconds after which the timeline tells again of alarms in the same log."""
+
 
 def reduce(state: RunState, record: ev.Record) -> RunState:
     """The state after one more event. Pure; an event about something the plan does not know changes only `seq` and `utc`."""
@@ -522,7 +525,15 @@ def _log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
         utc=record.utc,
     )
     state = replace(state, logs=state.logs | {key: log})
-    for index in event.alarms:
-        if index < len(event.lines):
-            state = _tell(state, record, "", "alarm", f"{key}  {event.lines[index]}")
+    first = next((event.lines[index] for index in event.alarms if index < len(event.lines)), None)
+    if first is not None and not _alarmed_lately(state, key, record.utc):
+        state = _tell(state, record, "", "alarm", f"{key}  {first}")
     return state
+
+
+def _alarmed_lately(state: RunState, key: str, utc: float) -> bool:
+    """A log that cries without end must not push everything else off the timeline; the log counts each alarm."""
+    return any(
+        entry.word == "alarm" and entry.utc > utc - ALARM_AGAIN and entry.text.startswith(f"{key}  ")
+        for entry in state.timeline[-40:]
+    )

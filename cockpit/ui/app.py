@@ -11,6 +11,7 @@ import msgspec
 from textual import events
 from textual.app import App, ComposeResult, SystemCommand
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from cockpit.engine.rules import next_ref
 from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
@@ -278,6 +279,8 @@ class CockpitApp(App[None]):
         if os.environ.get("COCKPIT_DEBUG"):
             super()._handle_exception(error)
             return
+        if isinstance(error, WorkerFailed):
+            error = error.error if isinstance(error.error, Exception) else error
         why = f"{type(error).__name__}: {error}"
         self.farewell = f"cockpit: the screen failed ({why}). The run goes on: `cockpit attach` opens a new one."
         self.exit(return_code=70)

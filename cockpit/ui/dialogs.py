@@ -31,7 +31,9 @@ class Ask(ModalScreen[str | None]):
         with Vertical(id="dialog"):
             yield Static(self._title, id="dialog-title", markup=False)
             yield Static(self._body, id="dialog-body", markup=False)
-            yield Input(value=self._value, placeholder=f"type {self._exact}" if self._exact else "", id="dialog-input")
+            hint = f"type {self._exact}" if self._exact else ""
+            # The first letter typed brings the focus: it must not be selected, or the second one would replace it.
+            yield Input(value=self._value, placeholder=hint, id="dialog-input", select_on_focus=False)
             with Horizontal(id="dialog-buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._ok, id="ok", variant="warning" if self._exact else "primary", disabled=True)

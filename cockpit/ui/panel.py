@@ -91,7 +91,7 @@ def current(state: RunState, service: Service, view: ServiceView, now: float) ->
             time = f"{seconds(spent)}" + (f" of {seconds(forecast)}" if forecast >= 1 else "")
             name = step.ref.partition("/")[2]
             bar: Line = []
-            if step.fraction >= 0:
+            if step.fraction >= 0 and step.state == "running":
                 full = int(step.fraction * 10)
                 bar = [("█" * full + "░" * (10 - full) + " ", style)]
             return [(f"{glyph} {name} ", style), *bar, (f"{step.state} {time}  ", "dim"), (said, "")]

@@ -49,9 +49,11 @@ class Evening:
         """Until nothing runs and no service goes on by itself."""
         await asyncio.sleep(0.3)
         await self.until(
-            lambda: not any(
-                service.advancing or any(step.state in BUSY for step in service.steps.values())
-                for service in self.state.services.values()
+            lambda: (
+                not any(
+                    service.advancing or any(step.state in BUSY for step in service.steps.values())
+                    for service in self.state.services.values()
+                )
             )
         )
 

@@ -1,0 +1,55 @@
+"""A screen's source over the engine in memory: what a key asks for really happens, and really is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from cockpit.events import Record
+from cockpit.intents import AnyIntent
+from cockpit.state import RunState
+from tests.engine.world import Rig, small_plan
+
+
+class RigSource:
+    """Live on a `Rig`. `drive=False` is what `cockpit watch` has: nothing to act with."""
+
+    transport = None
+
+    def __init__(self, rig: Rig, drive: bool = True) -> None:
+        self.rig = rig
+        self.drives = drive
+        self.sent: list[AnyIntent] = []
+
+    @property
+    def can_drive(self) -> bool:
+        return self.drives
+
+    @property
+    def label(self) -> str:
+        return "LIVE" if self.drives else "READ-ONLY"
+
+    def now(self) -> float:
+        return self.rig.clock.utc()
+
+    async def records(self) -> AsyncIterator[list[Record] | RunState]:
+        told = 0
+        while True:
+            found = self.rig.journal.records()
+            if len(found) > told:
+                yield found[told:]
+                told = len(found)
+            await asyncio.sleep(0.01)
+
+    async def send(self, intent: AnyIntent) -> str | None:
+        self.sent.append(intent)
+        if not self.drives:
+            return "this screen only watches"
+        return await self.rig.submit(intent) or None
+
+
+async def started(services: int = 2, drive: bool = True) -> RigSource:
+    """A run of the small plan that waits for its first key."""
+    rig = Rig(small_plan(services))
+    await rig.start()
+    return RigSource(rig, drive)

@@ -14,20 +14,21 @@ _ANSI = re.compile(
     r"|\x9d[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_BYTE = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte; such text cannot be written anywhere."""
 
 
 def harmless(raw: bytes | str, limit: int = LINE_LIMIT) -> str:
     """One line of text that a terminal can show: escape sequences removed, other control characters as `·`, tabs as
     spaces, invalid UTF-8 as `\\xNN`, cut at `limit` characters with the number left out in words."""
-    over = 0
+    over = max(0, len(raw) - limit * 4)
+    if over:
+        raw = raw[: limit * 4]
     if isinstance(raw, bytes):
-        if len(raw) > limit * 4:
-            over = len(raw) - limit * 4
-            raw = raw[: limit * 4]
         text = raw.decode("utf-8", "backslashreplace")
     else:
-        text = raw
+        text = _BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", raw)
     text = _CONTROL.sub("·", _ANSI.sub("", text).expandtabs(4).replace("\n", "·"))
     if len(text) > limit or over:
         cut = max(len(text) - limit, 0) + over

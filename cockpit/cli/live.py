@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import signal
@@ -19,12 +20,16 @@ def operator() -> str:
 
 def screen(run: RunFolder, *, drive: bool, mode: str = "live", starting: int = 0) -> int:
     """Show the cockpit on a conductor's socket until it is left. `starting` is the pid of a conductor that is coming up."""
+    # Importing makes much and throws little away; the screen turns collection on again with its first frame.
+    gc.disable()
     from cockpit.conductor.client import LiveSource
-    from cockpit.ui.app import CockpitApp
 
     token = run.token() if drive else ""
     source = LiveSource(run.socket, operator(), token, mode, alive=lambda: _alive(starting) if starting else True)
-    app = CockpitApp(source)
+    source.dial()
+    from cockpit.ui.app import CockpitApp
+
+    app = CockpitApp(source, state=source.early())
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)

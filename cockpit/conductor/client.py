@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -28,14 +29,18 @@ class LiveSource:
 
     def __init__(
         self,
-        socket: Path,
+        path: Path,
         name: str,
         token: str = "",
         mode: str = "live",
         wait: float = 30.0,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._socket = socket
+        self._path = path
+        self._dialled: socket.socket | None = None
+        self._refused: ConnectionError | None = None
+        self._rest = b""
+        self._early: list[bytes] = []
         self._name = name
         self._token = token
         self._mode = mode
@@ -46,6 +51,47 @@ class LiveSource:
         self._asked = 0
         self.last = 0
         self.drives = False
+
+    def dial(self) -> None:
+        """Connect and say hello now, while the caller is still busy starting; `records` then finds the answer waiting."""
+        dialled = socket.socket(socket.AF_UNIX)
+        try:
+            dialled.connect(str(self._path))
+            dialled.sendall(self._hello())
+        except OSError:
+            dialled.close()  # It is not up yet: `records` waits for it.
+        else:
+            dialled.setblocking(False)
+            self._dialled = dialled
+
+    def early(self, wait: float = 0.1) -> RunState | None:
+        """The state that the conductor sent to `dial`, when it comes within `wait` seconds: for a first frame with content."""
+        if self._dialled is None:
+            return None
+        until = time.monotonic() + wait
+        self._dialled.settimeout(wait)
+        state: RunState | None = None
+        try:
+            while state is None and time.monotonic() < until:
+                chunk = self._dialled.recv(1 << 20)
+                if not chunk:
+                    break
+                whole, newline, self._rest = (self._rest + chunk).rpartition(b"\n")
+                for line in whole.split(b"\n") if newline else ():
+                    if wire.kind(line) == "journal":
+                        self._early.append(line)
+                    else:
+                        state = self._control(line) or state
+        except TimeoutError:
+            pass
+        except ConnectionError as error:
+            self._refused = error
+        self._dialled.setblocking(False)
+        self.last = state.seq if state is not None else self.last
+        return state
+
+    def _hello(self) -> bytes:
+        return wire.encode(wire.Hello(name=self._name, token=self._token, snapshot=True))
 
     @property
     def can_drive(self) -> bool:
@@ -66,12 +112,16 @@ class LiveSource:
     async def records(self) -> AsyncIterator[list[Record] | RunState]:
         """The state of this moment, then batches of records in order, each once, until the conductor goes. Raises
         ConnectionError with a sentence."""
+        if self._refused is not None:
+            raise self._refused
         reader, writer = await self._connect()
         self._writer = writer
         try:
-            writer.write(wire.encode(wire.Hello(name=self._name, token=self._token, snapshot=True)))
-            await writer.drain()
-            rest = b""
+            rest, self._rest = self._rest, b""
+            early, self._early = self._early, []
+            if early:
+                yield [record for record in map(decode_unchained, early) if record.seq > self.last]
+                self.last = max(self.last, decode_unchained(early[-1]).seq)
             while chunk := await reader.read(1 << 20):
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 if not newline:
@@ -138,14 +188,20 @@ class LiveSource:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A conductor that was started a moment ago may not listen yet."""
+        if self._dialled is not None:
+            dialled, self._dialled = self._dialled, None
+            return await asyncio.open_unix_connection(sock=dialled, limit=wire.LINE_LIMIT)
         deadline = asyncio.get_running_loop().time() + self._wait
         while True:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                return await asyncio.open_unix_connection(str(self._socket), limit=wire.LINE_LIMIT)
+                reader, writer = await asyncio.open_unix_connection(str(self._path), limit=wire.LINE_LIMIT)
+                writer.write(self._hello())
+                await writer.drain()
+                return reader, writer
             if not self._alive():
                 raise ConnectionError("the conductor ended before it listened; its last words are in conductor.log")
             if asyncio.get_running_loop().time() > deadline:
                 raise ConnectionError(
-                    f"no conductor answers on {self._socket}; resume the run with `cockpit run --resume`"
+                    f"no conductor answers on {self._path}; resume the run with `cockpit run --resume`"
                 )
             await asyncio.sleep(0.02)

@@ -74,11 +74,17 @@ class Link:
                 self._lost.clear()
                 connection = self._connection
                 if connection is not None:
-                    await connection.wait_closed()
+                    try:
+                        await connection.wait_closed()
+                    finally:
+                        connection.close()
                 self._trouble = "the connection was closed"
             except WrongHost as error:
                 self._fatal = self._trouble = str(error)
-            except (OSError, asyncssh.Error, TimeoutError) as error:
+            except Unreachable as error:
+                self._trouble = str(error).removeprefix(f"{self.host.id}: ")
+            except (OSError, asyncssh.Error, TimeoutError, ValueError) as error:
+                # ValueError: a key, pinned or our own, that cannot be read.
                 self._trouble = _why(error)
             self._up.clear()
             self._connection = None
@@ -101,6 +107,8 @@ class Link:
 
     async def _identify(self) -> None:
         ran = await self._run(MACHINE_ID, b"", 10.0)
+        if ran.exit is None:
+            raise Unreachable(f"{self.host.id}: the link was lost before it told who it is")
         machine = harmless(ran.out.strip(), 64)
         wanted = self.host.machine_id
         if wanted and machine != wanted:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +45,8 @@ class RunFolder(msgspec.Struct, frozen=True):
         """The driver's token; made on first use, readable by this account only."""
         file = self.path / "token"
         if not file.exists():
+            import secrets
+
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as target:
                 target.write(secrets.token_hex(16))
@@ -77,6 +77,8 @@ def root() -> Path:
 
 def create(plan_name: str, under: Path | None = None, at: float | None = None) -> RunFolder:
     """A new run folder, mode 0700. `at` is its UTC time."""
+    import secrets
+
     moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
     words = re.sub(r"[^a-z0-9]+", "-", plan_name.lower()).strip("-")[:24].strip("-") or "run"
     path = (under or root()) / f"{moment:%Y%m%d-%H%M%S}-{words}-{secrets.token_hex(2)}"
@@ -188,6 +190,8 @@ def _took(file: Path) -> Iterator[tuple[str, float]]:
 
 def _private() -> Path:
     """A folder for sockets that nobody else can enter; socket paths are limited to 107 bytes (unix(7))."""
+    import tempfile
+
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = (
         Path(runtime) if runtime and len(runtime) < 32 and os.access(runtime, os.W_OK) else Path(tempfile.gettempdir())

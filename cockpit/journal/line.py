@@ -6,7 +6,6 @@ BLAKE2b-16 over `prev` and the record's bytes. The checksum (CRC-32 over the sam
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 
 import msgspec
@@ -44,7 +43,7 @@ def encode(record: Record, prev: str) -> tuple[bytes, str]:
     """The line (with its newline) and the chain's head after it."""
     body = _encoder.encode(record)
     seed = prev.encode()
-    head = hashlib.blake2b(seed + body, digest_size=16).hexdigest()
+    head = _head(seed, body)
     crc = zlib.crc32(body, zlib.crc32(seed))
     return b'{"crc":"%08x","prev":"%s","rec":%s}\n' % (crc, seed, body), head
 
@@ -56,12 +55,19 @@ def decode(line: bytes, prev: str | None) -> tuple[Record, str]:
     body, seed = _checked(line)
     if prev is not None and seed != prev.encode():
         raise Damaged("it does not follow from the line before: a line was changed, removed or put in")
-    return _record(body), hashlib.blake2b(seed + body, digest_size=16).hexdigest()
+    return _record(body), _head(seed, body)
 
 
 def decode_unchained(line: bytes) -> Record:
     """The record of a line whose place in the chain is somebody else's care. Raises Damaged."""
     return _record(_checked(line)[0])
+
+
+def _head(seed: bytes, body: bytes) -> str:
+    # Imported here: it loads OpenSSL, and a screen, which never hashes, would wait for that before its first frame.
+    from hashlib import blake2b
+
+    return blake2b(seed + body, digest_size=16).hexdigest()
 
 
 def _checked(line: bytes) -> tuple[bytes, bytes]:

@@ -33,8 +33,8 @@ def classify(answer: Answer, old: tuple[str, ...], new: tuple[str, ...], *, auth
         return "old"
     if have - olds - news:
         return "other"
-    if have < news:
-        return "new-partial"
-    if have < olds:
+    if not have <= olds:
+        return "new-partial" if have <= news else "mixed"
+    if not have <= news:
         return "old-partial"
     return "mixed"

@@ -133,7 +133,7 @@ def _claim(state: RunState, view: View, seat: Seat) -> str:
 
 
 def _logs(state: RunState, view: View, seat: Seat) -> str:
-    return "" if view.page == "logs" else "open the logs first (l)"
+    return "" if view.page in {"logs", "tails"} else "open the logs first (l)"
 
 
 def open_next(state: RunState) -> str:
@@ -160,7 +160,7 @@ ACTIONS: tuple[Action, ...] = (
         danger="acts",
         why_not=_drive(_next),
         footer=False,
-        help="run the service in focus on to its next gate, failure or manual step",
+        help="run the service in focus on to its next gate or trouble",
     ),
     Action(
         id="to-gate",
@@ -168,7 +168,7 @@ ACTIONS: tuple[Action, ...] = (
         label="on to gate",
         danger="acts",
         why_not=_drive(_to_gate),
-        help="run all services on to the next gate, failure or manual step",
+        help="run all services on to the next gate or trouble",
     ),
     Action(
         id="run-step",
@@ -246,6 +246,9 @@ ACTIONS: tuple[Action, ...] = (
         help="hold the logs still, or follow them again; in a replay: play",
         why_not=_logs,
         footer=False,
+    ),
+    Action(
+        id="tails", key="L", label="all logs", help="every log of every host at once", why_not=_always, footer=False
     ),
     Action(id="dns", key="d", label="dns", help="every vantage of the service in focus", why_not=_always),
     Action(id="fleet", key="f", label="fleet", help="services × steps", why_not=_always, footer=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -55,6 +56,12 @@ def rings(state: RunState, record: Record) -> bool:
             return False
 
 
+def _collect_again() -> None:
+    """What was imported stays; what comes from now on is collected as usual."""
+    gc.freeze()
+    gc.enable()
+
+
 class CockpitApp(App[None]):
     """One screen on a source of events."""
 
@@ -62,10 +69,10 @@ class CockpitApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
-    def __init__(self, source: Source, view: View | None = None) -> None:
+    def __init__(self, source: Source, view: View | None = None, state: RunState | None = None) -> None:
         super().__init__(css_path=stylesheets())
         self.source = source
-        self.state = RunState()
+        self.state = state or RunState()
         self.view = view or View()
         self.farewell = ""
         self.canvas = Canvas()
@@ -79,11 +86,11 @@ class CockpitApp(App[None]):
         yield self.canvas
 
     def on_mount(self) -> None:
-        self.theme = "textual-dark"
         self.canvas.focus()
         self.set_interval(FLUSH, self.flush)
         self.run_worker(self._follow(), exclusive=False, exit_on_error=False)
         self.flush()
+        self.set_timer(0.5, _collect_again)
 
     async def _follow(self) -> None:
         import asyncio
@@ -93,6 +100,7 @@ class CockpitApp(App[None]):
                 if isinstance(batch, RunState):
                     self.state = batch
                     self._dirty = True
+                    self.flush()
                     continue
                 for count, record in enumerate(batch):
                     self.state = reduce(self.state, record)
@@ -127,7 +135,7 @@ class CockpitApp(App[None]):
         if self.screen is not self.screen_stack[0] and not self._dirty:
             return
         self._dirty = False
-        size = self.canvas.size
+        size = self.size  # The canvas fills it; at the first frame it does not know its own yet.
         if size.width < 2 or size.height < 2:
             return
         text, until = self._said
@@ -211,7 +219,7 @@ class CockpitApp(App[None]):
                 newest = max((log.count for log in self.state.logs.values()), default=0)
                 stamp = max((log.lines[-1][1] for log in self.state.logs.values() if log.lines), default=0.0)
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
-            case "dns" | "fleet" | "timeline" | "notes" | "help":
+            case "tails" | "dns" | "fleet" | "timeline" | "notes" | "help":
                 self.look(page="board" if view.page == action else action, scroll=0)
 
     def _move(self, key: str) -> bool:

@@ -8,6 +8,7 @@ from cockpit.ui.actions import ACTIONS, Seat, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.paint import Line, fit
+from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
 
 PAINTERS = {
@@ -17,6 +18,7 @@ PAINTERS = {
     "timeline": pages.timeline_page,
     "notes": pages.notes_page,
     "logs": pages.logs_page,
+    "tails": tails_page,
 }
 
 

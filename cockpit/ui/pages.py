@@ -67,13 +67,9 @@ def _steps(state: RunState, service: str, here: str, width: int, now: float) -> 
         glyph, style = GLYPHS["ready" if ready and step.state == "blocked" else step.state]
         word = "ready" if ready and step.state == "blocked" else step.state
         planned = state.planned(ref)
-        took = (
-            f"{step.took:6.1f} s"
-            if step.took
-            else f"~{state.forecast.get(ref, 0):5.1f} s"
-            if ref in state.forecast
-            else ""
-        )
+        took = f"{step.took:6.1f} s" if step.took else " " * 8
+        if ref in state.forecast:
+            took += f" ~{state.forecast[ref]:.0f}"
         mark = "▸" if ref == here else " "
         lines.append(
             fit(
@@ -266,21 +262,36 @@ def _entries(
 ) -> list[Line]:
     room = max(1, height - 2)
     end = max(room, len(entries) - view.scroll)
-    lines: list[Line] = [[(title, "title"), (f"   {len(entries)} entries", "dim")], [("─" * width, "frame")]]
+    head: Line = [(title, "title"), (f"   {len(entries)} entries", "dim")]
+    planned, spent = _planned_and_spent(state)
+    if planned:
+        head.append((f"   ticked steps took {seconds(spent)}, {seconds(planned)} were forecast", "dim"))
+    lines: list[Line] = [head, [("─" * width, "frame")]]
     for entry in entries[max(0, end - room) : end]:
         glyph, style = GLYPHS.get(entry.word, ("•", "dim"))
         lines.append(
             [
                 (f" {when(entry.utc)} ", "dim"),
-                (f"T+{seconds(entry.utc - state.started):>9} ", "dim"),
+                (f"T+{seconds(entry.utc - state.started):>9} " if width >= 100 else "", "dim"),
                 (f"{glyph} ", style),
-                (f"{entry.ref:<26} ", ""),
-                (f"{entry.word:<12} ", style),
+                (f"{entry.ref:<22} ", ""),
+                (f"{entry.word:<11} ", style),
                 (entry.text, ""),
                 (f"  ({entry.actor})" if entry.actor else "", "dim"),
             ]
         )
     return _filled(lines, width, height)
+
+
+def _planned_and_spent(state: RunState) -> tuple[float, float]:
+    """Forecast and actual seconds of the steps that are done and had a forecast."""
+    done = [
+        (state.forecast[ref], step.took)
+        for service in state.services.values()
+        for ref, step in service.steps.items()
+        if step.state == "done" and ref in state.forecast
+    ]
+    return sum(planned for planned, _ in done), sum(took for _, took in done)
 
 
 def logs_page(state: RunState, view: View, width: int, height: int, now: float) -> list[Line]:
@@ -295,7 +306,7 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
         log = log_of(state, plan, role, view.log)
         lines: list[Line] = []
         if log is not None:
-            frozen = "  ❚❚ paused, space follows" if view.frozen >= 0 else ""
+            frozen = "  ❚❚ held, space follows" if view.frozen >= 0 else ""
             hits = f"  /{view.search}" if view.search else ""
             lines.append(
                 [

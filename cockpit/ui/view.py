@@ -8,7 +8,7 @@ import msgspec
 
 from cockpit.state import RunState
 
-Page = Literal["board", "service", "fleet", "dns", "timeline", "notes", "logs", "help"]
+Page = Literal["board", "service", "fleet", "dns", "timeline", "notes", "logs", "tails", "help"]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,29 @@
+"""`python -m tests.bench NAME`: measures, prints the figures beside those they are judged by, and says whether they hold.
+
+first-frame      time to the first painted frame, beside a one-widget Textual program's
+step-overhead    what engine and journal add to a step, beyond its remote command, with every intent and outcome on disk
+tails            eight visible tails at 1,000 lines a second each: processor time, and how long a key waits
+check            `cockpit check` of a plan with 500 services
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+NAMES = ("first-frame", "step-overhead", "tails", "check")
+
+
+def main() -> int:
+    """0 when the figure holds, 1 when it does not."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--rounds", type=int, default=0, help="how many rounds (default: the benchmark's own)")
+    options = parser.parse_args()
+    module = importlib.import_module(f"tests.bench.{options.name.replace('-', '_')}")
+    return 0 if module.measure(options.rounds) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

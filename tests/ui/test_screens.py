@@ -1,0 +1,93 @@
+"""Each screen at each size, and without colour, against a golden copy. COCKPIT_GOLDEN=write makes the copies anew."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from cockpit.ui.app import CockpitApp
+from cockpit.ui.dialogs import Ask
+from tests.ui.scenes import SCENES, Scene, Stage, ansi, without_colour
+from tests.ui.seat import started
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZES = ((80, 24), (120, 40), (200, 60))
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+HUE = re.compile(r"[34]8;2;(\d+);(\d+);(\d+)")
+
+
+@pytest.fixture(scope="module")
+def stage(recording: Path) -> Stage:
+    return Stage(recording)
+
+
+def compare(name: str, text: str) -> None:
+    file = GOLDEN / f"{name}.ans"
+    if os.environ.get("COCKPIT_GOLDEN") == "write":
+        GOLDEN.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert file.exists(), f"{file.name} is missing; COCKPIT_GOLDEN=write makes it"
+    before = file.read_text(encoding="utf-8")
+    if before != text:
+        ours, theirs = COLOUR.sub("", text).splitlines(), COLOUR.sub("", before).splitlines()
+        lines = [f"{n:3} - {b}\n    + {a}" for n, (a, b) in enumerate(zip(ours, theirs, strict=False), 1) if a != b]
+        pytest.fail(
+            f"{name} looks different (COCKPIT_GOLDEN=write accepts it):\n" + "\n".join(lines or ["colours only"])
+        )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_a_screen_looks_as_it_did(stage: Stage, scene: Scene, size: tuple[int, int]) -> None:
+    text = await stage.show(scene, size, ansi)
+    lines = COLOUR.sub("", text).rstrip("\n").split("\n")
+    assert len(lines) == size[1]
+    assert {cell_len(line) for line in lines} <= set(range(size[0] + 1))
+    compare(f"{scene.name}-{size[0]}x{size[1]}", text)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_a_screen_without_colour_has_none_and_says_the_same(stage: Stage, scene: Scene) -> None:
+    coloured = COLOUR.sub("", await stage.show(scene, (120, 40), ansi))
+    with without_colour():
+        text = await stage.show(scene, (120, 40), ansi)
+    assert all(red == green == blue for red, green, blue in HUE.findall(text)), "a colour is left"
+    assert COLOUR.sub("", text) == coloured
+    compare(f"{scene.name}-nocolor", text)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (300, 90)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_dialog_looks_as_it_did(size: tuple[int, int]) -> None:
+    source = await started()
+    app = CockpitApp(source)
+    async with app.run_test(size=size) as pilot:
+        while not app.state.seq:
+            await pilot.pause(0.02)
+        app.push_screen(
+            Ask('Open gate "pilot-good"', "Is the pilot good?\nIt holds now.", exact="pilot-good", ok="Open")
+        )
+        await pilot.pause()
+        await pilot.pause()
+        compare(f"dialog-{size[0]}x{size[1]}", ansi(app))
+    await source.rig.kill()
+
+
+async def test_the_board_of_a_hundred_services_fits_every_size() -> None:
+    source = await started(services=100)
+    for size in ((80, 24), (100, 30), (137, 41), (300, 90)):
+        app = CockpitApp(source)
+        async with app.run_test(size=size) as pilot:
+            while not app.state.seq:
+                await pilot.pause(0.02)
+            for key in ("end", "f", "down", "down", "escape", "9", "right", "t", "escape"):
+                await pilot.press(key)
+            app.look(service="s99")
+            await pilot.pause()
+            lines = COLOUR.sub("", ansi(app)).rstrip("\n").split("\n")
+            assert len(lines) == size[1]
+            assert any("100 s99" in line for line in lines)
+    await source.rig.kill()

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 from cockpit.journal.folder import NoSuchRun, RunFolder, find
 
@@ -18,14 +17,14 @@ def operator() -> str:
     return os.environ.get("COCKPIT_NAME") or getpass.getuser()
 
 
-def screen(run: RunFolder, *, drive: bool, mode: str = "live", starting: int = 0) -> int:
+def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     """Show the cockpit on a conductor's socket until it is left. `starting` is the pid of a conductor that is coming up."""
     # Importing makes much and throws little away; the screen turns collection on again with its first frame.
     gc.disable()
     from cockpit.conductor.client import LiveSource
 
     token = run.token() if drive else ""
-    source = LiveSource(run.socket, operator(), token, mode, alive=lambda: _alive(starting) if starting else True)
+    source = LiveSource(run.socket, operator(), token, alive=lambda: _alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
 
@@ -33,6 +32,11 @@ def screen(run: RunFolder, *, drive: bool, mode: str = "live", starting: int = 0
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)
+    if starting and not run.journal.exists():
+        from cockpit.conductor.launch import said
+
+        print(f"cockpit: the run did not begin: {said(run.path)}", file=sys.stderr)
+        return 2
     return app.return_code or 0
 
 
@@ -67,10 +71,3 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def ended_run(folder: Path) -> str:
-    """The sentence for a conductor that did not come up."""
-    from cockpit.conductor.launch import said
-
-    return said(folder)

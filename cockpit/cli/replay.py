@@ -54,18 +54,19 @@ def _headless(journal: object, options: argparse.Namespace) -> int:
 
     from cockpit.conductor.headless import progress_line
     from cockpit.conductor.summary import summary
-    from cockpit.journal.reader import end, records
+    from cockpit.journal.reader import End, walk
     from cockpit.state import RunState, reduce
 
     file = Path(str(journal))
     state = RunState()
-    for record in records(file):
+    there = End()
+    for record, end in walk(file):
         if options.at and record.seq > options.at:
             break
-        state = reduce(state, record)
+        state, there = reduce(state, record), end
         line = "" if options.json else progress_line(record)
         if line:
             print(line)
     if options.json:
-        print(json.dumps(summary(state, end(file).head), indent=2, ensure_ascii=False))
+        print(json.dumps(summary(state, there.head), indent=2, ensure_ascii=False))
     return 0

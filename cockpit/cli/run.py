@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.conductor.launch import spawn
 
     pid = spawn(folder.path, arguments)
-    status = screen(folder, drive=True, mode="rehearsal" if options.rehearsal else "live", starting=pid)
+    status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
         end(pid)
     else:
@@ -93,4 +93,5 @@ def _ended(folder: Path) -> bool:
     from cockpit.events import RunEnded
     from cockpit.journal.reader import records
 
-    return any(isinstance(record.event, RunEnded) for record in records(folder / "journal.jsonl"))
+    file = folder / "journal.jsonl"
+    return not file.exists() or any(isinstance(record.event, RunEnded) for record in records(file))

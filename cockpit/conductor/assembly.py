@@ -121,7 +121,7 @@ class Conductor:
             "dns": DnsHands(plan.dns, clock),
             "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
         }
-        hands = ConductorHands(kinds, lambda check: check_http(check, plan), self._tails)
+        hands = ConductorHands(kinds, lambda check, service: check_http(check, plan, service), self._tails)
         self._engine = Engine(ledger, hands, clock)
         self._server = Server(run.journal, ledger, self._engine, run.token())
         self._due = asyncio.Event()

@@ -13,7 +13,7 @@ import msgspec
 
 from cockpit.conductor import wire
 from cockpit.events import Record
-from cockpit.intents import AnyIntent
+from cockpit.intents import AnyIntent, Claim
 from cockpit.journal.line import decode_unchained
 from cockpit.state import RunState
 
@@ -23,7 +23,7 @@ MOST_IN_A_BATCH = 2000
 class LiveSource:
     """A live run over the conductor's socket; see `cockpit.ui.source.Source`.
 
-    With `token` the screen may drive, without it, it watches. `mode` words the label."""
+    With `token` the screen may drive, without it, it watches."""
 
     transport = None
 
@@ -32,7 +32,6 @@ class LiveSource:
         path: Path,
         name: str,
         token: str = "",
-        mode: str = "live",
         wait: float = 30.0,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -43,7 +42,6 @@ class LiveSource:
         self._early: list[bytes] = []
         self._name = name
         self._token = token
-        self._mode = mode
         self._wait = wait
         self._alive = alive
         self._writer: asyncio.StreamWriter | None = None
@@ -101,9 +99,7 @@ class LiveSource:
     @property
     def label(self) -> str:
         """What stands in the corner."""
-        if not self._token:
-            return "READ-ONLY"
-        return "REHEARSAL" if self._mode == "rehearsal" else "LIVE"
+        return "LIVE" if self._token else "READ-ONLY"
 
     def now(self) -> float:
         """UTC of this moment."""
@@ -164,7 +160,10 @@ class LiveSource:
         try:
             self._writer.write(wire.encode(wire.Ask(id=number, intent=intent)))
             await self._writer.drain()
-            return await reply or None
+            refusal = await reply
+            if isinstance(intent, Claim) and not refusal:
+                self.drives = True
+            return refusal or None
         except ConnectionError:
             return "the conductor went away"
         finally:

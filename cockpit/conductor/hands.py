@@ -18,7 +18,9 @@ class LogMarks(Protocol):
     async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]: ...
 
 
-HttpChecker = Callable[[HttpCheck], Awaitable[tuple[bool, str]]]
+HttpChecker = Callable[[HttpCheck, str], Awaitable[tuple[bool, str]]]
+"""Asks for a check on behalf of a service, whose hosts its vantages mean."""
+
 Observer = Callable[[RecordSet, float], Awaitable[tuple[bool, str]]]
 """Looks whether every authority serves the new set, waiting up to so many seconds."""
 
@@ -62,7 +64,7 @@ class ConductorHands:
         said = [own.detail] if own.verdict == "ok" and own.detail else []
         verdict = own.verdict
         for check in call.step.verify_http:
-            ok, detail = await self._http(check)
+            ok, detail = await self._http(check, call.step.service)
             if not ok:
                 return Outcome(verdict="no", detail=detail)
             verdict = "ok"

@@ -150,7 +150,7 @@ class Server:
         return ""
 
     async def _take_wheel(self, writer: asyncio.StreamWriter, name: str, peer: Peer) -> bool:
-        if self._driver is not None or self._ledger.state.ended:
+        if self._driver is not None or self._ledger.state.driver or self._ledger.state.ended:
             return False
         self._driver = writer
         await self._ledger.write(WheelTaken(driver=name, uid=peer.uid, pid=peer.pid), name)

@@ -48,10 +48,7 @@ class Engine:
         """Recover what a crash left open, then advance services as asked, until the run has ended."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for service in self.state.services.values():
-                for view in service.steps.values():
-                    if view.state in BUSY or (view.state == "unknown" and view.intended is not None):
-                        self._start(service.id, self._recover(self.state.planned(view.ref)))
+            self._recover_open()
             while not (self.state.ended and not self._tasks):
                 with contextlib.suppress(JournalBroken):
                     await self._advance()
@@ -63,10 +60,10 @@ class Engine:
         """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused."""
         async with self._submitting:
             try:
-                if self._ledger.broken and isinstance(intent, it.Continue):
-                    self._ledger.mend()
                 if self._ledger.broken:
-                    return self._ledger.broken
+                    await self._mend()
+                    if isinstance(intent, it.Continue) and not (self.state.paused or self.state.panicked):
+                        return ""
                 encoded = msgspec.json.encode(intent).decode()
                 refusal = await self._take(intent, encoded, actor)
                 if refusal:
@@ -74,6 +71,23 @@ class Engine:
                 return refusal
             except JournalBroken as error:
                 return str(error)
+
+    async def _mend(self) -> None:
+        """Try the journal again; what was being worked on when it broke is looked up like after a crash. Raises
+        JournalBroken while it still takes nothing."""
+        self._ledger.mend()
+        told = ev.Trouble(message="the journal could not be written for a while; it takes events again")
+        await self._ledger.write(told, "conductor")
+        self._recover_open()
+
+    def _recover_open(self) -> None:
+        """Find out about every step that is under way, or was left in doubt, without anybody working on it."""
+        attended = set(self._tasks)
+        for service in self.state.services.values():
+            for view in service.steps.values():
+                open_ = view.state in BUSY or (view.state == "unknown" and view.intended is not None)
+                if open_ and service.id not in attended:
+                    self._start(service.id, self._recover(self.state.planned(view.ref)))
 
     async def _take(self, intent: it.Intent, encoded: str, actor: str) -> str:
         refusal = self._refusal(intent)
@@ -169,6 +183,10 @@ class Engine:
                     return f"{intent.ref} has not run: there is nothing to verify"
                 if view.state in {"skipped", "undone", "blocked"}:
                     return f"{intent.ref} is {view.state}: there is nothing to verify"
+                if view.state == "unknown" and view.intended is None:
+                    return f"{intent.ref} has not acted yet: run it again"
+                if state.panicked:
+                    return "panic: nothing is touched until you continue"
                 return ""
             case it.Undo():
                 if intent.service in self._tasks:

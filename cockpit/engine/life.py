@@ -94,8 +94,11 @@ class Life:
     # --- back ----------------------------------------------------------------------------------------------------
 
     async def backward(self, planned: Step, actor: str) -> None:
-        """Take a step back and verify that. Raises JournalBroken only."""
+        """Take a step back and verify that. What has no undo is passed over and said so. Raises JournalBroken only."""
         pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
+        if not planned.undoable:
+            await pen.move("undone", op="undo", detail="it has no undo: what it did stays as it is")
+            return
         await pen.move("undoing", op="undo")
         await self._intend(pen, "undo")
         await self._taken_back(pen, await self._act(pen, "undo"))

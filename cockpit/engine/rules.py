@@ -100,11 +100,13 @@ def _of_its_needs(state: RunState, planned: Step) -> Readiness | None:
 
 def _of_its_gates(state: RunState, plan: Plan, ref: str) -> Readiness | None:
     for gate in gates_before(plan, ref):
+        if state.gates[gate.id].open:
+            continue
         if gate.kind == "evidence":
             found = gate_readiness(state, gate.id, state.utc)
             if not found.ok:
                 return Readiness(False, f"gate {gate.id} is closed: {found.reason}", waits=True)
-        elif not state.gates[gate.id].open:
+        else:
             return Readiness(False, f"gate {gate.id} is closed: {gate.question or 'somebody has to open it'}")
     return None
 
@@ -146,6 +148,17 @@ def moment(text: str) -> float:
 def gates_before(plan: Plan, ref: str) -> tuple[Gate, ...]:
     """The gates that stand before a step, in the plan's order."""
     return tuple(gate for gate in plan.gates if ref in gate.before)
+
+
+def next_gate(state: RunState) -> Gate | None:
+    """The first gate that still holds something back: closed, and a step behind it is not ticked."""
+    plan = state.plan
+    for gate in plan.gates if plan is not None else ():
+        if state.gates[gate.id].open or all(state.step(ref).state in TICKED for ref in gate.before):
+            continue
+        if gate.kind == "human" or not gate_readiness(state, gate.id, state.utc).ok:
+            return gate
+    return None
 
 
 def gate_readiness(state: RunState, gate_id: str, now: float) -> Readiness:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 
 from cockpit.engine.ports import Call, Outcome, Say, Verdict
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.output import OutputTeller, RawSink
-from cockpit.hosts.pool import HostPool, Ran, Unreachable
+from cockpit.hosts.pool import HostPool, Ran, TooSlow, Unreachable
 from cockpit.plan.model import Shell
 from cockpit.plan.script import script_for
 from cockpit.text import harmless
+
+PATIENCE = 20.0
+"""Seconds for which a question is asked again over a link that was lost."""
 
 _CAPTURED = re.compile(rb"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 
@@ -30,9 +35,7 @@ class ShellHands:
         if not script:
             return Outcome(verdict="nothing")
         if call.op in {"apply", "undo"}:
-            teller = OutputTeller(call, say, self._raw)
-            end = await self._jobs.run(action.host, call.job, script.encode(), teller)
-            return self._ended(end, teller)
+            return await self._change(call, action, script, say)
         return await self._read(call, action, script, say)
 
     async def recall(self, call: Call, say: Say) -> Outcome:
@@ -41,9 +44,41 @@ class ShellHands:
         teller = OutputTeller(call, say, self._raw)
         return self._ended(await self._jobs.attach(action.host, call.job, teller), teller)
 
+    async def _change(self, call: Call, action: Shell, script: str, say: Say) -> Outcome:
+        teller = OutputTeller(call, say, self._raw)
+        try:
+            async with asyncio.timeout(call.step.timeout):
+                return self._ended(await self._jobs.run(action.host, call.job, script.encode(), teller), teller)
+        except TimeoutError:
+            pass
+        why = f"it was ended after its time-out of {call.step.timeout:.0f} s"
+        try:
+            await self._jobs.cancel(action.host, call.job)
+            end = await self._jobs.attach(action.host, call.job, OutputTeller(call, say, lambda name, data: 0))
+        except Unreachable as error:
+            return Outcome(verdict="unknown", detail=f"its time-out of {call.step.timeout:.0f} s is over, and {error}")
+        if end.kind in {"ended", "gone"}:
+            return Outcome(verdict="failed", detail=why, exit=end.status)
+        return Outcome(verdict="unknown", detail=f"{why}, but that could not be confirmed: {end.detail}")
+
+    async def _ask(self, call: Call, host: str, script: str) -> Ran:
+        """Run what only reads; a link that is lost on the way is no answer, so it is asked again for a while."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                ran = await self._pool[host].run("exec sh -s", script.encode(), call.step.timeout)
+                if ran.exit is not None or time.monotonic() > until:
+                    return ran
+            except TooSlow:
+                raise
+            except Unreachable:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(0.3)
+
     async def _read(self, call: Call, action: Shell, script: str, say: Say) -> Outcome:
         try:
-            ran = await self._pool[action.host].run("exec sh -s", script.encode(), min(call.step.timeout, 120.0))
+            ran = await self._ask(call, action.host, script)
         except Unreachable as error:
             return Outcome(verdict="unknown", detail=str(error))
         if call.op != "probe" and (ran.out or ran.err):

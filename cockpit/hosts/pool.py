@@ -30,6 +30,10 @@ class Unreachable(Exception):
     """The host could not be asked; nothing is known of what it does. The sentence says why."""
 
 
+class TooSlow(Unreachable):
+    """The host is there, but the command did not end in its time."""
+
+
 class WrongHost(Exception):
     """It is not the machine that the plan means. The sentence says what was expected and found."""
 
@@ -61,7 +65,6 @@ class Link:
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._trouble = "not connected yet"
-        self._fatal = ""
         self.identity = ""
 
     async def keep(self) -> None:
@@ -80,7 +83,7 @@ class Link:
                         connection.close()
                 self._trouble = "the connection was closed"
             except WrongHost as error:
-                self._fatal = self._trouble = str(error)
+                self._trouble = str(error)
             except Unreachable as error:
                 self._trouble = str(error).removeprefix(f"{self.host.id}: ")
             except (OSError, asyncssh.Error, TimeoutError, ValueError) as error:
@@ -101,7 +104,6 @@ class Link:
         except BaseException:
             connection.abort()
             raise
-        self._fatal = ""
         self._up.set()
         self._emit(HostSeen(host=self.host.id, link="up", identity=self.identity))
 
@@ -164,7 +166,7 @@ class Link:
                 finally:
                     process.close()
         except TimeoutError:
-            raise Unreachable(f"{self.host.id} did not answer within {timeout:.0f} s") from None
+            raise TooSlow(f"{self.host.id} did not answer within {timeout:.0f} s") from None
         except (OSError, asyncssh.Error) as error:
             raise Unreachable(f"{self.host.id}: {_why(error)}") from None
 

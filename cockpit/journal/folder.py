@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,8 +139,21 @@ def _summary(run: RunFolder) -> RunSummary:
         ended=ended,
         verdict=verdict if started else "its journal cannot be read",
         size=size,
-        live=run.socket.exists(),
+        live=answers(run.socket),
     )
+
+
+def answers(path: Path) -> bool:
+    """Whether a conductor listens there; one that was killed leaves its socket behind."""
+    if not path.exists():
+        return False
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(1)
+        try:
+            link.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _last(file: Path) -> Record | None:

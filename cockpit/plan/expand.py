@@ -116,7 +116,6 @@ def _host(scope: Scope, id: str, name: str, obj: Obj, source: Path) -> Host:
         known_hosts=_beside(source, scope.field(obj, "known_hosts")),
         identity_file=_beside(source, scope.field(obj, "identity_file")),
         machine_id=scope.field(obj, "machine_id"),
-        home=scope.field(obj, "home"),
     )
 
 

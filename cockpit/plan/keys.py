@@ -164,14 +164,8 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         Key(
             "machine_id",
             PLAIN,
-            "expected content of /etc/machine-id, checked before each step",
+            "expected content of /etc/machine-id, asked whenever a link is opened, before anything else",
             "machine_id: 4c4c4544…",
-        ),
-        Key(
-            "home",
-            PLAIN,
-            "where paths that do not begin with `/` start; the login's home by default",
-            "home: /srv/karl",
         ),
     ),
     "dns": (

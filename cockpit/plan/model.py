@@ -34,9 +34,7 @@ class Host(Frozen, frozen=True, kw_only=True):
     known_hosts: str = ""
     identity_file: str = ""
     machine_id: str = ""
-    """Expected content of /etc/machine-id, checked before each step; empty means not checked."""
-    home: str = ""
-    """Where paths that do not begin with `/` start; empty is the login's home."""
+    """Expected content of /etc/machine-id, asked whenever a link is opened, before anything else; empty means not asked."""
 
 
 class Tsig(Frozen, frozen=True, kw_only=True):

@@ -85,6 +85,8 @@ def _verify(state: RunState, view: View, seat: Seat) -> str:
     step = state.step(ref)
     if step.state in BUSY:
         return f"it is {step.state}"
+    if step.state == "unknown" and step.intended is None:
+        return "it has not acted yet: run it again"
     return "" if step.attempt and step.state not in {"skipped", "undone", "blocked"} else "it has not run"
 
 
@@ -136,11 +138,31 @@ def _logs(state: RunState, view: View, seat: Seat) -> str:
     return "" if view.page in {"logs", "tails"} else "open the logs first (l)"
 
 
+def _close_gate(state: RunState, view: View, seat: Seat) -> str:
+    return "" if open_last(state) else "no gate is open"
+
+
+def _end(state: RunState, view: View, seat: Seat) -> str:
+    busy = [ref for service in state.services.values() for ref, step in service.steps.items() if step.state in BUSY]
+    return f"{busy[0]} is under way" if busy else ""
+
+
+def open_last(state: RunState) -> str:
+    """The last gate that is open, '' when there is none."""
+    plan = state.plan
+    if plan is None:
+        return ""
+    return next((gate.id for gate in reversed(plan.gates) if state.gates[gate.id].open), "")
+
+
 def open_next(state: RunState) -> str:
     """The first closed gate that a person opens, '' when there is none."""
     plan = state.plan
     if plan is None:
         return ""
+    gate = rules.next_gate(state)
+    if gate is not None:
+        return gate.id
     return next((gate.id for gate in plan.gates if gate.kind == "human" and not state.gates[gate.id].open), "")
 
 
@@ -214,6 +236,15 @@ ACTIONS: tuple[Action, ...] = (
         why_not=_drive(_gate),
     ),
     Action(
+        id="close-gate",
+        key="G",
+        label="close gate",
+        help="close the gate that was opened last",
+        danger="acts",
+        why_not=_drive(_close_gate),
+        footer=False,
+    ),
+    Action(
         id="abort",
         key="a",
         label="abort",
@@ -269,6 +300,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=_always,
         footer=False,
     ),
+    Action(id="end", key="E", label="end", help="end the run: its conductor stops", why_not=_drive(_end), footer=False),
     Action(id="help", key="question_mark", label="help", help="every key, and why it is off", why_not=_always),
     Action(id="leave", key="q", label="leave", help="close this screen; the run goes on, a demo ends", why_not=_always),
 )

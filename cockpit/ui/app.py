@@ -56,6 +56,13 @@ def rings(state: RunState, record: Record) -> bool:
             return False
 
 
+def _label(label: str, mode: str) -> str:
+    """A rehearsal says so wherever it is looked at."""
+    if mode != "rehearsal":
+        return label
+    return "REHEARSAL" if label in {"LIVE", "REHEARSAL"} else f"{label} REHEARSAL"
+
+
 def _collect_again() -> None:
     """What was imported stays; what comes from now on is collected as usual."""
     gc.freeze()
@@ -143,7 +150,14 @@ class CockpitApp(App[None]):
         bar = self.source.transport.bar if self.source.transport is not None else ""
         message = text if until > self._loop_time() else ""
         lines = screen(
-            self.state, self.view, self.seat, self.source.label, (size.width, size.height), now, message, bar
+            self.state,
+            self.view,
+            self.seat,
+            _label(self.source.label, self.state.mode),
+            (size.width, size.height),
+            now,
+            message,
+            bar,
         )
         self.canvas.show(lines)
 

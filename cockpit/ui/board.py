@@ -38,7 +38,7 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     down = any(view.down.ongoing for view in state.services.values())
     line.append((f"{gap}down {bounds(lower, upper)}", "headbad" if down else "head"))
     line.append((f"{gap}{done}/{len(state.services)} done", "head"))
-    gate = next((gate for gate in plan.gates if not state.gates[gate.id].open), None)
+    gate = rules.next_gate(state)
     if gate is not None:
         line.append((f"{gap}gate {gate.id}", "headwarn"))
     if state.ended:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.plan.script import command_text
-from cockpit.ui.actions import open_next
+from cockpit.ui.actions import open_last, open_next
 from cockpit.ui.board import log_of
 from cockpit.ui.clipboard import copy
 from cockpit.ui.dialogs import Ask, Choose
@@ -35,7 +35,9 @@ async def perform(app: CockpitApp, action: str) -> None:
         case "undo":
             await _undo(app, service)
         case "skip":
-            reason = await app.push_screen_wait(Ask(f"Skip {ref}", "Why? The report prints it.", ok="Skip"))
+            reason = await app.push_screen_wait(
+                Ask(f"Skip {ref}", "Why? It stays in the journal and in the summary.", ok="Skip")
+            )
             if reason:
                 await app.send(it.Skip(ref=ref, reason=reason))
         case "answer":
@@ -46,17 +48,30 @@ async def perform(app: CockpitApp, action: str) -> None:
             await _gate(app, open_next(state))
         case "abort":
             back = ", ".join(step.partition("/")[2] for step in rules.safe_point(state, service))
+            found = rules.rollback(state, service)
+            how = f"Going back {found.text}." if found.quality == "loses" else f"Going back is {found.text}."
             typed = await app.push_screen_wait(
-                Ask(f"Abort {service}", f"This takes back, in this order: {back}.", exact=service, ok="Abort")
+                Ask(f"Abort {service}", f"This takes back, in this order: {back}.\n{how}", exact=service, ok="Abort")
             )
             if typed:
                 await app.send(it.Abort(service=service, typed=typed))
         case "panic":
             await app.send(it.Panic())
         case "note":
-            text = await app.push_screen_wait(Ask("Note", "It goes into the journal and the report."))
+            text = await app.push_screen_wait(Ask("Note", "It goes into the journal and the summary."))
             if text:
                 await app.send(it.AddNote(text=text, ref=ref if view.page == "service" else ""))
+        case "close-gate":
+            gate = open_last(state)
+            if await app.push_screen_wait(
+                Choose(f'Close gate "{gate}"?', "What is behind it waits again.", (("close", "Close"),))
+            ):
+                await app.send(it.CloseGate(gate=gate))
+        case "end":
+            done = sum(rules.complete(state, id) for id in state.services)
+            body = f"{done} of {len(state.services)} services are done. The conductor stops; the journal stays."
+            if await app.push_screen_wait(Choose("End the run?", body, (("end", "End the run"),))):
+                await app.send(it.End())
         case "claim":
             await app.send(it.Claim())
         case "filter":
@@ -107,7 +122,7 @@ async def _gate(app: CockpitApp, gate_id: str) -> None:
         override = await app.push_screen_wait(
             Ask(
                 f'Gate "{gate.id}"',
-                f"{body}\nTo open it all the same, give the reason; the report prints it.",
+                f"{body}\nTo open it all the same, give the reason; it stays in the summary.",
                 ok="Go on",
             )
         )

@@ -149,16 +149,8 @@ class CockpitApp(App[None]):
         now = self.now()
         bar = self.source.transport.bar if self.source.transport is not None else ""
         message = text if until > self._loop_time() else ""
-        lines = screen(
-            self.state,
-            self.view,
-            self.seat,
-            _label(self.source.label, self.state.mode),
-            (size.width, size.height),
-            now,
-            message,
-            bar,
-        )
+        label = _label(self.source.label, self.state.mode)
+        lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
         self.canvas.show(lines)
 
     def _loop_time(self) -> float:

@@ -1,0 +1,35 @@
+"""`python -m tests.soak NAME`: the exhaustive counts that CI only samples.
+
+kill    SIGKILL of the conductor at every journal position of one client's cutover and undo on the lab, and at random ones of six
+plans   the fuzzers over plan text and plan data, twenty thousand examples each
+engine  the random nights of the stateful property test, twenty thousand of them
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+
+def main() -> int:
+    """0 when nothing went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("name", choices=("kill", "plans", "engine"))
+    parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
+    options = parser.parse_args()
+    if options.name == "kill":
+        from tests.soak.kill import run
+
+        return run(options.workers)
+    import pytest
+
+    if options.name == "plans":
+        os.environ["COCKPIT_FUZZ"] = "20000"
+        return int(pytest.main(["-q", "tests/unit/test_plan.py"]))
+    os.environ["COCKPIT_EXAMPLES"] = "20000"
+    return int(pytest.main(["-q", "tests/engine/test_properties.py"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

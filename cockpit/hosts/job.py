@@ -49,7 +49,9 @@ class Jobs:
     async def cancel(self, host: str, job: str) -> None:
         """End the job's whole process group, gently first. Raises Unreachable."""
         stop = (
-            'd=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}/$1; [ -f "$d/pid" ] || exit 0; read -r pid rest <"$d/pid"; '
+            # What has ended is let alone: its number may be another's by now.
+            'd=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}/$1; [ -f "$d/pid" ] && [ ! -f "$d/rc" ] || exit 0; '
+            'read -r pid rest <"$d/pid"; '
             'kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid"; sleep 1; kill -s KILL -- "-$pid" 2>/dev/null; :'
         )
         await self._pool[host].run(f"sh -c {quoted(stop)} cockpit-job {quoted(job)}", timeout=10)

@@ -96,8 +96,9 @@ class Link:
             pause = min(pause * 2, 5.0)
 
     async def _open(self) -> None:
-        async with self._handshakes:
-            connection = await asyncio.wait_for(asyncssh.connect(**_options(self.host)), 20)
+        # Not asyncio.wait_for: in 3.11 it loses a cancellation that comes together with the result.
+        async with self._handshakes, asyncio.timeout(20):
+            connection = await asyncssh.connect(**_options(self.host))
         self._connection = connection
         try:
             await self._identify()
@@ -124,7 +125,8 @@ class Link:
     async def connection(self, wait: float = 15.0) -> asyncssh.SSHClientConnection:
         """The open connection. Raises Unreachable after `wait` seconds without one."""
         try:
-            await asyncio.wait_for(self._up.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._up.wait()
         except TimeoutError:
             raise Unreachable(f"{self.host.id} cannot be reached: {self._trouble}") from None
         if self._connection is None:
@@ -137,7 +139,8 @@ class Link:
         connection = await self.connection(wait)
         async with self._channels:
             try:
-                process = await asyncio.wait_for(_channel(connection, command), 20)
+                async with asyncio.timeout(20):
+                    process = await _channel(connection, command)
             except (OSError, asyncssh.Error, TimeoutError) as error:
                 raise Unreachable(f"{self.host.id}: {_why(error)}") from None
             try:

@@ -12,6 +12,8 @@ boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none)
 since() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 if [ "$2" -gt 0 ]; then
     if ! mkdir -p "$jobs" 2>/dev/null || ! [ -w "$jobs" ]; then echo "X $jobs cannot be written"; exit 0; fi
+    # A link that is lost in here hangs up: what was begun is cleared away then, so that it can be started again.
+    trap : HUP
     if mkdir "$job" 2>/dev/null; then
         head -c "$2" >"$job/script.part" 2>/dev/null
         if [ "$(wc -c <"$job/script.part" 2>/dev/null || echo 0)" -ne "$2" ]; then
@@ -35,6 +37,7 @@ if [ "$2" -gt 0 ]; then
             mv "$job/rc.part" "$job/rc"
         ' cockpit-job "$job" "$boot" </dev/null >/dev/null 2>&1 &
     fi
+    trap - HUP
 fi
 [ -d "$job" ] || { echo N; exit 0; }
 cd "$job" || exit 0

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import select
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 import time
 from pathlib import Path
 
 from cockpit.conductor.launch import spawn
 from cockpit.journal.folder import create
+from tests.terminal import Terminal
 
 TARGET = 1.4
 ROUNDS = 15
@@ -31,25 +26,12 @@ One().run()
 """
 
 
-def first_frame(argv: list[str], mark: bytes, env: dict[str, str]) -> float:
+def first_frame(terminal: Terminal, mark: str) -> float:
     """Seconds until `mark` appears on the terminal of a fresh process."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    began = time.perf_counter()
-    process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True)
-    os.close(slave)
-    seen = b""
     try:
-        while mark not in seen:
-            ready, _, _ = select.select([master], [], [], 20)
-            if not ready:
-                raise TimeoutError(f"{argv[-1]} painted nothing in 20 s: {seen[-300:]!r}")
-            seen = seen[-4096:] + os.read(master, 65536)
-        return time.perf_counter() - began
+        return terminal.expect(mark, 20)
     finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+        terminal.close()
 
 
 def measure(rounds: int = 0) -> bool:
@@ -70,10 +52,9 @@ def measure(rounds: int = 0) -> bool:
             peer.write_text(PEER)
             ours: list[float] = []
             theirs: list[float] = []
-            main = "import sys; from cockpit.cli.main import main; sys.exit(main())"
             for _ in range(rounds or ROUNDS):
-                theirs.append(first_frame([sys.executable, str(peer)], b"first frame here", env))
-                ours.append(first_frame([sys.executable, "-c", main, "attach", run.id], b"Open Society Forum", env))
+                theirs.append(first_frame(Terminal([sys.executable, str(peer)], env), "first frame here"))
+                ours.append(first_frame(Terminal.cockpit("attach", run.id, env=env), "Open Society Forum"))
         finally:
             os.kill(pid, 15)
     ratio = statistics.median(ours) / statistics.median(theirs)

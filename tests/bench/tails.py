@@ -5,16 +5,11 @@ Prints the processor time of the screen and of the conductor, and how long a key
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import select
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from pathlib import Path
@@ -25,6 +20,7 @@ from cockpit.conductor.launch import spawn
 from cockpit.journal.folder import create
 from cockpit.journal.reader import records
 from cockpit.state import RunState, reduce
+from tests.terminal import Terminal
 
 CPU_TARGET, KEY_TARGET = 0.40, 0.050
 SECONDS = 15
@@ -65,42 +61,6 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Terminal:
-    """A screen on a pseudo-terminal whose output is read and timed."""
-
-    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True)
-        os.close(slave)
-        self.seen = b""
-
-    def read(self, seconds: float) -> None:
-        """Take what comes for so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if select.select([self._master], [], [], left)[0]:
-                self.seen = (self.seen + os.read(self._master, 1 << 16))[-(1 << 18) :]
-
-    def press(self, key: bytes, mark: bytes, seconds: float = 5.0) -> float:
-        """Send a key; seconds until `mark` is on the terminal."""
-        self.seen = b""
-        began = time.perf_counter()
-        os.write(self._master, key)
-        while mark not in self.seen:
-            if time.perf_counter() - began > seconds:
-                raise TimeoutError(f"{mark!r} did not appear")
-            if select.select([self._master], [], [], 0.5)[0]:
-                self.seen += os.read(self._master, 1 << 16)
-        return time.perf_counter() - began
-
-    def close(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-
 def measure(rounds: int = 0) -> bool:
     """Print the figures; whether both are within their targets. `rounds` is how many seconds."""
     seconds = rounds or SECONDS
@@ -123,20 +83,19 @@ def measure(rounds: int = 0) -> bool:
         pid = spawn(run.path, ["--folder", str(run.path), "--plan", str(plan)])
         while not run.socket.exists():
             time.sleep(0.05)
-        main = "import sys; from cockpit.cli.main import main; sys.exit(main())"
-        screen = Terminal([sys.executable, "-c", main, "attach", run.id], env)
+        screen = Terminal.cockpit("attach", run.id, env=env, size=(200, 60))
         writers = Writers(files)
         try:
             screen.read(3)
-            screen.press(b"L", b"bench-3.log")
+            screen.press("L", "bench-3.log")
             writers.start()
             screen.read(4)
             began, before, conductor = time.monotonic(), cpu(screen.process.pid), cpu(pid)
             waits: list[float] = []
             while time.monotonic() < began + seconds:
-                waits.append(screen.press(b" ", "❚❚ held".encode()))
+                waits.append(screen.press(" ", "❚❚ held"))
                 screen.read(0.03)
-                waits.append(screen.press(b" ", b" OLD "))
+                waits.append(screen.press(" ", " OLD "))
                 screen.read(0.05)
             spent = time.monotonic() - began
             ours = (cpu(screen.process.pid) - before) / spent

@@ -148,7 +148,7 @@ async def test_a_link_lost_while_the_machine_was_asked_who_it_is_is_opened_again
         await told.link("new", "up")
         for _ in range(2):
             async with asyncio.timeout(5):
-                while not any(link._sessions for link in owners(lab)):  # noqa: ASYNC110 - the lab tells nobody of sessions
+                while not any(link._sessions for link in owners(lab)):
                     await asyncio.sleep(0.01)
             lab.ssh["old"].drop()
             seen = await told.link("old", "down")

@@ -65,7 +65,7 @@ async def post_mail(lab: Lab, host: LabHost, to: str) -> str:
 async def until(holds: object, seconds: float = 6.0) -> None:
     assert callable(holds)
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - files have no event to wait for
+        while not holds():
             await asyncio.sleep(0.05)
 
 
@@ -240,7 +240,7 @@ async def test_the_owner_of_a_zone_changes_it_after_a_letter(lab: Lab) -> None:
     assert a(await ask(lab, lab.where.primary, "harbor.karl.test")) == [lab.where.old]
     assert await post_mail(lab, lab.new, "hostmaster@harbor.karl.test") == "ok"
     async with asyncio.timeout(5):
-        while a(await ask(lab, lab.where.primary, "harbor.karl.test")) != [lab.where.new]:  # noqa: ASYNC110
+        while a(await ask(lab, lab.where.primary, "harbor.karl.test")) != [lab.where.new]:
             await asyncio.sleep(0.1)
 
 

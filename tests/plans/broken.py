@@ -3,7 +3,6 @@
 A row is (code, severity, text). `STEPS` and `TOP` put a fragment into an otherwise good plan.
 """
 
-# ruff: noqa: E501
 # One row, one plan: a table reads better unbroken.
 from __future__ import annotations
 

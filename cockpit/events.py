@@ -150,7 +150,6 @@ class StepIntended(Event, frozen=True, kw_only=True, tag="step.intended"):
     """Name of the detached job, the same after a crash."""
     host: str = ""
     identity: str = ""
-    captured: dict[str, str] = {}
 
 
 class StepMoved(Event, frozen=True, kw_only=True, tag="step.moved"):
@@ -229,7 +228,7 @@ class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):
     override: str = ""
     evidence: str = ""
     head: str = ""
-    """Head of the journal's hash chain at that moment."""
+    """Head of the journal's hash chain when it was asked for: what the one who opened it could have read."""
 
 
 class GateClosed(Event, frozen=True, kw_only=True, tag="gate.closed"):

@@ -13,7 +13,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Open a screen where the last one was. It takes the wheel if nobody holds it; `c` claims it later.",
     )
     parser.add_argument(
-        "name", nargs="?", default="last", metavar="RUN", help="the run's id or its beginning; default: last"
+        "name", nargs="?", default="last", metavar="RUN", help="the run's id, or its beginning or end; default: last"
     )
     parser.set_defaults(run=run)
 

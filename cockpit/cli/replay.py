@@ -15,7 +15,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Play a recorded run: space plays, . and , one event, ] and [ one step, } and { failures, > and < speed.",
     )
     parser.add_argument(
-        "name", nargs="?", default="last", metavar="RUN", help="the run's id, its beginning or its folder"
+        "name", nargs="?", default="last", metavar="RUN", help="the run's id, its beginning or end, or its folder"
     )
     parser.add_argument("--at", type=int, default=0, metavar="SEQ", help="begin right after this event, paused")
     parser.add_argument("--speed", type=float, default=1.0, help="¼ to 64 times; default 1")
@@ -55,7 +55,8 @@ def _headless(journal: object, options: argparse.Namespace) -> int:
     from cockpit.conductor.headless import progress_line
     from cockpit.conductor.summary import summary
     from cockpit.journal.reader import End, walk
-    from cockpit.state import RunState, reduce
+    from cockpit.reduce import reduce
+    from cockpit.state import RunState
 
     file = Path(str(journal))
     state = RunState()

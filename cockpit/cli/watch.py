@@ -13,7 +13,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="The cockpit's screens on a live run, with their own size and scroll, and nothing to act with.",
     )
     parser.add_argument(
-        "name", nargs="?", default="last", metavar="RUN", help="the run's id or its beginning; default: last"
+        "name", nargs="?", default="last", metavar="RUN", help="the run's id, or its beginning or end; default: last"
     )
     parser.set_defaults(run=run)
 

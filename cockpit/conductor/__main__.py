@@ -29,7 +29,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status as DESIGN's headless runs have it: 0, 1, 2, 3, 4, 130."""
+    """The run's exit status: 0 all over, 1 a step failed, 2 it cannot start, 3 a gate waits, 4 aborted, 130 interrupted."""
     options = arguments().parse_args(argv)
     try:
         return asyncio.run(_main(options))

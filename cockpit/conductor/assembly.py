@@ -33,7 +33,8 @@ from cockpit.plan.script import exports
 from cockpit.probes.checks import check_http, observe_record
 from cockpit.probes.probes import Probes
 from cockpit.probes.update import DnsHands
-from cockpit.state import RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import RunState
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,6 +144,7 @@ class Engine:
                         by=actor,
                         override=intent.override if not evidence.ok else "",
                         evidence="" if evidence.ok else evidence.reason,
+                        head=self._ledger.head,
                     ),
                     actor,
                 )

@@ -6,7 +6,8 @@ import asyncio
 
 from cockpit.engine.ports import Journal
 from cockpit.events import Event, Record, Trouble
-from cockpit.state import RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import RunState
 
 
 class JournalBroken(Exception):
@@ -44,6 +45,11 @@ class Ledger:
             self.broken = f"the journal cannot be written: {error}"
             self._changed.set()
             raise JournalBroken(self.broken) from error
+
+    @property
+    def head(self) -> str:
+        """Head of the journal's hash chain: what a gate was opened on."""
+        return self._journal.head
 
     def post(self, event: Event, actor: str = "") -> None:
         """Append without waiting."""

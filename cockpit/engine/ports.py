@@ -64,6 +64,11 @@ class Journal(Protocol):
         """Append, wait until it is on disk, return its sequence number."""
         ...
 
+    @property
+    def head(self) -> str:
+        """Head of the hash chain after the last line that is on disk."""
+        ...
+
     def post(self, event: Event, actor: str) -> None:
         """Append without waiting; order with `write` is kept."""
         ...

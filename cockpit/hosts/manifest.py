@@ -1,9 +1,8 @@
-"""What a tree holds, as text that two hosts make alike: kinds, modes, sizes, checksums and link targets.
-
-`sha256sum` writes a backslash before a name with a newline or a backslash in it, so that one line is always one name.
-"""
+"""What a tree holds, as text that two hosts make alike: kinds, modes, sizes, checksums and link targets."""
 
 from __future__ import annotations
+
+import re
 
 import msgspec
 
@@ -12,13 +11,19 @@ from cockpit.hosts.pool import HostPool, Unreachable, quoted
 LIMIT = 256 * 1024 * 1024
 """Bytes of a manifest that is read; about a million files."""
 
+# Records end in NUL: a kind, then for each batch the lines of stat and as many names. What vanished between the listing and
+# the stat makes the counts differ; then each is asked for alone. The checksums follow as lines: `sha256sum` writes a backslash before one whose name it escaped.
 _SCRIPT = r"""
 export LC_ALL=C
 cd -- "$1" 2>/dev/null || { echo absent; exit 0; }
-find . -type d -exec stat -c 'd %a %n' {} + 2>/dev/null
-find . -type f -exec stat -c 's %a %s %n' {} + 2>/dev/null
-find . -type l -exec sh -c 'for l do printf "l %s -> %s\n" "$l" "$(readlink "$l")"; done' sh {} + 2>/dev/null
-find . -type f -exec sha256sum {} + | sed 's/^/f /'
+batch='kind=$0; s=$(stat -c "%a %s" -- "$@" 2>/dev/null)
+if [ "$(printf "%s\n" "$s" | wc -l)" -eq $# ]; then printf "%s\0%s\0" "$kind" "$s"; printf "%s\0" "$@"
+else for one do s=$(stat -c "%a %s" -- "$one" 2>/dev/null) && printf "%s\0%s\0%s\0" "$kind" "$s" "$one"; done; fi'
+find . -type d -exec sh -c "$batch" directory {} + 2>/dev/null
+find . -type f -exec sh -c "$batch" file {} + 2>/dev/null
+find . -type l -exec sh -c 'for l do printf "link\0%s\0%s\0" "$(readlink "$l")" "$l"; done' sh {} + 2>/dev/null
+printf 'sums\0'
+find . -type f -exec sha256sum {} +
 echo end
 """
 
@@ -67,35 +72,58 @@ async def manifest(
 def _parse(text: str, exclude: tuple[str, ...]) -> Manifest:
     entries: dict[str, str] = {}
     sizes: dict[str, int] = {}
-    for line in text.split("\n"):
-        kind, _, rest = line.partition(" ")
-        match kind:
-            case "d":
-                mode, _, name = rest.partition(" ")
-                entries[name] = f"directory {mode}"
-            case "s":
-                mode, _, rest = rest.partition(" ")
-                size, _, name = rest.partition(" ")
+    records = iter(text.split("\0"))
+    for kind in records:
+        if kind == "sums":
+            break
+        about = next(records)
+        for line in [about] if kind == "link" else about.split("\n"):
+            name = next(records)
+            mode, _, size = line.partition(" ")
+            entries[name] = f"link {about}" if kind == "link" else f"{kind} {mode}"
+            if kind == "file":
                 sizes[name] = int(size)
-                entries[name] = f"file {mode} {entries.get(name, '')}".strip()
-            case "l":
-                name, _, target = rest.partition(" -> ")
-                entries[name] = f"link {target}"
-            case "f":
-                escaped = rest.startswith("\\")
-                digest, _, name = rest.removeprefix("\\").partition("  ")
-                if escaped:
-                    name = name.replace("\\n", "\n").replace("\\\\", "\\")
-                entries[name] = f"{entries.get(name, 'file')} {digest}"
-            case _:
-                pass
-    kept = {name: what for name, what in entries.items() if not _excluded(name, exclude)}
+    for line in next(records, "").split("\n"):
+        digest, mark, name = line.removeprefix("\\").partition("  ")
+        if mark and line.startswith("\\"):
+            name = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), name)
+        if mark:
+            entries[name] = f"{entries.get(name, 'file')} {digest}"
+    out = _left_out(entries, exclude)
+    kept = {name: what for name, what in entries.items() if name not in out}
     return Manifest(entries=kept, sizes={name: size for name, size in sizes.items() if name in kept})
 
 
-def _excluded(name: str, exclude: tuple[str, ...]) -> bool:
-    bare = name.removeprefix("./")
-    return any(bare == out.strip("/") or bare.startswith(out.strip("/") + "/") for out in exclude)
+def _left_out(entries: dict[str, str], exclude: tuple[str, ...]) -> frozenset[str]:
+    """The names that the patterns leave out, a folder with all that is in it. Patterns are rsync's (rsync(1), FILTER RULES)."""
+    rules = [(pattern.endswith("/"), re.compile(_regex(pattern), re.DOTALL)) for pattern in exclude]
+    out: set[str] = set()
+    # In the order of names a folder comes before what is in it.
+    for name in sorted(entries):
+        full = name.removeprefix(".")
+        folder = entries[name].startswith("directory")
+        if name.rpartition("/")[0] in out or any(
+            rule.fullmatch(full) for only_folders, rule in rules if name != "." and (folder or not only_folders)
+        ):
+            out.add(name)
+    return frozenset(out)
+
+
+def _regex(pattern: str) -> str:
+    """A pattern as a regular expression over `/` and a whole name: anchored by a leading `/`, else the end of a path."""
+    made = "/" if pattern.startswith("/") else "" if pattern.startswith("**") else ".*/"
+    rest = pattern.strip("/")
+    while rest:
+        if rest.startswith("**"):
+            made, rest = made + ".*", rest[2:]
+        elif rest[0] in "*?":
+            made, rest = made + ("[^/]*" if rest[0] == "*" else "[^/]"), rest[1:]
+        elif match := re.match(r"\[([!^]?)(\]?[^\]]*)\]", rest):
+            members = re.sub(r"([\\\[&~|^])", r"\\\1", match[2])
+            made, rest = f"{made}(?!/)[{'^' if match[1] else ''}{members}]", rest[match.end() :]
+        else:
+            made, rest = made + re.escape(rest[0]), rest[1:]
+    return made
 
 
 def compare(source: Manifest, target: Manifest) -> Difference:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Iterable, Sequence
 
 import asyncssh
 import msgspec
@@ -31,6 +32,9 @@ _PROGRESS = re.compile(rb"([\d,.]+)\s+(\d+)%\s+(\S+/s)\s+(\S+)")
 # What rsync takes for its remote shell: it hands the wanted command to us, then connects rsync to the channel on 3 and 4. The
 # foreground half ends with the channel; a background job would read /dev/null, so its input is named.
 _RELAY = 'printf "%s\\n" "$*" >&4; exec 5<&0; cat <&5 >&4 & cat <&3; kill $! 2>/dev/null'
+
+_UNMAKE = 'for name do [ "$name" = . ] || rm -d -- "$name" 2>/dev/null || :; done'
+_STILL_THERE = 'for name do [ -d "$name" ] || [ ! -e "$name" ] || { echo "$name"; exit 1; }; done'
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -111,15 +115,19 @@ class SyncHands:
             if guard:
                 return Outcome(verdict="failed", detail=guard)
             doomed = difference.change + (difference.surplus if action.delete else ())
-            keep = "".join(f"{name}\n" for name in doomed if "\n" not in name and not _is_directory(target, name))
-            made = "".join(f"{name}\n" for name in difference.create if "\n" not in name)
+            keep = tuple(name for name in doomed if not _is_directory(target, name))
+            keep_list, how = _names(keep)
             script = (
-                f"umask 077; mkdir -p {quoted(aside)} && here=$PWD && cd {quoted(aside)} && cat >names && "
-                f"sed '/^$/,$d' names >keep.{index} && sed '1,/^$/d' names >made.{index} && rm names && "
+                f"umask 077; mkdir -p {quoted(aside)} && here=$PWD && cd {quoted(aside)} && cat >keep.{index} && "
                 f"case {quoted(pair.target)} in /*) tree={quoted(pair.target)};; *) tree=$here/{quoted(pair.target)};; esac && "
-                f'if [ -s keep.{index} ]; then tar -C "$tree" -cf kept.{index}.tar -T keep.{index}; fi'
+                f'if [ -s keep.{index} ]; then tar -C "$tree" -cf kept.{index}.tar {how} -T keep.{index}; fi'
             )
-            ran = await self._pool[action.target].run(script, f"{keep}\n{made}".encode("utf-8", "surrogateescape"), 600)
+            ran = await self._pool[action.target].run(script, keep_list, 600)
+            if ran.exit == 0:
+                script = f"umask 077; cd {quoted(aside)} && cat >made.{index}"
+                if "." in difference.create:
+                    script += f" && : >fresh.{index}"
+                ran = await self._pool[action.target].run(script, _nul(reversed(difference.create)), 600)
             if ran.exit != 0:
                 return Outcome(verdict="failed", detail=f"what would be overwritten cannot be set aside: {ran.text}")
         ran = await self._pool[action.source].run(
@@ -165,19 +173,16 @@ class SyncHands:
     async def _tar(
         self, call: Call, action: Sync, pair: Pair, target: Manifest, difference: Difference, say: Say
     ) -> Outcome:
-        """A stream from tar to tar with back-pressure; names travel as a list unless one of them holds a newline."""
-        listed = not any("\n" in name for name in difference.moves)
-        names = "".join(f"{name}\n" for name in difference.moves).encode("utf-8", "surrogateescape")
-        pack = f"tar -C {quoted(pair.source)} --no-recursion -cf - {'-T -' if listed else '.'}"
-        if not listed:
-            pack = f"tar -C {quoted(pair.source)} -cf - ."
+        """A stream from tar to tar with back-pressure, of exactly the names that differ."""
+        names, how = _names(difference.moves)
+        pack = f"tar -C {quoted(pair.source)} --no-recursion -cf - {how} -T -"
         unpack = f"mkdir -p {quoted(pair.target)} && tar -C {quoted(pair.target)} -xpf -"
         total = max(difference.bytes, 1)
         async with (
             self._pool[action.source].process(pack) as reading,
             self._pool[action.target].process(unpack) as writing,
         ):
-            feed(reading.stdin, names if listed else b"")
+            feed(reading.stdin, names)
             teller = _Teller(call, say, total)
             while chunk := await reading.stdout.read(CHUNK):
                 writing.stdin.write(chunk)
@@ -198,9 +203,8 @@ class SyncHands:
     async def _delete(self, action: Sync, pair: Pair, difference: Difference) -> Outcome:
         if not action.delete or not difference.surplus:
             return Outcome(verdict="ok")
-        names = "".join(f"{name}\n" for name in reversed(difference.surplus)).encode("utf-8", "surrogateescape")
-        script = f'cd {quoted(pair.target)} && while IFS= read -r name; do rm -d -- "$name" || exit 1; done'
-        ran = await self._pool[action.target].run(script, names, 600)
+        script = f"cd {quoted(pair.target)} && xargs -0 rm -d --"
+        ran = await self._pool[action.target].run(script, _nul(reversed(difference.surplus)), 600)
         return Outcome(verdict="ok") if ran.exit == 0 else Outcome(verdict="failed", detail=f"delete: {ran.text}")
 
     async def _rsync(
@@ -209,7 +213,7 @@ class SyncHands:
         """rsync runs on the target; what it takes for its remote shell is this channel, and we connect that to the source."""
         # Without --blocking-io the relay's cat gets EAGAIN: rsync makes its remote shell's pipes non-blocking.
         options = ["-a", "--info=progress2", "--no-inc-recursive", "--blocking-io"]
-        options += [f"--exclude=/{out.strip('/')}" for out in action.exclude]
+        options += [f"--exclude={pattern}" for pattern in action.exclude]
         if action.delete:
             options += ["--delete", f"--max-delete={len(difference.surplus)}"]
         words = " ".join(quoted(word) for word in options)
@@ -279,10 +283,9 @@ class SyncHands:
                 f"here=$PWD; aside=$here/{quoted(aside)}; "
                 f"case {quoted(pair.target)} in /*) tree={quoted(pair.target)};; *) tree=$here/{quoted(pair.target)};; esac; "
                 f'cd "$tree" 2>/dev/null || exit 0; '
-                f'sort -r "$aside/made.{index}" | while IFS= read -r name; do '
-                '[ "$name" = . ] || rm -d -- "$name" 2>/dev/null || :; done; '
+                f'if [ -s "$aside/made.{index}" ]; then xargs -0 sh -c {quoted(_UNMAKE)} unmake <"$aside/made.{index}"; fi; '
                 f'if [ -f "$aside/kept.{index}.tar" ]; then tar -xpf "$aside/kept.{index}.tar" || exit 1; fi; '
-                f'if grep -qx "[.]" "$aside/made.{index}"; then cd "$here" && rmdir "$tree" 2>/dev/null; fi; :'
+                f'if [ -f "$aside/fresh.{index}" ]; then cd "$here" && rmdir "$tree" 2>/dev/null; fi; :'
             )
             ran = await self._pool[action.target].run(script, b"", 600)
             if ran.exit is None:
@@ -296,8 +299,8 @@ class SyncHands:
         for index, pair in enumerate(pairs(action)):
             script = (
                 f"here=$PWD; aside=$here/{quoted(aside)}; cd {quoted(pair.target)} 2>/dev/null || exit 0; "
-                f'while IFS= read -r name; do [ -d "$name" ] && continue; [ ! -e "$name" ] || {{ echo "$name"; exit 1; }}; '
-                f'done <"$aside/made.{index}"; '
+                f'if [ -s "$aside/made.{index}" ]; then '
+                f'xargs -0 sh -c {quoted(_STILL_THERE)} still <"$aside/made.{index}" || exit 1; fi; '
                 f'if [ -f "$aside/kept.{index}.tar" ]; then tar -df "$aside/kept.{index}.tar" || exit 1; fi'
             )
             ran = await self._pool[action.target].run(script, b"", 600)
@@ -354,6 +357,17 @@ async def _watch(stream: asyncssh.SSHReader[bytes], teller: _Teller | None) -> s
                 told = time.monotonic()
                 teller.at(int(match[2]) / 100, f"{int(match[2])} %  {match[3].decode()}  {match[4].decode()} left")
     return said
+
+
+def _nul(names: Iterable[str]) -> bytes:
+    return b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
+
+
+def _names(names: Sequence[str]) -> tuple[bytes, str]:
+    """Names for tar's -T, and the option that takes: only a name with a newline asks for `--null`, which some tars lack."""
+    if any("\n" in name for name in names):
+        return _nul(names), "--null"
+    return _nul(names).replace(b"\0", b"\n"), ""
 
 
 def _is_directory(tree: Manifest, name: str) -> bool:

@@ -88,7 +88,7 @@ def create(plan_name: str, under: Path | None = None, at: float | None = None) -
 
 
 def find(name: str, under: Path | None = None) -> RunFolder:
-    """The run of that path, id, or unambiguous beginning of an id; `last` is the newest. Raises NoSuchRun."""
+    """The run of that path, id, or unambiguous beginning or end of an id; `last` is the newest. Raises NoSuchRun."""
     given = Path(name)
     if given.name == JOURNAL and given.is_file():
         return RunFolder(given.parent.resolve())

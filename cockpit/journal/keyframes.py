@@ -22,7 +22,8 @@ from cockpit.events import RunStarted
 from cockpit.journal import line as lines
 from cockpit.journal.reader import records, walk
 from cockpit.journal.seek import line_at
-from cockpit.state import RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import RunState
 
 KEYFRAMES = "keyframes.jsonl"
 EVERY = 5000

@@ -15,7 +15,7 @@ from cockpit.lab.control import serve
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until a signal, or with --until-eof until standard input ends. 0, or 1 when it cannot start."""
+    """Run until a signal, or with --until-stdin-closes until standard input ends. 0, or 1 when it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m cockpit.lab", description="The embedded lab alone.")
     parser.add_argument("--folder", type=Path, help="where the hosts live (default: a temporary folder)")
     parser.add_argument("--clients", default=",".join(CLIENTS), help="which clients, with commas")

@@ -105,8 +105,8 @@ class Secondary:
 class Resolver:
     """Answers from its cache while the TTL lasts, otherwise asks an authority.
 
-    With `stale_for` it hands out what has expired for so many seconds more and refreshes behind it, and tells those who ask
-    with EDNS (RFC 8914 code 3, Stale Answer).
+    With `stale_for` it goes on handing out what has expired for so many seconds, with a TTL of 30 (RFC 8767 §4), asks nobody
+    meanwhile, and tells those who ask with EDNS (RFC 8914 code 3, Stale Answer).
     """
 
     def __init__(

@@ -299,7 +299,12 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         Key("to", ID, "the host to copy to", "to: new", True),
         Key("paths", listing(PLAIN), "what is copied", 'paths: ["srv/{client}/"]', True),
         Key("into", listing(PLAIN), "where each path lands; the same path by default", 'into: ["/srv/{client}/"]'),
-        Key("exclude", listing(PLAIN), "patterns left out", "exclude: [cache/]"),
+        Key(
+            "exclude",
+            listing(PLAIN),
+            "names left out, in rsync's patterns: `cache/` is a folder at any depth, `/cache` only at the top",
+            "exclude: [cache/]",
+        ),
         Key("delete", BOOL, "remove from the target what the source lacks; false by default", "delete: true"),
         Key("final", BOOL, "the pass inside the freeze; false by default", "final: true"),
     ),

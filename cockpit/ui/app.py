@@ -17,7 +17,8 @@ from textual.worker import WorkerFailed
 from cockpit.engine.rules import next_ref
 from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
 from cockpit.intents import AnyIntent
-from cockpit.state import RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action, Seat
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen

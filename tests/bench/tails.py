@@ -19,7 +19,8 @@ import msgspec
 from cockpit.conductor.launch import spawn
 from cockpit.journal.folder import create
 from cockpit.journal.reader import records
-from cockpit.state import RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import RunState
 from tests.terminal import Terminal
 
 CPU_TARGET, KEY_TARGET = 0.40, 0.050

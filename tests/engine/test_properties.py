@@ -22,7 +22,8 @@ from cockpit.events import (
     WheelTaken,
     WriterSeen,
 )
-from cockpit.state import TICKED, RunState, fold, reduce
+from cockpit.reduce import fold, reduce
+from cockpit.state import TICKED, RunState
 from tests.engine.world import Rig, small_plan
 
 T = TypeVar("T")

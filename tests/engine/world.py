@@ -13,7 +13,8 @@ from cockpit.engine.ledger import Ledger
 from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import Event, Record, RunResumed, RunStarted, WheelTaken
 from cockpit.plan.model import Evidence, Gate, Need, Plan, Service, Shell, Step
-from cockpit.state import RunState, fold
+from cockpit.reduce import fold
+from cockpit.state import RunState
 
 RECORDS = msgspec.json.Decoder(Record)
 
@@ -79,6 +80,10 @@ class MemoryJournal:
         if self.dead.is_set():
             await asyncio.Event().wait()
         return seq
+
+    @property
+    def head(self) -> str:
+        return f"{len(self.records):032x}"
 
     def post(self, event: Event, actor: str) -> None:
         self._append(event, actor)

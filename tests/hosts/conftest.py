@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from tests.hosts.told import Told, hosts_of, pooled
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     async with Lab.start(tmp_path / "lab", ("osf",), traffic=False) as running:
         yield running
+    # The lab cuts what still runs; its pipes are closed on this loop, not on the next one.
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    if rest:
+        await asyncio.wait(rest, timeout=2)
+    gc.collect()
 
 
 @pytest_asyncio.fixture

@@ -68,11 +68,13 @@ async def test_a_script_travels_as_it_is(jobs: Jobs) -> None:
     script = b"cat <<'X'\n\xff\xfe $HOME `id` \\n it's \"quoted\"\nX\n" + b"# padding\n" * 50_000
     heard = Heard()
     assert (await jobs.run("old", "a", script, heard)).status == 0
-    assert bytes(heard.out) == b"\xff\xfe $HOME `id` \\n it's \"quoted\"\n"
+    assert bytes(heard.out) == b'\xff\xfe $HOME `id` \\n it\'s "quoted"\n'
 
 
 async def test_large_output_arrives_whole_and_once_over_dropped_links(jobs: Jobs, lab: Lab, told: Told) -> None:
-    script = b"i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo \"line $i of the long output\"; done; echo done >&2; exit 5"
+    script = (
+        b'i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo "line $i of the long output"; done; echo done >&2; exit 5'
+    )
     whole = b"".join(b"line %d of the long output\n" % number for number in range(1, 40001))
     heard = Heard()
     running = asyncio.create_task(jobs.run("old", "a", script, heard))

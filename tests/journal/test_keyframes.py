@@ -13,7 +13,8 @@ from cockpit.events import Record
 from cockpit.journal import keyframes
 from cockpit.journal import line as lines
 from cockpit.journal.reader import records
-from cockpit.state import RunState, fold, reduce
+from cockpit.reduce import fold, reduce
+from cockpit.state import RunState
 from tests.engine.world import Rig, small_plan
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -92,10 +92,8 @@ class Night:
 
     def close(self) -> None:
         self.screen.close()
-        try:
+        with suppress(OSError, ValueError):
             os.kill(self.conductor(), 15)
-        except (OSError, ValueError):
-            pass
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from cockpit.engine import rules
 from cockpit.journal.folder import create
 from cockpit.lab.control import send
 from cockpit.lab.faults import Order
-from cockpit.state import BUSY, RunState, reduce
+from cockpit.reduce import reduce
+from cockpit.state import BUSY, RunState
 
 TARGET = Path(__file__).with_name("karl.jsonl.gz")
 

@@ -32,7 +32,8 @@ from cockpit.lab.control import send
 from cockpit.lab.faults import Order
 from cockpit.plan.load import load_plan
 from cockpit.plan.model import Plan
-from cockpit.state import BUSY, RunState, fold, reduce
+from cockpit.reduce import fold, reduce
+from cockpit.state import BUSY, RunState
 
 PATIENCE = 120.0
 

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from cockpit.events import Record
 from cockpit.journal.reader import records
+from cockpit.reduce import reduce
 from cockpit.replay.player import Player
-from cockpit.state import RunState, reduce
+from cockpit.state import RunState
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.view import View
 

@@ -284,7 +284,8 @@ async def test_the_bell_rings_for_a_failure_and_for_a_gate_alone() -> None:
     source.rig.world.failing["s0/freeze", "verify"] = "no"
     await source.rig.submit(it.RunToGate(service="s0"))
     await source.rig.settle()
-    from cockpit.state import RunState, reduce
+    from cockpit.reduce import reduce
+    from cockpit.state import RunState
 
     state = RunState()
     for record in source.rig.journal.records():

@@ -1,0 +1,118 @@
+"""The house: pictures that are fresh, a wheel that has everything in it, a README whose commands are those that run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cockpit.cli.main import COMMANDS
+from cockpit.ui.actions import ACTIONS
+from tests.recordings.pictures import PICTURES, pictures
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def test_the_screenshots_are_what_the_recording_shows_today(recording: Path) -> None:
+    made = await pictures(recording)
+    assert {path.stem for path in PICTURES.glob("*.svg")} == set(made)
+    for name, text in made.items():
+        fresh = (PICTURES / f"{name}.svg").read_text(encoding="utf-8") == text
+        assert fresh, f"screenshots/{name}.svg is stale: python -m tests.recordings.pictures makes it anew"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(ROOT),
+    ]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_all_that_is_not_python(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {f"cockpit/styles/{path.name}" for path in (ROOT / "styles").glob("*.tcss")}
+    for folder, pattern in (("recipes", "*.sh"), ("hosts", "*.sh"), ("examples", "*.yaml")):
+        wanted |= {f"cockpit/{folder}/{path.name}" for path in (ROOT / "cockpit" / folder).glob(pattern)}
+    assert len(wanted) >= 12
+    assert wanted <= names
+    assert not {name for name in names if name.startswith("tests/")}
+
+
+def test_what_is_installed_from_the_wheel_finds_its_styles_and_recipes(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=False, system_site_packages=False)
+    site = next((tmp_path / "venv/lib").glob("python*/site-packages"))
+    zipfile.ZipFile(wheel).extractall(site)
+    import textual
+
+    (site / "others.pth").write_text(str(Path(textual.__file__).parents[1]))
+    code = (
+        "import cockpit, cockpit.ui.app as app, cockpit.hosts.job as job; from importlib.resources import files;"
+        "print(cockpit.__file__); print([p.name for p in app.stylesheets()]);"
+        "print(len([p for p in files('cockpit.recipes').iterdir() if p.name.endswith('.sh')]));"
+        "print(files('cockpit.examples').joinpath('karl.yaml').is_file(), len(files('cockpit.hosts').joinpath('supervisor.sh').read_text()))"
+    )
+    ran = subprocess.run(
+        [tmp_path / "venv/bin/python", "-P", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    where, styles, recipes, rest = ran.stdout.splitlines()
+    assert str(site) in where
+    assert "cockpit.tcss" in styles
+    assert int(recipes) == len(list((ROOT / "cockpit/recipes").glob("*.sh")))
+    assert rest.startswith("True ")
+
+
+def test_the_readme_s_second_command_is_what_ci_runs() -> None:
+    readme = (ROOT / "README.md").read_text()
+    ci = (ROOT / ".ci/run").read_text()
+    commands = re.findall(r"(?ms)^```sh\n(.*?)```", readme)
+    assert "cockpit demo" in commands[0]
+    tests = commands[1].strip().splitlines()[-1].strip()
+    assert tests == ".venv/bin/python -m pytest -n 2"
+    assert tests in ci
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for command in re.findall(r"`cockpit ([a-z]+)", page.read_text()):
+            assert command in COMMANDS, f"{page.name}: cockpit {command}"
+
+
+def test_links_and_pictures_in_the_docs_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_s_table_of_keys_has_every_key() -> None:
+    readme = (ROOT / "README.md").read_text()
+    words = {"slash": "/", "question_mark": "?", "exclamation_mark": "!"}
+    for action in ACTIONS:
+        assert f"`{words.get(action.key, action.key)}`" in readme, f"{action.id} ({action.key})"
+
+
+def test_no_file_is_past_what_can_be_read_in_one_sitting() -> None:
+    long = {
+        path.name: count
+        for path in (ROOT / "cockpit").rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 500
+    }
+    assert not long

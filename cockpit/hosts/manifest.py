@@ -12,7 +12,8 @@ LIMIT = 256 * 1024 * 1024
 """Bytes of a manifest that is read; about a million files."""
 
 # Records end in NUL: a kind, then for each batch the lines of stat and as many names. What vanished between the listing and
-# the stat makes the counts differ; then each is asked for alone. The checksums follow as lines: `sha256sum` writes a backslash before one whose name it escaped.
+# the stat makes the counts differ; then each is asked for alone. The checksums follow as lines: `sha256sum` writes a
+# backslash before one whose name it escaped.
 _SCRIPT = r"""
 export LC_ALL=C
 cd -- "$1" 2>/dev/null || { echo absent; exit 0; }

@@ -96,7 +96,7 @@ def look(folder: Path) -> dict[str, tuple[str, int, str | bytes]]:
         name = os.fsencode(path.relative_to(folder)).decode("latin-1")
         mode = path.lstat().st_mode & 0o7777
         if path.is_symlink():
-            found[name] = ("link", 0, os.readlink(path))
+            found[name] = ("link", 0, str(path.readlink()))
         elif path.is_dir():
             found[name] = ("folder", mode, "")
         else:

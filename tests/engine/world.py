@@ -83,7 +83,7 @@ class MemoryJournal:
 
     @property
     def head(self) -> str:
-        return f"{len(self.records):032x}"
+        return f"{len(self.lines):032x}"
 
     def post(self, event: Event, actor: str) -> None:
         self._append(event, actor)

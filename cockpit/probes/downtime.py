@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from cockpit.clock import Clock, SystemClock
-from cockpit.events import DowntimeSeen, Event
+from cockpit.events import DowntimeSeen, Event, Trouble
 from cockpit.plan.model import Downtime, Plan, Service
 from cockpit.probes.http import HttpProber
 from cockpit.probes.outage import Bounds, Outage, Sample
@@ -50,11 +50,17 @@ class DowntimeProber:
 
     async def _thread(self, watched: list[Service], tell: Callable[[Event], None]) -> None:
         prober = HttpProber()
-        tasks = [asyncio.create_task(self._service(service, prober, tell)) for service in watched]
+        tasks = [asyncio.create_task(self._kept(service, prober, tell)) for service in watched]
         await asyncio.to_thread(self._stop.wait)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _kept(self, service: Service, prober: HttpProber, tell: Callable[[Event], None]) -> None:
+        try:
+            await self._service(service, prober, tell)
+        except Exception as error:
+            tell(Trouble(message=f"downtime of {service.id} is measured no more: {type(error).__name__}: {error}"))
 
     async def _service(self, service: Service, prober: HttpProber, tell: Callable[[Event], None]) -> None:
         spec = service.downtime

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+import time
 from collections.abc import Awaitable, Callable
 
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
 import dns.tsig
 
 Reply = Callable[[dns.message.Message, bool], Awaitable[dns.message.Message | None]]
@@ -94,10 +98,12 @@ class DnsServer:
         await self.thawed.wait()
         try:
             message = dns.message.from_wire(data, keyring=self._keys)
-        except dns.message.UnknownTSIGKey:
-            return _bare(data, dns.rcode.NOTAUTH)
-        except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.tsig.BadAlgorithm):
-            return _bare(data, dns.rcode.NOTAUTH)
+        except (dns.message.UnknownTSIGKey, dns.tsig.BadKey, dns.tsig.BadAlgorithm):
+            return _denied(data, dns.rcode.BADKEY)
+        except dns.tsig.BadSignature:
+            return _denied(data, dns.rcode.BADSIG)
+        except dns.tsig.BadTime:
+            return _denied(data, dns.rcode.BADTIME)
         except (dns.exception.DNSException, ValueError, IndexError):
             return _bare(data, dns.rcode.FORMERR)
         if message.flags & dns.flags.QR:
@@ -158,6 +164,18 @@ async def ask_tcp(query: dns.message.Message, address: str, port: int, timeout: 
             return dns.message.from_wire(await reader.readexactly(size), one_rr_per_rrset=False)
         finally:
             writer.close()
+
+
+def _denied(data: bytes, error: dns.rcode.Rcode) -> bytes:
+    """NOTAUTH with a TSIG that says why and carries no MAC (RFC 8945 §5.2.1, §5.2.2)."""
+    asked = dns.message.from_wire(data, keyring=False)
+    wire = bytearray(_bare(data, dns.rcode.NOTAUTH) or b"")
+    wire[10:12] = b"\0\1"
+    algorithm = asked.keyalgorithm or dns.tsig.default_algorithm
+    when = int(time.time()).to_bytes(6, "big")
+    rest = (algorithm.to_wire() or b"") + when + struct.pack("!HHHHH", 300, 0, asked.id, error, 0)
+    owner = (asked.keyname or dns.name.root).to_wire() or b""
+    return bytes(wire) + owner + struct.pack("!HHIH", dns.rdatatype.TSIG, dns.rdataclass.ANY, 0, len(rest)) + rest
 
 
 def _bare(data: bytes, code: dns.rcode.Rcode) -> bytes | None:

@@ -120,6 +120,11 @@ class DnsHands:
             code = {"PeerBadKey": "BADKEY", "PeerBadSignature": "BADSIG", "PeerBadTime": "BADTIME"}.get(
                 type(error).__name__, "NOTAUTH"
             )
+        except dns.exception.FormError as error:
+            if await self._holds(zone, record, was):
+                why = "its answer is not signed: does it know this key, and is it the zone's primary?"
+                return Outcome(verdict="failed", detail=f"{zone.primary} changed nothing, and {why}")
+            return await self._after_a_lost_reply(zone, record, becomes, harmless(str(error), 200))
         except (dns.exception.DNSException, OSError, EOFError) as error:
             return await self._after_a_lost_reply(zone, record, becomes, harmless(str(error), 200))
         say(
@@ -146,7 +151,8 @@ class DnsHands:
 
     async def _holds(self, zone: Dns, record: RecordSet, values: tuple[str, ...]) -> bool:
         answer = await self._primary(zone, record)
-        return bool(answer.rcode) and classify(answer, (), values, authority=True) == "new"
+        state = classify(answer, (), values, authority=True)
+        return state == "new" if values else state in {"nodata", "nxdomain"}
 
     async def _all_serve(self, call: Call, zone: Dns, record: RecordSet, values: tuple[str, ...], say: Say) -> Outcome:
         servers = tuple(dict.fromkeys((zone.primary, *zone.authorities)))

@@ -138,18 +138,17 @@ async def test_the_wheel_is_lost_with_its_screen_and_another_claims_it(run: Run)
     async with screen(run, "ben", token=TOKEN) as second:
         assert second.source.drives
     await asyncio.sleep(0.05)
-    async with screen(run, "anna") as first:
-        async with screen(run, "ben") as second:
-            assert await second.source.send(it.Claim()) == "anna drives"
-            first_left = first.source._writer
-            assert first_left is not None
-            first_left.close()
-            await second.until(lambda: second.state.driver == "")
-            assert await second.source.send(it.AddNote(text="x")) == "nobody drives: claim the wheel first"
-            assert await second.source.send(it.Claim()) is None
-            assert second.source.drives
-            assert await second.source.send(it.Claim()) == "you drive already"
-            assert await second.source.send(it.AddNote(text="mine")) is None
+    async with screen(run, "anna") as first, screen(run, "ben") as second:
+        assert await second.source.send(it.Claim()) == "anna drives"
+        first_left = first.source._writer
+        assert first_left is not None
+        first_left.close()
+        await second.until(lambda: second.state.driver == "")
+        assert await second.source.send(it.AddNote(text="x")) == "nobody drives: claim the wheel first"
+        assert await second.source.send(it.Claim()) is None
+        assert second.source.drives
+        assert await second.source.send(it.Claim()) == "you drive already"
+        assert await second.source.send(it.AddNote(text="mine")) is None
     assert [record.event.driver for record in run.events(WheelTaken)] == ["ben", "anna", "ben"]  # type: ignore[union-attr]
 
 
@@ -206,7 +205,9 @@ async def test_a_screen_that_reads_nothing_holds_up_nobody(run: Run) -> None:
     del reader
 
 
-@pytest.mark.parametrize("nonsense", [b"\n", b"GET / HTTP/1.1\r\n\r\n", b'{"name": 3}\n', b"\xff" * 1000 + b"\n", b"{" * 100_000 + b"\n"])
+@pytest.mark.parametrize(
+    "nonsense", [b"\n", b"GET / HTTP/1.1\r\n\r\n", b'{"name": 3}\n', b"\xff" * 1000 + b"\n", b"{" * 100_000 + b"\n"]
+)
 async def test_nonsense_on_the_socket_takes_nothing_with_it(run: Run, nonsense: bytes) -> None:
     _, writer = await asyncio.open_unix_connection(str(run.socket))
     writer.write(nonsense)

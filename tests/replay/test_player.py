@@ -62,7 +62,15 @@ async def test_any_way_to_a_place_shows_the_same_there(journal: list[Record]) ->
     player = Player(journal, playing=False)
     viewer = Viewer(player)
     chance = random.Random(7)
-    keys = ["full_stop", "comma", "right_square_bracket", "left_square_bracket", "right_curly_bracket", "left_curly_bracket", *"0123456789"]
+    keys = [
+        "full_stop",
+        "comma",
+        "right_square_bracket",
+        "left_square_bracket",
+        "right_curly_bracket",
+        "left_curly_bracket",
+        *"0123456789",
+    ]
     for _ in range(40):
         assert player.press(chance.choice(keys))
         state = await viewer.look()
@@ -91,7 +99,9 @@ async def test_keys_go_to_events_steps_and_failures(journal: list[Record]) -> No
     assert late.seq > len(journal) // 2
 
 
-async def test_a_far_jump_begins_at_a_keyframe_and_shows_the_same(journal: list[Record], tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_far_jump_begins_at_a_keyframe_and_shows_the_same(
+    journal: list[Record], tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "journal.jsonl"
     file.write_bytes(recording.read_bytes())
     half = len(journal) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import groupby
 
 from cockpit.engine import rules
 from cockpit.plan.model import Op
@@ -232,10 +233,12 @@ def _trail(trail: tuple[tuple[float, int, int, int], ...], width: int, height: i
     lines: list[Line] = []
     for row in range(height - 1, 0, -1):
         line: Line = [(f" {row / (height - 1):4.0%} ", "dim")]
-        line += [
+        cells = [
             ("█" if total and new / total >= row / (height - 1) else "·", "new" if total and new else "dim")
             for new, total in columns
         ]
+        # One span for equal neighbours: a row costs as much as it has changes.
+        line += [("".join(char for char, _ in same), style) for (_, style), same in groupby(cells)]
         lines.append(line)
     lines.append([(f" new  {when(start)}", "dim"), (" " * max(1, across - 18), ""), (when(end), "dim")])
     return lines

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("demo", "run", "check", "show", "attach", "watch", "replay", "runs", "schema", "init", "lab")
+COMMANDS = ("demo", "run", "check", "show", "attach", "watch", "replay", "runs", "recipes", "schema", "init", "lab")
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 _PARAM = re.compile(r"^#[ \t]*param:[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*(.*)$", re.MULTILINE)
+_TITLE = re.compile(r"^#[ \t]*recipe:[ \t]*(.*)$", re.MULTILINE)
 _FUNCTION = re.compile(r"^[ \t]*(probe|capture|apply|verify|undo|verify_undo)[ \t]*\([ \t]*\)", re.MULTILINE)
 
 
@@ -23,6 +24,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     functions: frozenset[str]
     params: dict[str, str]
     optional: frozenset[str]
+    title: str = ""
 
 
 def parse(name: str, text: str) -> Recipe:
@@ -36,6 +38,7 @@ def parse(name: str, text: str) -> Recipe:
         optional=frozenset(
             key for key, words in params.items() if re.search(r"optional|default", words, re.IGNORECASE)
         ),
+        title=found[1] if (found := _TITLE.search(text)) else "",
     )
 
 

@@ -233,11 +233,11 @@ async def test_health_and_writer_are_seen_at_every_vantage(lab: Lab) -> None:
         assert (writer.writer, writer.writes) == ("old", 3)
         await lab.kill("web-old")
 
-        def gone() -> bool:
-            seen = probing.health("world")
+        def gone(at: str) -> bool:
+            seen = probing.health(at)
             return seen is not None and not seen.ok
 
-        await probing.until(gone)
+        await probing.until(lambda: gone("world") and gone("old"))
         gone_old = probing.health("old")
         assert gone_old is not None
         assert "no connection" in gone_old.detail

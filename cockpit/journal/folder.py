@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -43,14 +44,20 @@ class RunFolder(msgspec.Struct, frozen=True):
         return _private() / f"{self.id[-60:]}.sock"
 
     def token(self) -> str:
-        """The driver's token; made on first use, readable by this account only."""
+        """The driver's token; made on first use, readable by this account only. Conductor and screen may both be first."""
         file = self.path / "token"
         if not file.exists():
             import secrets
 
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            own = self.path / f"token.{os.getpid()}"
+            own.unlink(missing_ok=True)
+            descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as target:
                 target.write(secrets.token_hex(16))
+            # A link is there whole or not at all, and only one is the first.
+            with contextlib.suppress(FileExistsError):
+                os.link(own, file)
+            own.unlink()
         return file.read_text().strip()
 
 

@@ -238,3 +238,21 @@ def test_an_event_is_found_by_its_number_without_an_index(
         assert found is None
     with file.open("rb") as source:
         assert offset_after(source, asked) == (places[asked] if asked < len(sizes) else len(blob))
+
+
+def test_processes_that_start_together_have_one_token(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from cockpit.journal.folder import RunFolder; run = RunFolder(Path(sys.argv[1]));"
+        "sys.stdin.readline(); print(run.token())"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    started = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    tokens = {process.communicate()[0].strip() for process in started}
+    assert len(tokens) == 1
+    assert len(tokens.pop()) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600

@@ -110,6 +110,7 @@ class Operator:
         self.lab = lab
         self.deaths = 0
         self.state = RunState()
+        self.trouble = ""
         self._die_at = die_at
         self._source: LiveSource | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -132,13 +133,15 @@ class Operator:
         process = self._process
         source = LiveSource(self.run.socket, "operator", self.run.token(), alive=lambda: process.returncode is None)
         self._source = source
-        with contextlib.suppress(ConnectionError):
+        try:
             async for batch in source.records():
                 if isinstance(batch, RunState):
                     self.state = batch
                     continue
                 for record in batch:
                     self.state = reduce(self.state, record)
+        except ConnectionError as error:
+            self.trouble = str(error)
 
     async def stop(self) -> None:
         """End the conductor and the connection."""
@@ -174,7 +177,8 @@ class Operator:
         while not done():
             if time.monotonic() > ends:
                 states = {ref: step.state for s in self.state.services.values() for ref, step in s.steps.items()}
-                raise Wrong(f"it came to no end: {states}")
+                said = (self.run.path / "conductor.log").read_text()[-600:]
+                raise Wrong(f"it came to no end ({self._following}; {self.trouble!r}; {said!r}): {states}")
             await self._alive()
             source = self._source
             if self.state.plan is None or source is None or not source.drives or not self._quiet():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from cockpit.engine import rules
@@ -11,6 +12,11 @@ from cockpit.ui.glyphs import GLYPHS
 from cockpit.ui.paint import Line, beside, clock, fit
 from cockpit.ui.panel import bounds, panel
 from cockpit.ui.view import View, focus, shown
+
+# `Nov 21 08:47:29 host program…` and `2026-11-21T08:47:29.123456+00:00 host program…` (RFC 3164 §4.1.2, RFC 5424 §6.2.3).
+_SYSLOG_TIME = re.compile(r"^(?:\w{3} [ \d]\d |\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)\S* \S+ ")
+# `address - user [21/Nov/2026:08:47:29 +0000] "GET …`, the Common Log Format.
+_HTTP_TIME = re.compile(r"(?: -)* \[\d\d/\w{3}/\d{4}:(\d\d:\d\d:\d\d) [+-]\d{4}\]")
 
 
 def header(state: RunState, label: str, can_drive: bool, drives: bool, width: int, now: float) -> Line:
@@ -145,8 +151,17 @@ def log_lines(state: RunState, log: LogView | None, role: str, width: int, heigh
         head.append((f"  {log.alarms} alarms", "bad"))
     lines = [head]
     for _, _, text, alarm in log.lines[-(height - 1) :] if height > 1 else ():
-        lines.append([("! " if alarm else " ", "bad"), (text, "bad" if alarm else "")])
+        mark = "! " if alarm else " "
+        lines.append([(mark, "bad"), (brief(text, width - len(mark)), "bad" if alarm else "")])
     return [fit(line, width) for line in lines]
+
+
+def brief(text: str, width: int) -> str:
+    """A log line that is too long for its tile, without what the tile says already: the date, the empty fields, the host."""
+    if len(text) <= width:
+        return text
+    text = _SYSLOG_TIME.sub(r"\1 ", text, count=1)
+    return _HTTP_TIME.sub(r" \1", text, count=1)
 
 
 def recent(state: RunState, width: int, height: int) -> list[Line]:

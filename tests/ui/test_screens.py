@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from cockpit.ui.app import CockpitApp
+from cockpit.ui.board import brief
 from cockpit.ui.dialogs import Ask
 from tests.ui.scenes import SCENES, Scene, Stage, ansi, without_colour
 from tests.ui.seat import started
@@ -91,3 +92,33 @@ async def test_the_board_of_a_hundred_services_fits_every_size() -> None:
             assert len(lines) == size[1]
             assert any("100 s99" in line for line in lines)
     await source.rig.kill()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            'osf 192.0.2.1 - - [21/Nov/2026:08:47:29 +0000] "GET / HTTP/1.1" 503 9',
+            'osf 192.0.2.1 08:47:29 "GET / HTTP/1.1" 503 9',
+        ),
+        (
+            '192.0.2.1 - tom [21/Nov/2026:08:47:29 +0100] "GET / HTTP/1.1" 200 9',
+            '192.0.2.1 - tom 08:47:29 "GET / HTTP/1.1" 200 9',
+        ),
+        (
+            "Nov  1 08:47:29 mx postfix/smtpd[12]: NOQUEUE: reject: RCPT from",
+            "08:47:29 postfix/smtpd[12]: NOQUEUE: reject: RCPT from",
+        ),
+        (
+            "2026-11-21T08:47:29.123+00:00 mx exim[12]: frozen, and so on and on",
+            "08:47:29 exim[12]: frozen, and so on and on",
+        ),
+        (
+            "no date at all in a line that is longer than its tile, so it stays",
+            "no date at all in a line that is longer than its tile, so it stays",
+        ),
+        ("[21/Nov/2026:08:47:29 +0000] short", "[21/Nov/2026:08:47:29 +0000] short"),
+    ],
+)
+def test_a_log_line_too_long_for_its_tile_goes_without_date_and_empty_fields(text: str, shown: str) -> None:
+    assert brief(text, 50) == shown

@@ -17,6 +17,7 @@ from cockpit.ui.view import View, focus, shown
 _SYSLOG_TIME = re.compile(r"^(?:\w{3} [ \d]\d |\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)\S* \S+ ")
 # `address - user [21/Nov/2026:08:47:29 +0000] "GET …`, the Common Log Format.
 _HTTP_TIME = re.compile(r"(?: -)* \[\d\d/\w{3}/\d{4}:(\d\d:\d\d:\d\d) [+-]\d{4}\]")
+_HTTP_VERSION = re.compile(r' HTTP/[\d.]+"')
 
 
 def header(state: RunState, label: str, can_drive: bool, drives: bool, width: int, now: float) -> Line:
@@ -157,11 +158,12 @@ def log_lines(state: RunState, log: LogView | None, role: str, width: int, heigh
 
 
 def brief(text: str, width: int) -> str:
-    """A log line that is too long for its tile, without what the tile says already: the date, the empty fields, the host."""
+    """A log line that is too long for its tile, without what says least there: date, host, empty fields, protocol."""
     if len(text) <= width:
         return text
     text = _SYSLOG_TIME.sub(r"\1 ", text, count=1)
-    return _HTTP_TIME.sub(r" \1", text, count=1)
+    text = _HTTP_TIME.sub(r" \1", text, count=1)
+    return text if len(text) <= width else _HTTP_VERSION.sub('"', text, count=1)
 
 
 def recent(state: RunState, width: int, height: int) -> list[Line]:

@@ -117,8 +117,12 @@ async def test_the_board_of_a_hundred_services_fits_every_size() -> None:
             "no date at all in a line that is longer than its tile, so it stays",
             "no date at all in a line that is longer than its tile, so it stays",
         ),
+        (
+            'jubilee.example.org 192.0.2.1 - - [21/Nov/2026:08:47:29 +0000] "GET /login HTTP/1.1" 503 9',
+            'jubilee.example.org 192.0.2.1 08:47:29 "GET /login" 503 9',
+        ),
         ("[21/Nov/2026:08:47:29 +0000] short", "[21/Nov/2026:08:47:29 +0000] short"),
     ],
 )
-def test_a_log_line_too_long_for_its_tile_goes_without_date_and_empty_fields(text: str, shown: str) -> None:
+def test_a_log_line_too_long_for_its_tile_goes_without_what_says_least(text: str, shown: str) -> None:
     assert brief(text, 50) == shown

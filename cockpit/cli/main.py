@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,10 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `cockpit` script. Returns the exit status; never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A locale that cannot print an arrow gets its number, not an error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     named = words[0] if words and words[0] in COMMANDS else None
     top = parser(named)
     options = top.parse_args(words)
@@ -49,9 +54,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("COCKPIT_DEBUG"):
             raise
+        why = _of_the_world(error)
+        if why:
+            print(f"cockpit: {why}", file=sys.stderr)
+            return 2
         print(
             f"cockpit: {type(error).__name__}: {error}\n"
             "This is a fault of ours; COCKPIT_DEBUG=1 shows where. The journal of a run is whole: `cockpit runs` lists them.",
             file=sys.stderr,
         )
         return 70
+
+
+def _of_the_world(error: Exception) -> str:
+    """The sentence for what is no fault of ours: a file that cannot be read or written, a journal that is damaged."""
+    from cockpit.journal.reader import JournalDamaged
+
+    if isinstance(error, JournalDamaged):
+        return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return ""

@@ -90,8 +90,12 @@ def _plan_of(folder: Path) -> Path | None:
 
 
 def _ended(folder: Path) -> bool:
-    from cockpit.events import RunEnded
+    from cockpit.events import RunEnded, RunResumed
     from cockpit.journal.reader import records
 
     file = folder / "journal.jsonl"
-    return not file.exists() or any(isinstance(record.event, RunEnded) for record in records(file))
+    ended = not file.exists()
+    for record in records(file) if not ended else ():
+        if isinstance(record.event, RunEnded | RunResumed):
+            ended = isinstance(record.event, RunEnded)
+    return ended

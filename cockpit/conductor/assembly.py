@@ -139,7 +139,7 @@ class Conductor:
                 group.create_task(self._kept("links", self._pool.run())),
                 group.create_task(self._kept("tails", self._tails.run())),
                 group.create_task(self._kept("probes", self._probes.run())),
-                group.create_task(self._server.run(self._run.socket)),
+                group.create_task(self._server.run(self._run.keep_socket())),
             ]
             working = group.create_task(self._engine.run())
             if self._options.headless is not None:

@@ -40,8 +40,22 @@ class RunFolder(msgspec.Struct, frozen=True):
 
     @property
     def socket(self) -> Path:
-        """Where its conductor listens: a short path in a folder that only this account can enter."""
-        return _private() / f"{self.id[-60:]}.sock"
+        """Where its conductor listens: a short path in a folder that only this account can enter. The run folder keeps it,
+        for a screen that is opened with another environment."""
+        with contextlib.suppress(OSError):
+            kept = Path((self.path / "socket").read_text().strip())
+            if kept.is_absolute() and kept.parent.is_dir():
+                return kept
+        import hashlib
+
+        own = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:12]
+        return _private() / f"{self.id[-40:]}-{own}.sock"
+
+    def keep_socket(self) -> Path:
+        """The socket's path, written down in the run folder by the conductor that is to listen there. Raises OSError."""
+        path = self.socket
+        (self.path / "socket").write_text(f"{path}\n")
+        return path
 
     def token(self) -> str:
         """The driver's token; made on first use, readable by this account only. Conductor and screen may both be first."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit import intents as it
 from cockpit.engine import rules
-from cockpit.events import StepMoved, WheelLost, WriterSeen
+from cockpit.events import GateOpened, StepMoved, WheelLost, WriterSeen
 from tests.engine.world import Rig, small_plan
 
 
@@ -229,4 +230,58 @@ async def test_a_person_decides_what_the_host_cannot_tell() -> None:
     await rig.submit(it.Decide(ref="s0/copy", applied=True, reason="I looked"))
     await rig.settle()
     assert rig.state.step("s0/copy").state == "done"
+    await rig.kill()
+
+
+async def test_a_step_without_undo_is_passed_over_and_what_was_before_it_is_taken_back() -> None:
+    plan = small_plan()
+    steps = tuple(replace(step, undoable=step.id != "check") for step in plan.services[0].steps)
+    rig = Rig(replace(plan, services=(replace(plan.services[0], steps=steps), plan.services[1])))
+    await rig.start()
+    await run_all(rig)
+    for _ in range(2):
+        assert await rig.submit(it.Undo(service="s0", typed="s0")) == ""
+        await rig.settle()
+    assert ("undo", "s0/check") not in rig.world.order
+    assert (rig.state.step("s0/check").state, "stays as it is" in rig.state.step("s0/check").detail) == ("undone", True)
+    assert rig.state.step("s0/switch").state == "undone"
+    await rig.kill()
+
+
+async def test_what_never_acted_is_not_verified_and_panic_asks_nothing() -> None:
+    rig = await rig_at()
+    assert "has not" in (await rig.submit(it.Verify(ref="s0/copy")) or "")
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    await rig.submit(it.Panic())
+    assert "panic" in (await rig.submit(it.Verify(ref="s0/copy")) or "")
+    await rig.kill()
+
+
+async def test_an_evidence_gate_opens_and_closes_with_its_evidence() -> None:
+    plan = small_plan()
+    rig = Rig(replace(plan, gates=(replace(plan.gates[0], kind="evidence"),)))
+    await rig.start()
+    await run_all(rig)
+    assert "the writer is" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
+    await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
+    assert await rig.submit(it.RunStep(ref="s1/copy")) == ""
+    await rig.settle()
+    assert rig.state.step("s1/copy").state == "done"
+    await rig.ledger.write(WriterSeen(service="s0", writer="both"), "probe")
+    assert "gate pilot-good is closed" in (await rig.submit(it.RunStep(ref="s1/freeze")) or "")
+    assert "stays closed" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
+    assert await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good", override="seen by eye")) == ""
+    assert await rig.submit(it.RunStep(ref="s1/freeze")) == ""
+    await rig.settle()
+    await rig.kill()
+
+
+async def test_a_gate_keeps_the_head_of_the_journal_that_it_was_opened_on() -> None:
+    rig = await rig_at()
+    head = rig.journal.head
+    await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good", override="because"))
+    [opened] = [record.event for record in rig.journal.records() if isinstance(record.event, GateOpened)]
+    assert opened.head >= head
+    assert opened.by == "tom"
     await rig.kill()

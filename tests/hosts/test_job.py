@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 
 from cockpit.hosts.hands import ShellHands
@@ -251,3 +252,49 @@ async def test_shell_steps_act_and_are_recalled_by_the_name_of_their_job(
 def alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def hanging(**scripts: str) -> Step:
+    action = Shell(host="old", apply=scripts.get("apply", "true"), probe=scripts.get("probe", ""), params={})
+    return Step(ref="osf/s", id="s", service="osf", phase="prepare", kind="shell", action=action, timeout=1.0)
+
+
+async def test_an_act_over_its_time_is_ended_and_has_failed(pool: HostPool, jobs: Jobs, lab: Lab, told: Told) -> None:
+    step = hanging(apply="echo $$ >tmp/pid; echo begun; sleep 60")
+    outcome = await ShellHands(pool, jobs, told.raw).act(call_of(step, "apply"), told)
+    assert (outcome.verdict, outcome.detail) == ("failed", "it was ended after its time-out of 1 s")
+    pid = int((lab.old.home / "tmp/pid").read_text())
+    async with asyncio.timeout(5):
+        while alive(pid):
+            await asyncio.sleep(0.05)
+
+
+async def test_an_act_over_its_time_on_a_host_that_is_away_is_in_doubt(pool: HostPool, lab: Lab, told: Told) -> None:
+    hands = ShellHands(pool, Jobs(pool, patience=0.5), told.raw)
+    step = hanging(apply="touch tmp/began; while [ ! -f tmp/go ]; do sleep 0.05; done")
+    acting = asyncio.create_task(hands.act(call_of(step, "apply"), told))
+    async with asyncio.timeout(10):
+        while not (lab.old.home / "tmp/began").exists():
+            await asyncio.sleep(0.02)
+    await lab.kill("ssh-old")
+    assert (await acting).verdict == "unknown"
+    release(lab.old)
+
+
+async def test_a_question_over_its_time_is_no_answer(pool: HostPool, jobs: Jobs, told: Told) -> None:
+    outcome = await ShellHands(pool, jobs, told.raw).act(call_of(hanging(probe="sleep 30"), "probe"), told)
+    assert outcome.verdict == "unknown"
+    assert "1 s" in outcome.detail
+
+
+async def test_a_question_whose_link_is_cut_is_asked_again(pool: HostPool, jobs: Jobs, lab: Lab, told: Told) -> None:
+    step = hanging(probe="echo x >>tmp/asked; while [ ! -f tmp/go ]; do sleep 0.05; done")
+    step = msgspec.structs.replace(step, timeout=20.0)
+    asking = asyncio.create_task(ShellHands(pool, jobs, told.raw).act(call_of(step, "probe"), told))
+    async with asyncio.timeout(10):
+        while not (lab.old.home / "tmp/asked").exists():
+            await asyncio.sleep(0.02)
+    lab.ssh["old"].drop()
+    release(lab.old)
+    assert (await asking).verdict == "ok"
+    assert (lab.old.home / "tmp/asked").read_text() == "x\nx\n"

@@ -19,7 +19,7 @@ from tests.hosts.told import Told, call_of
 
 TOOLS = [
     "tar",
-    pytest.param("rsync", marks=pytest.mark.skipif(not shutil.which("rsync"), reason="apt-get install rsync")),
+    pytest.param("rsync", marks=pytest.mark.skipif(not shutil.which("rsync"), reason="needs apt-get install -y rsync")),
 ]
 
 
@@ -253,7 +253,7 @@ PATTERN = st.lists(
 )
 
 
-@pytest.mark.skipif(not shutil.which("rsync"), reason="apt-get install rsync")
+@pytest.mark.skipif(not shutil.which("rsync"), reason="needs apt-get install -y rsync")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     trees=st.lists(st.lists(NAMES, min_size=1, max_size=4), min_size=1, max_size=8),

@@ -33,7 +33,11 @@ class Engine:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, asyncio.Future[it.Answer]] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._submitting = asyncio.Lock()
+        self._back: set[str] = set()
+        """Services whose task takes steps back."""
+        self._deciding = asyncio.Lock()
+        """Held from looking at what may start until it is started: what is asked for and what goes on by itself decide in
+        turns."""
 
     @property
     def state(self) -> RunState:
@@ -51,14 +55,15 @@ class Engine:
             self._recover_open()
             while not (self.state.ended and not self._tasks):
                 with contextlib.suppress(JournalBroken):
-                    await self._advance()
+                    async with self._deciding:
+                        await self._advance()
                 await self._ledger.changed()
 
     # --- intents -------------------------------------------------------------------------------------------------
 
     async def submit(self, intent: it.Intent, actor: str) -> str:
         """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused."""
-        async with self._submitting:
+        async with self._deciding:
             try:
                 if self._ledger.broken:
                     await self._mend()
@@ -111,7 +116,7 @@ class Engine:
                 await self._stand_still(intent.service, "undo", actor)
                 ref = rules.undo_target(self.state, intent.service)
                 if ref is not None:
-                    self._start(intent.service, self._life.backward(self.state.planned(ref), actor))
+                    self._start(intent.service, self._life.backward(self.state.planned(ref), actor), back=True)
             case it.Skip():
                 view = self.state.step(intent.ref)
                 await self._ledger.write(
@@ -135,7 +140,7 @@ class Engine:
                     await self._stand_still(service, "abort", actor)
                     if rules.safe_point(self.state, service) or self._service_busy(service):
                         await self._declare_loss(service, actor)
-                        self._start(service, self._abort(service, actor))
+                        self._start(service, self._abort(service, actor), back=True)
             case it.OpenGate():
                 evidence = rules.gate_readiness(self.state, intent.gate, self._clock.utc())
                 await self._ledger.write(
@@ -172,7 +177,7 @@ class Engine:
             case it.RunStep():
                 if self._service_busy(intent.ref.partition("/")[0]):
                     return f"{intent.ref} cannot run: its service is busy"
-                found = rules.readiness(state, intent.ref)
+                found = self._readiness(intent.ref)
                 return "" if found.ok else f"{intent.ref} cannot run: {found.reason}"
             case it.RunToGate():
                 return self._refuse_run()
@@ -192,7 +197,7 @@ class Engine:
             case it.Undo():
                 if intent.service in self._tasks:
                     return f"{intent.service} is busy"
-                found = rules.undo_readiness(state, intent.service, allow_loss=intent.typed == intent.service)
+                found = self._undo_readiness(intent.service, allow_loss=intent.typed == intent.service)
                 return "" if found.ok else found.reason
             case it.Skip():
                 return self._refuse_skip(intent)
@@ -253,7 +258,7 @@ class Engine:
             ref = rules.next_ref(self.state, id)
             if ref is None:
                 continue
-            found = rules.readiness(self.state, ref)
+            found = self._readiness(ref)
             if found.ok and id not in self._tasks:
                 return ""
             reason = f"{ref} cannot run: {found.reason or 'its service is busy'}"
@@ -316,10 +321,32 @@ class Engine:
             return []
         return [service.id for service in sorted(plan.services, key=lambda service: service.wave)]
 
-    def _start(self, service: str, work: Coroutine[Any, Any, None]) -> None:
+    def _readiness(self, ref: str) -> rules.Readiness:
+        """Whether a step may start. What another service has just begun to take back may still be ticked in the state."""
+        for need in self.state.planned(ref).needs:
+            home = need.step.partition("/")[0]
+            if home in self._back and home != ref.partition("/")[0]:
+                return rules.Readiness(False, f"it needs {need.step}, and {home} is going back", waits=True)
+        return rules.readiness(self.state, ref)
+
+    def _undo_readiness(self, service: str, allow_loss: bool) -> rules.Readiness:
+        """Whether the last step may be taken back. What another service has just begun may not be in the state yet."""
+        target = rules.undo_target(self.state, service)
+        plan = self.state.plan
+        for other in plan.services if plan is not None else ():
+            if other.id == service or other.id not in self._tasks or other.id in self._back:
+                continue
+            ref = next((step.ref for step in other.steps if any(need.step == target for need in step.needs)), "")
+            if ref:
+                return rules.Readiness(False, f"{ref} needs {target}, and {other.id} is busy", waits=True)
+        return rules.undo_readiness(self.state, service, allow_loss)
+
+    def _start(self, service: str, work: Coroutine[Any, Any, None], back: bool = False) -> None:
         if self._group is None:
             work.close()
             raise RuntimeError("the engine is not running")
+        if back:
+            self._back.add(service)
         before = self._tasks.get(service)
         self._tasks[service] = self._group.create_task(self._guard(service, work, before), name=f"step of {service}")
 
@@ -335,12 +362,13 @@ class Engine:
             work.close()
             if self._tasks.get(service) is asyncio.current_task():
                 del self._tasks[service]
+                self._back.discard(service)
             self._ledger.wake()
 
     async def _run_next(self, service: str, actor: str) -> None:
         for id in [service] if service else self._in_waves():
             ref = rules.next_ref(self.state, id)
-            if ref is not None and id not in self._tasks and rules.readiness(self.state, ref).ok:
+            if ref is not None and id not in self._tasks and self._readiness(ref).ok:
                 planned = self.state.planned(ref)
                 self._start(id, self._forward(planned, actor))
                 return
@@ -412,13 +440,25 @@ class Engine:
             target = rules.undo_target(self.state, service)
             if not todo or target is None or target not in todo:
                 return
-            found = rules.undo_readiness(self.state, service, allow_loss=True)
+            found = self._undo_readiness(service, allow_loss=True)
+            if not found.ok and (found.waits or self._others_go_back_first(target)):
+                await self._clock.sleep(0.05)
+                continue
             if not found.ok:
                 self._ledger.trouble(f"abort of {service} stopped: {found.reason}", service)
                 return
             await self._life.backward(self.state.planned(target), actor)
             if self.state.step(target).state != "undone":
                 return
+
+    def _others_go_back_first(self, target: str) -> bool:
+        """Whether what still needs the step belongs to services that are being taken back, too."""
+        plan = self.state.plan
+        return any(
+            other.id in self._back and any(need.step == target for step in other.steps for need in step.needs)
+            for other in (plan.services if plan is not None else ())
+            if other.id != target.partition("/")[0]
+        )
 
     # --- going on by itself --------------------------------------------------------------------------------------
 
@@ -434,7 +474,7 @@ class Engine:
             ref = rules.next_ref(self.state, id)
             if ref is None or len(self._tasks) >= MOST_AT_ONCE:
                 continue
-            found = rules.readiness(self.state, ref)
+            found = self._readiness(ref)
             if found.ok and id not in self._tasks:
                 actor = self.state.driver or "cockpit"
                 self._start(id, self._forward(self.state.planned(ref), actor))
@@ -450,7 +490,7 @@ class Engine:
             return f"{stopped.ref} is {stopped.state}"
         if self.state.panicked or not self.state.driver:
             return "panic" if self.state.panicked else "nobody holds the wheel"
-        found = rules.readiness(self.state, ref)
+        found = self._readiness(ref)
         if found.ok or found.waits:
             return ""
         if self._others_may_help(ref):

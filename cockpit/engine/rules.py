@@ -272,12 +272,13 @@ def undo_readiness(state: RunState, service: str, allow_loss: bool = False) -> R
         (
             other
             for other, its_view in _all_steps(state)
-            if its_view.state in TAKEN_BACK | {"unknown"} and any(need.step == ref for need in other.needs)
+            if its_view.state in TAKEN_BACK | BUSY | {"unknown"} and any(need.step == ref for need in other.needs)
         ),
         None,
     )
     if dependent is not None:
-        return Readiness(False, f"{dependent.ref} needs {ref}: undo it first")
+        busy = state.step(dependent.ref).state in BUSY
+        return Readiness(False, f"{dependent.ref} needs {ref}: undo it first", waits=busy)
     if planned.point_of_no_return == "soft" and not allow_loss:
         quality = rollback(state, service)
         if quality.quality == "loses":

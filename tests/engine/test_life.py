@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -178,6 +180,36 @@ async def test_abort_takes_back_what_was_frozen_and_keeps_the_copy() -> None:
     assert states["copy"] == "done"
     assert rig.world.writers["s0"] == {"old"}
     await rig.kill()
+
+
+async def test_abort_of_all_takes_back_first_what_needs_the_rest() -> None:
+    plan = small_plan(loose=True)
+    rig = Rig(replace(plan, gates=()))
+    await rig.start()
+    await run_all(rig, "")
+    assert rig.world.order.index(("apply", "s0/sync")) < rig.world.order.index(("apply", "s1/sync"))
+    assert await rig.submit(it.Abort(typed="all")) == ""
+    await rig.settle()
+    assert rig.world.order.index(("undo", "s1/sync")) < rig.world.order.index(("undo", "s0/sync"))
+    assert rig.world.writers == {"s0": {"old"}, "s1": {"old"}}
+    await rig.kill()
+
+
+async def test_an_undo_that_is_asked_for_while_the_service_goes_on_is_refused_or_takes_the_last_step() -> None:
+    for rounds in range(60):
+        rig = await rig_at()
+        await rig.submit(it.RunToGate(service="s0"))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await rig.submit(it.Undo(service="s0", typed="s0"))
+        await rig.settle()
+        done: list[str] = []
+        for op, ref in rig.world.order:
+            if op == "apply":
+                done.append(ref)
+            else:
+                assert done.pop() == ref, rounds
+        await rig.kill()
 
 
 async def test_panic_touches_nothing_and_continue_ends_it() -> None:

@@ -186,7 +186,7 @@ def small_plan(services: int = 2, loose: bool = False) -> Plan:
                     kind="shell",
                     action=Shell(host="old"),
                     host="old",
-                    needs=(Need(step=f"{name}/{ids[0 if loose else position - 1][0]}"),) if position else (),
+                    needs=_needs(index, position, ids, loose),
                     closes="old" if id == "freeze" else "",
                     opens="new" if id == "switch" else "",
                     idempotent=id != "sync",
@@ -202,6 +202,15 @@ def small_plan(services: int = 2, loose: bool = False) -> Plan:
         evidence=(Evidence(service="s0", kind="writer", want="new"),),
     )
     return Plan(name="small", hash="0" * 64, services=tuple(built), gates=(gate,))
+
+
+def _needs(index: int, position: int, ids: list[tuple[str, str]], loose: bool) -> tuple[Need, ...]:
+    """The step before; loosely the first one, and across services the same copy."""
+    if not position:
+        return ()
+    own = Need(step=f"s{index}/{ids[0 if loose else position - 1][0]}")
+    across = Need(step=f"s{index - 1}/sync")
+    return (own, across) if loose and index and ids[position][0] == "sync" else (own,)
 
 
 class Rig:

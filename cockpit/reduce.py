@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec.structs import replace
 
 from cockpit import events as ev
+from cockpit.plan.model import Step
 from cockpit.state import (
     BUSY,
     RING,
@@ -26,6 +25,9 @@ TIMELINE_RING = 5000
 
 ALARM_AGAIN = 30.0
 """Seconds after which the timeline tells again of alarms in the same log."""
+
+
+HOLDS: frozenset[str] = frozenset({"done", "already"})
 
 
 def reduce(state: RunState, record: ev.Record) -> RunState:
@@ -171,15 +173,11 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
                 job=event.job,
                 attempt=event.attempt,
             )
-            if event.op == "apply":
-                service = _opened(service, state, event.ref, during="apply")
-            else:
-                service = _opened(service, state, event.ref, during="undo")
+            service = _base(service, state.planned(event.ref), event.op)
         case ev.StepCaptured():
             step = replace(step, captured=event.captured)
         case ev.StepApplied():
             step = replace(step, intended=step.intended if event.outcome == "unknown" else None, applied=event.outcome)
-            service = _settled(service, state, event)
         case ev.StepOutput():
             step = replace(
                 step, output=(*step.output, *event.lines)[-RING:], output_count=step.output_count + len(event.lines)
@@ -190,6 +188,8 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
             step, service = _moved(step, service, record, event)
             telling = (event.state, event.detail)
     service = replace(service, steps=service.steps | {event.ref: replace(step, seq=record.seq)})
+    if state.plan is not None and isinstance(event, ev.StepIntended | ev.StepApplied | ev.StepMoved):
+        service = replace(service, may_write=_may_write(service, state.plan.service(service.id).steps))
     state = replace(state, services=state.services | {service.id: service})
     if telling is not None:
         state = _tell(state, record, event.ref, *telling)
@@ -221,6 +221,9 @@ def _moved(
     )
     if event.state in {"running", "undoing"}:
         step = replace(step, applied="")
+    if event.state == "undone":
+        # Another time begins with the state of its own time.
+        step = replace(step, captured={})
     acted = event.state in {"done", "unverified", "drifted", "undo_failed"}
     acted = acted or (event.state in {"unknown", "failed"} and (step.applied != "" or step.intended is not None))
     if acted and event.ref not in service.history:
@@ -230,23 +233,34 @@ def _moved(
     return step, service
 
 
-def _opened(service: ServiceView, state: RunState, ref: str, during: Literal["apply", "undo"]) -> ServiceView:
-    """From the intent on, the side that an act opens counts as open: it may have happened whatever we hear of it."""
-    planned = state.planned(ref)
-    side = planned.opens if during == "apply" else planned.closes
-    if not side:
-        return service
-    base = max(service.writes, 0) if side == "new" and side not in service.may_write else service.writes_base
-    return replace(service, may_write=service.may_write | {side}, writes_base=base)
-
-
-def _settled(service: ServiceView, state: RunState, event: ev.StepApplied) -> ServiceView:
-    """A side counts as closed only once the act that closes it is known to have succeeded."""
-    planned = state.planned(event.ref)
-    closing = planned.closes if event.op == "apply" else planned.opens
-    if event.outcome == "ok" and closing:
-        return replace(service, may_write=service.may_write - {closing})
+def _base(service: ServiceView, planned: Step, op: str) -> ServiceView:
+    """What new had taken before an act opens it: what is over is what a rollback loses."""
+    side = planned.opens if op == "apply" else planned.closes
+    if side == "new" and side not in service.may_write:
+        return replace(service, writes_base=max(service.writes, 0))
     return service
+
+
+def _may_write(service: ServiceView, planned: tuple[Step, ...]) -> frozenset[str]:
+    """The sides that may be open to writes. From its intent on, an act that opens a side may have happened whatever we hear
+    of it; an act that closes one counts only while it is verified to hold. What is so already comes first, then what took
+    effect, in that order, then what is under way."""
+    by_ref = {step.ref: step for step in planned}
+    stays = [ref for ref in by_ref if ref not in service.history and _holds_for_good(by_ref[ref], service.steps[ref])]
+    under_way = [ref for ref, view in service.steps.items() if view.intended == "apply" and ref not in service.history]
+    sides = {"old"}
+    for ref in (*stays, *service.history, *under_way):
+        step, view = by_ref[ref], service.steps[ref]
+        if step.closes and (view.state in HOLDS or ref in stays):
+            sides.discard(step.closes)
+        if step.opens:
+            sides.add(step.opens)
+    return frozenset(sides)
+
+
+def _holds_for_good(step: Step, view: StepView) -> bool:
+    """So before we came, or without an undo that could end it."""
+    return view.state == "already" or (view.state == "undone" and not step.undoable)
 
 
 ServiceEvent = (

@@ -22,6 +22,8 @@ from cockpit.journal.seek import offset_after
 
 CHUNK = 256 * 1024
 MOST_CLIENTS = 64
+AGAIN = 0.5
+"""Seconds until a lost wheel is told once more to a journal that took nothing."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -160,8 +162,16 @@ class Server:
         if self._driver is writer:
             self._driver = None
             driver = self._ledger.state.driver
-            with contextlib.suppress(JournalBroken):
-                await self._ledger.write(WheelLost(driver=driver, reason="the screen went away"), "conductor")
+            lost = WheelLost(driver=driver, reason="the screen went away")
+            while True:
+                try:
+                    await self._ledger.write(lost, "conductor")
+                    self._engine.stranded = False
+                    break
+                except JournalBroken:
+                    # Nothing starts without a driver, whatever the journal could be told of that.
+                    self._engine.stranded = True
+                    await asyncio.sleep(AGAIN)
         with contextlib.suppress(Exception):
             self._ledger.post(WatchersChanged(count=self._watching()))
 

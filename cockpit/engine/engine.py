@@ -35,6 +35,8 @@ class Engine:
         self._group: asyncio.TaskGroup | None = None
         self._back: set[str] = set()
         """Services whose task takes steps back."""
+        self.stranded = False
+        """The driver has gone, and the journal could not take that yet."""
         self._deciding = asyncio.Lock()
         """Held from looking at what may start until it is started: what is asked for and what goes on by itself decide in
         turns."""
@@ -327,7 +329,9 @@ class Engine:
             home = need.step.partition("/")[0]
             if home in self._back and home != ref.partition("/")[0]:
                 return rules.Readiness(False, f"it needs {need.step}, and {home} is going back", waits=True)
-        return rules.readiness(self.state, ref)
+        if self.stranded:
+            return rules.Readiness(False, "nobody holds the wheel", waits=True)
+        return rules.readiness(self.state, ref, self._clock.utc())
 
     def _undo_readiness(self, service: str, allow_loss: bool) -> rules.Readiness:
         """Whether the last step may be taken back. What another service has just begun may not be in the state yet."""
@@ -393,29 +397,16 @@ class Engine:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             said = answer.result()
-            view = self.state.step(planned.ref)
-            state: ev.StepState = "done" if said.done else "failed"
-            text = said.text or ("done" if said.done else "not done")
+            if said.done:
+                await self._life.answered(planned, said.text or "done", actor)
+                return
+            detail = f"answered: {said.text or 'not done'}"
+            attempt = self.state.step(planned.ref).attempt
             await self._ledger.write(
-                ev.StepApplied(
-                    ref=planned.ref,
-                    attempt=view.attempt,
-                    op="apply",
-                    outcome="ok" if said.done else "failed",
-                    detail=f"answered: {text}",
-                ),
-                actor,
+                ev.StepApplied(ref=planned.ref, attempt=attempt, op="apply", outcome="failed", detail=detail), actor
             )
             await self._ledger.write(
-                ev.StepMoved(
-                    ref=planned.ref,
-                    attempt=view.attempt,
-                    state=state,
-                    op="verify",
-                    detail=f"answered: {text}",
-                    verified=said.done,
-                ),
-                actor,
+                ev.StepMoved(ref=planned.ref, attempt=attempt, state="failed", op="apply", detail=detail), actor
             )
         finally:
             watching.cancel()

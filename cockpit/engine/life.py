@@ -53,8 +53,11 @@ class Life:
             why = captured.detail or "what undo needs could not be written down"
             await pen.move(state, op="capture", detail=f"{why}; nothing was changed")
             return
-        # What was captured before the first apply stays: a second attempt must not capture its own doing.
-        kept = captured.captured | self._view(planned).captured
+        # What was captured before the first apply stays: a second attempt must not capture its own doing. How far a log was
+        # is asked anew: a line of an earlier attempt proves nothing.
+        marks = {f"log{index}" for index in range(len(planned.verify_log))}
+        before = {name: value for name, value in self._view(planned).captured.items() if name not in marks}
+        kept = captured.captured | before
         if kept:
             await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
         if self._ledger.state.panicked:
@@ -173,7 +176,7 @@ class Life:
         except Exception as error:
             outcome = Outcome(verdict="unknown", detail=_sentence(error))
         if outcome.verdict == "nothing":
-            await self._never_began(pen, op, outcome)
+            await self._never_began(pen, op)
         elif outcome.verdict == "unknown":
             await pen.move("unknown", op=op, detail=outcome.detail or "the host cannot tell; decide what happened")
         elif op == "apply":
@@ -199,10 +202,11 @@ class Life:
         else:
             await pen.move("blocked", detail="interrupted before it acted; nothing was changed")
 
-    async def _never_began(self, pen: _Pen, op: Op, outcome: Outcome) -> None:
-        """The host has no trace of the job. The probe says whether the state is there all the same."""
-        probed = await self._act(pen, "probe")
+    async def _never_began(self, pen: _Pen, op: Op) -> None:
+        """The host has no trace of the job. After an apply the probe says whether the state is there all the same; an undo is
+        wanted still, whatever a probe of the new state says of the rest."""
         if op == "apply":
+            probed = await self._act(pen, "probe")
             if probed.verdict == "ok":
                 await self._applied(pen, Outcome(verdict="ok", detail=probed.detail))
             elif probed.verdict == "no" or pen.step.idempotent or pen.step.kind == "shell":
@@ -212,13 +216,14 @@ class Life:
                 await pen.move("blocked", detail="it never began on the host; nothing was changed")
             else:
                 await pen.move("unknown", op=op, detail="the host has no trace of it; decide what happened")
-        elif probed.verdict == "no":
-            await self._taken_back(pen, Outcome(verdict="ok", detail=probed.detail))
         else:
             await self._outcome(pen, "undo", Outcome(verdict="failed", detail="the undo never began on the host"))
-            await pen.move(
-                "undo_failed", op="undo", detail=outcome.detail or "the undo never began on the host; undo again"
-            )
+            await pen.move("undo_failed", op="undo", detail="the undo never began on the host; undo again")
+
+    async def answered(self, planned: Step, text: str, actor: str) -> None:
+        """The owner of a manual step says that it is done. What the plan can observe or check is still looked at."""
+        pen = _Pen(self._ledger, self._clock, planned, self._view(planned).attempt, actor)
+        await self._applied(pen, Outcome(verdict="ok", detail=f"answered: {text}"))
 
     async def decide(self, planned: Step, applied: bool, reason: str, actor: str) -> None:
         """A person settles an unknown step. What they call applied is still verified."""

@@ -34,8 +34,9 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True):
 READY = Readiness(True)
 
 
-def readiness(state: RunState, ref: str) -> Readiness:
-    """Whether the step may start now; otherwise the first reason against it."""
+def readiness(state: RunState, ref: str, now: float = 0.0) -> Readiness:
+    """Whether the step may start at `now` (UTC; by default the time of the last event); otherwise the first reason against it."""
+    now = now or state.utc
     plan = state.plan
     if plan is None:
         return Readiness(False, "the plan has not arrived yet", waits=True)
@@ -46,9 +47,9 @@ def readiness(state: RunState, ref: str) -> Readiness:
         or _of_the_run(state)
         or _of_the_service(service, seen, view)
         or _of_its_needs(state, planned)
-        or _of_its_gates(state, plan, ref)
+        or _of_its_gates(state, plan, ref, now)
         or _of_writers(seen, planned)
-        or _of_the_window(state, service)
+        or _of_the_window(service, now)
         or _of_its_host(state, planned)
         or READY
     )
@@ -98,12 +99,12 @@ def _of_its_needs(state: RunState, planned: Step) -> Readiness | None:
     return None
 
 
-def _of_its_gates(state: RunState, plan: Plan, ref: str) -> Readiness | None:
+def _of_its_gates(state: RunState, plan: Plan, ref: str, now: float) -> Readiness | None:
     for gate in gates_before(plan, ref):
         if state.gates[gate.id].open:
             continue
         if gate.kind == "evidence":
-            found = gate_readiness(state, gate.id, state.utc)
+            found = gate_readiness(state, gate.id, now)
             if not found.ok:
                 return Readiness(False, f"gate {gate.id} is closed: {found.reason}", waits=True)
         else:
@@ -122,13 +123,13 @@ def _of_writers(seen: ServiceView, planned: Step) -> Readiness | None:
     return None
 
 
-def _of_the_window(state: RunState, service: Service) -> Readiness | None:
+def _of_the_window(service: Service, now: float) -> Readiness | None:
     window = service.window
     if window is None:
         return None
-    if window.start and state.utc < moment(window.start):
+    if window.start and now < moment(window.start):
         return Readiness(False, f"its window opens at {window.start}", waits=True)
-    if window.end and state.utc > moment(window.end):
+    if window.end and now > moment(window.end):
         return Readiness(False, f"its window closed at {window.end}")
     return None
 
@@ -317,17 +318,17 @@ def rollback(state: RunState, service: str) -> Rollback:
 
 
 def safe_point(state: RunState, service: str) -> tuple[str, ...]:
-    """What an abort would take back, in that order: all that took effect from the first phase that holds users up.
+    """What an abort would take back, in that order: all that took effect since the first step that holds users up.
 
-    That is `freeze` where the plan has it, otherwise everything."""
+    That is one of phase `freeze` or later where the plan has it, otherwise any."""
     plan = state.plan
     if plan is None:
         return ()
     phases = plan.phases
     frozen = phases.index("freeze") if "freeze" in phases else 0
-    return tuple(
-        ref for ref in reversed(state.services[service].history) if phases.index(state.planned(ref).phase) >= frozen
-    )
+    history = state.services[service].history
+    first = next((n for n, ref in enumerate(history) if phases.index(state.planned(ref).phase) >= frozen), len(history))
+    return tuple(reversed(history[first:]))
 
 
 def condition_holds(plan: Plan, step: Step) -> bool:

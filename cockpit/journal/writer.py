@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections import deque
@@ -54,6 +55,8 @@ class JournalWriter:
         self._dropped = 0
         self._condition = threading.Condition()
         self._stopping = False
+        self._failed = ""
+        self._batch: list[_Entry] = []
         self._observers: list[Observer] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,8 +91,8 @@ class JournalWriter:
         """Append and wait until it is on disk. Returns the sequence number. Raises JournalFull."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         with self._condition:
-            if self._stopping:
-                raise JournalFull("the journal is closed")
+            if self._stopping or self._failed:
+                raise JournalFull(self._failed or "the journal is closed")
             self._waiting.append(_Entry(event, actor, self._clock.utc(), self._clock.monotonic(), future))
             self._condition.notify()
         return await future
@@ -98,7 +101,7 @@ class JournalWriter:
         """Append without waiting. What comes faster than the disk takes it is dropped and counted, durable kinds never."""
         durable = isinstance(event, DURABLE)
         with self._condition:
-            if not durable and self._batched >= MOST_WAITING:
+            if self._failed or (not durable and self._batched >= MOST_WAITING):
                 self._dropped += 1
                 return
             self._batched += not durable
@@ -119,39 +122,53 @@ class JournalWriter:
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _work(self, descriptor: int) -> None:
-        synced = self._clock.monotonic()
-        dirty = False
         try:
-            while True:
-                with self._condition:
-                    while not self._waiting and not self._stopping:
-                        if not self._condition.wait(timeout=SYNC_EVERY if dirty else None):
-                            break
-                    urgent = self._stopping or any(entry.future is not None for entry in self._waiting)
-                    if self._waiting and not urgent and not self._durable_waits():
-                        self._condition.wait(timeout=GATHER)
-                    batch = list(self._waiting)
-                    self._waiting.clear()
-                    self._batched = 0
-                    dropped, self._dropped = self._dropped, 0
-                    stopping = self._stopping
-                if dropped:
-                    message = f"{dropped} probe and log events came faster than the disk takes them and were dropped"
-                    batch.append(
-                        _Entry(Trouble(message=message), "cockpit", self._clock.utc(), self._clock.monotonic(), None)
-                    )
-                if batch:
-                    must_sync = any(isinstance(entry.event, DURABLE) or entry.future is not None for entry in batch)
-                    dirty = self._commit(descriptor, batch, must_sync) or dirty
-                    dirty = dirty and not must_sync
-                if dirty and self._clock.monotonic() - synced > SYNC_EVERY:
-                    os.fdatasync(descriptor)
-                    synced, dirty = self._clock.monotonic(), False
-                if stopping and not batch:
-                    os.fdatasync(descriptor)
-                    return
+            self._keep(descriptor)
+        except Exception as error:
+            # Whoever waits for the disk must hear that nobody writes any more.
+            with self._condition:
+                self._failed = f"{self._file} is written no more ({type(error).__name__}: {error}); resume the run"
+                left = [*self._batch, *self._waiting]
+                self._waiting.clear()
+            self._on_loop(lambda: _refuse(left, self._failed))
         finally:
             os.close(descriptor)
+
+    def _keep(self, descriptor: int) -> None:
+        synced = self._clock.monotonic()
+        dirty = False
+        while True:
+            with self._condition:
+                while not self._waiting and not self._stopping:
+                    if not self._condition.wait(timeout=SYNC_EVERY if dirty else None):
+                        break
+                urgent = self._stopping or any(entry.future is not None for entry in self._waiting)
+                if self._waiting and not urgent and not self._durable_waits():
+                    self._condition.wait(timeout=GATHER)
+                batch = self._batch = list(self._waiting)
+                self._waiting.clear()
+                self._batched = 0
+                dropped, self._dropped = self._dropped, 0
+                stopping = self._stopping
+            if dropped:
+                message = f"{dropped} probe and log events came faster than the disk takes them and were dropped"
+                batch.append(
+                    _Entry(Trouble(message=message), "cockpit", self._clock.utc(), self._clock.monotonic(), None)
+                )
+            if batch:
+                must_sync = any(isinstance(entry.event, DURABLE) or entry.future is not None for entry in batch)
+                dirty = self._commit(descriptor, batch, must_sync) or dirty
+                dirty = dirty and not must_sync
+            if dirty and self._clock.monotonic() - synced > SYNC_EVERY:
+                # A disk that cannot take them now is asked again; what must be durable has a sync of its own.
+                with contextlib.suppress(OSError):
+                    os.fdatasync(descriptor)
+                    dirty = False
+                synced = self._clock.monotonic()
+            if stopping and not batch:
+                with contextlib.suppress(OSError):
+                    os.fdatasync(descriptor)
+                return
 
     def _durable_waits(self) -> bool:
         return any(isinstance(entry.event, DURABLE) for entry in self._waiting)
@@ -170,17 +187,27 @@ class JournalWriter:
                 actor=entry.actor,
                 event=entry.event,  # type: ignore[arg-type]
             )
-            text, head = lines.encode(record, head)
+            try:
+                text, head = lines.encode(record, head)
+            except (TypeError, ValueError) as error:
+                why = f"{type(entry.event).__name__} cannot be written down: {error}"
+                self._on_loop(lambda entry=entry, why=why: _refuse([entry], why))  # type: ignore[misc]
+                seq -= 1
+                continue
             blob.append(text)
             written.append((entry, record))
         data = b"".join(blob)
+        if not data:
+            return False
         try:
+            os.lseek(descriptor, self._size, os.SEEK_SET)
             _write_all(descriptor, data)
             if must_sync:
                 os.fdatasync(descriptor)
         except OSError as error:
-            os.ftruncate(descriptor, self._size)
-            os.lseek(descriptor, self._size, os.SEEK_SET)
+            # Where even that fails, the next batch overwrites what was half written, or a resumption mends it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, self._size)
             why = f"{self._file} cannot be written ({error.strerror}); make room, then continue"
             self._on_loop(lambda: _refuse(batch, why))
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
     return Plan(
         name=root.verbatim("name"),
         hash=digest,
-        source=str(source),
+        source=os.fsencode(source).decode("utf-8", "backslashreplace"),
         description=root.verbatim("description"),
         phases=phases,
         hosts=site.hosts,

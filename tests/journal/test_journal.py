@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,51 @@ def test_processes_that_start_together_have_one_token(tmp_path: Path) -> None:
     assert len(tokens.pop()) == 32
     assert [path.name for path in tmp_path.iterdir()] == ["token"]
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_event_that_cannot_be_written_down_is_refused_alone(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    async with JournalWriter(file, SystemClock()) as journal:
+        results = await asyncio.gather(
+            journal.write(note("before"), "a"),
+            journal.write(note("\udce9"), "a"),
+            journal.write(note("after"), "a"),
+            return_exceptions=True,
+        )
+    assert [isinstance(result, JournalFull) for result in results] == [False, True, False]
+    assert "Noted cannot be written down" in str(results[1])
+    assert [record.event.text for record in records(file)] == ["before", "after"]  # type: ignore[union-attr]
+
+
+async def test_a_sync_that_fails_now_and_then_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.fdatasync, 0
+
+    def failing(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(writing, "SYNC_EVERY", 0.01)
+    monkeypatch.setattr(os, "fdatasync", failing)
+    file = tmp_path / "journal.jsonl"
+    async with JournalWriter(file, SystemClock()) as journal:
+        for number in range(10):
+            journal.post(LogSeen(host="h", file="f", lines=(str(number),)), "probe")
+            await asyncio.sleep(0.03)
+        for _ in range(3):
+            with suppress(JournalFull):
+                await asyncio.wait_for(journal.write(note("kept"), "a"), 5)
+    assert any(isinstance(record.event, Noted) for record in records(file))
+
+
+async def test_a_writer_that_dies_says_so_to_whoever_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(descriptor: int, data: bytes) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(writing, "_write_all", broken)
+    async with JournalWriter(tmp_path / "journal.jsonl", SystemClock()) as journal:
+        for _ in range(3):
+            with pytest.raises(JournalFull, match="is written no more"):
+                await asyncio.wait_for(journal.write(note("x"), "a"), 5)

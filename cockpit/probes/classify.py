@@ -16,7 +16,7 @@ def classify(answer: Answer, old: tuple[str, ...], new: tuple[str, ...], *, auth
         case "REFUSED":
             return "refused"
         case "NXDOMAIN":
-            return "nxdomain"
+            return _nothing(old, new) or "nxdomain"
         case "NOERROR":
             pass
         case _:
@@ -25,8 +25,9 @@ def classify(answer: Answer, old: tuple[str, ...], new: tuple[str, ...], *, auth
         return "lame"
     have = set(answer.values)
     if not have:
-        return "nodata"
-    olds, news = {normal(value) for value in old}, {normal(value) for value in new}
+        return _nothing(old, new) or "nodata"
+    olds = {normal(answer.type, value) for value in old}
+    news = {normal(answer.type, value) for value in new}
     if have == news:
         return "new"
     if have == olds:
@@ -38,3 +39,10 @@ def classify(answer: Answer, old: tuple[str, ...], new: tuple[str, ...], *, auth
     if not have <= news:
         return "old-partial"
     return "mixed"
+
+
+def _nothing(old: tuple[str, ...], new: tuple[str, ...]) -> DnsClass | None:
+    """No record at all is what a change from, or to, an empty set expects."""
+    if not new:
+        return "new"
+    return None if old else "old"

@@ -10,16 +10,23 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdata
 import dns.rdatatype
 import dns.rrset
 import msgspec
 
 TIMEOUT = 2.0
 
+_TEXT = frozenset({"TXT", "SPF"})
+_EXACT = _TEXT | {"CAA", "DNSKEY", "DS", "TLSA", "SSHFP", "OPENPGPKEY", "SMIMEA", "CERT", "NAPTR", "URI"}
+"""Types whose text is compared letter by letter."""
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What one server said to one question. `rcode` is '' when it did not answer; `ttl` is -1 without records."""
 
+    type: str = ""
+    """The type that was asked for."""
     rcode: str = ""
     authoritative: bool = False
     values: tuple[str, ...] = ()
@@ -46,16 +53,16 @@ def endpoint(server: str) -> tuple[str, int]:
 
 async def ask(server: str, name: str, type: str, *, recurse: bool, timeout: float = TIMEOUT) -> Answer:
     """One question over UDP, over TCP where the answer was cut. Never raises for what the server does."""
-    address, port = endpoint(server)
-    query = dns.message.make_query(name, type, use_edns=0, payload=1232)
-    if not recurse:
-        query.flags &= ~dns.flags.RD
     began = time.monotonic()
     try:
+        address, port = endpoint(server)
+        query = dns.message.make_query(name, type, use_edns=0, payload=1232)
+        if not recurse:
+            query.flags &= ~dns.flags.RD
         response, _ = await dns.asyncquery.udp_with_fallback(query, address, timeout, port)
     except dns.exception.Timeout:
         return Answer(trouble="no answer in time", ms=_since(began))
-    except (dns.exception.DNSException, OSError, EOFError) as error:
+    except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
         return Answer(trouble=str(error) or type_name(error), ms=_since(began))
     return _read(response, name, type, _since(began))
 
@@ -66,7 +73,7 @@ def _read(response: dns.message.Message, name: str, type: str, ms: float) -> Ans
     ttls: list[int] = []
     for rrset in response.answer:
         if rrset.rdtype == wanted:
-            values |= {normal(record.to_text()) for record in rrset}
+            values |= {normal(type, record.to_text()) for record in rrset}
         if rrset.rdtype in {wanted, dns.rdatatype.CNAME}:
             ttls.append(rrset.ttl)
     serial = negative = -1
@@ -75,6 +82,7 @@ def _read(response: dns.message.Message, name: str, type: str, ms: float) -> Ans
             serial = rrset[0].serial
             negative = min(rrset.ttl, rrset[0].minimum)
     return Answer(
+        type=type,
         rcode=dns.rcode.to_text(response.rcode()),
         authoritative=bool(response.flags & dns.flags.AA),
         values=tuple(sorted(values)),
@@ -86,9 +94,21 @@ def _read(response: dns.message.Message, name: str, type: str, ms: float) -> Ans
     )
 
 
-def normal(value: str) -> str:
-    """A record's text as it is compared: lower case, without the final dot."""
-    return value.lower().rstrip(".")
+def record_data(type: str, value: str) -> dns.rdata.Rdata:
+    """A value as a plan writes it, as record data. A name without a final dot is a whole name all the same: plans have no
+    origin. Unquoted text is one string. Raises dns.exception.DNSException, ValueError."""
+    if type.upper() in _TEXT and not value.lstrip().startswith('"'):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return dns.rdata.from_text("IN", type, value, origin=dns.name.root, relativize=False)
+
+
+def normal(type: str, value: str) -> str:
+    """A record's text as it is compared: as the library writes it, names in lower case and without the final dot."""
+    try:
+        text = record_data(type, value).to_text()
+    except (dns.exception.DNSException, ValueError):
+        text = value
+    return text if type.upper() in _EXACT else text.lower().rstrip(".")
 
 
 def type_name(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import StepOutput, StepProgress
 from cockpit.plan.model import Dns, DnsChange, RecordSet
 from cockpit.probes.classify import classify
-from cockpit.probes.resolve import Answer, ask, endpoint
+from cockpit.probes.resolve import Answer, ask, endpoint, record_data
 from cockpit.text import harmless
 
 WORDS = {
@@ -151,8 +151,7 @@ class DnsHands:
 
     async def _holds(self, zone: Dns, record: RecordSet, values: tuple[str, ...]) -> bool:
         answer = await self._primary(zone, record)
-        state = classify(answer, (), values, authority=True)
-        return state == "new" if values else state in {"nodata", "nxdomain"}
+        return _serves(answer, values)
 
     async def _all_serve(self, call: Call, zone: Dns, record: RecordSet, values: tuple[str, ...], say: Say) -> Outcome:
         servers = tuple(dict.fromkeys((zone.primary, *zone.authorities)))
@@ -162,8 +161,8 @@ class DnsHands:
             answers = await asyncio.gather(
                 *(ask(server, record.name, record.type, recurse=False) for server in servers)
             )
-            good = sum(classify(answer, (), values, authority=True) == "new" for answer in answers)
-            said = f"{good} of {len(servers)} authorities serve {', '.join(values)}"
+            good = sum(_serves(answer, values) for answer in answers)
+            said = f"{good} of {len(servers)} authorities serve {', '.join(values) or 'no such record'}"
             if good == len(servers):
                 return Outcome(verdict="ok", detail=said)
             if good != told:
@@ -172,6 +171,10 @@ class DnsHands:
             if time.monotonic() > deadline:
                 return Outcome(verdict="no", detail=said)
             await asyncio.sleep(0.2)
+
+
+def _serves(answer: Answer, values: tuple[str, ...]) -> bool:
+    return classify(answer, (), values, authority=True) == "new"
 
 
 def _message(
@@ -192,15 +195,11 @@ def _message(
     )
     name = dns.name.from_text(record.name)
     if was:
-        update.present(name, *(_rdata(record.type, value) for value in was))
+        update.present(name, *(record_data(record.type, value) for value in was))
     else:
         update.absent(name, record.type)
     if becomes:
-        update.replace(name, ttl, *(_rdata(record.type, value) for value in becomes))
+        update.replace(name, ttl, *(record_data(record.type, value) for value in becomes))
     else:
         update.delete(name, record.type)
     return update
-
-
-def _rdata(type: str, value: str) -> dns.rdata.Rdata:
-    return dns.rdata.from_text("IN", type, value)

@@ -21,7 +21,7 @@ from cockpit.plan.load import load
 from cockpit.plan.model import Dns, DnsChange, Op, RecordSet, Step
 from cockpit.probes.checks import observe_record
 from cockpit.probes.dns import DnsWatch
-from cockpit.probes.resolve import ask, endpoint
+from cockpit.probes.resolve import ask, endpoint, normal
 from cockpit.probes.update import DnsHands
 
 
@@ -122,8 +122,12 @@ async def test_a_record_that_did_not_exist_is_made_and_taken_away_again(lab: Lab
     captured = (await swap("capture")).captured
     assert (await swap("apply", captured)).verdict == "ok"
     assert await values(zone.primary, "fresh.karl.test", "TXT") == ['"hello there"']
+    assert (await swap("verify", captured)).verdict == "ok"
     assert (await swap("undo", captured)).verdict == "ok"
     assert await values(zone.primary, "fresh.karl.test", "TXT") == []
+    undone = await swap("verify_undo", captured)
+    assert (undone.verdict, undone.detail) == ("ok", "3 of 3 authorities serve no such record")
+    assert (await swap("probe")).verdict == "no"
 
 
 @pytest.mark.parametrize(("change", "code"), [("secret", "BADSIG"), ("name", "BADKEY"), ("none", "REFUSED")])
@@ -291,3 +295,33 @@ async def test_an_answer_that_does_not_fit_in_a_datagram_is_asked_for_again_over
 )
 def test_a_server_s_address_is_read(server: str, there: tuple[str, int]) -> None:
     assert endpoint(server) == there
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "served"),
+    [
+        ("MX", "10 mail.new-host.net", "10 mail.new-host.net."),
+        ("CNAME", "www.new-host.net", "www.new-host.net."),
+        ("TXT", "v=spf1 a -all", '"v=spf1 a -all"'),
+        ("AAAA", "2001:DB8:0:0::1", "2001:db8::1"),
+    ],
+)
+async def test_a_value_is_published_as_the_plan_means_it(lab: Lab, type: str, value: str, served: str) -> None:
+    zone = zone_of(lab)
+    swap = Swap(zone, RecordSet(name="means.karl.test", type=type, old=(), new=(value,), ttl=5))
+    assert (await swap("apply")).verdict == "ok"
+    assert await values(zone.primary, "means.karl.test", type) == [served]
+    assert (await swap("verify")).verdict == "ok"
+    assert (await swap("probe")).verdict == "ok"
+
+
+def test_text_is_compared_letter_by_letter_and_names_are_not() -> None:
+    assert normal("TXT", '"p=AbC"') != normal("TXT", '"p=abc"')
+    assert normal("CNAME", "WWW.Example.org.") == normal("CNAME", "www.example.org")
+    assert normal("A", "no address") == "no address"
+
+
+@pytest.mark.parametrize("server", ["ns1.example.org", "192.0.2.1:port", "", "[::1"])
+async def test_what_is_no_address_of_a_server_is_trouble_and_no_fault(server: str) -> None:
+    assert (await ask(server, "osf.karl.test", "A", recurse=False)).trouble
+    assert (await ask("127.0.0.1:1", "a..b", "A", recurse=False)).trouble

@@ -7,12 +7,14 @@ import re
 import msgspec
 
 from cockpit.hosts.pool import HostPool, Unreachable, quoted
+from cockpit.text import harmless
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of a manifest that is read; about a million files."""
 
 # Records end in NUL: a kind, then for each batch the lines of stat and as many names. What vanished between the listing and
-# the stat makes the counts differ; then each is asked for alone. The checksums follow as lines: `sha256sum` writes a
+# the stat makes the counts differ; then each is asked for alone. What cannot be read is said at the end: a listing with a
+# hole must not pass for a tree. The checksums follow as lines: `sha256sum` writes a
 # backslash before one whose name it escaped.
 _SCRIPT = r"""
 export LC_ALL=C
@@ -20,13 +22,21 @@ cd -- "$1" 2>/dev/null || { echo absent; exit 0; }
 batch='kind=$0; s=$(stat -c "%a %s" -- "$@" 2>/dev/null)
 if [ "$(printf "%s\n" "$s" | wc -l)" -eq $# ]; then printf "%s\0%s\0" "$kind" "$s"; printf "%s\0" "$@"
 else for one do s=$(stat -c "%a %s" -- "$one" 2>/dev/null) && printf "%s\0%s\0%s\0" "$kind" "$s" "$one"; done; fi'
-find . -type d -exec sh -c "$batch" directory {} + 2>/dev/null
-find . -type f -exec sh -c "$batch" file {} + 2>/dev/null
-find . -type l -exec sh -c 'for l do printf "link\0%s\0%s\0" "$(readlink "$l")" "$l"; done' sh {} + 2>/dev/null
-printf 'sums\0'
-find . -type f -exec sha256sum {} +
+exec 3>&1
+bad=$({
+find . -type d -exec sh -c "$batch" directory {} + 2>&1 >&3
+find . -type f -exec sh -c "$batch" file {} + 2>&1 >&3
+find . -type l -exec sh -c 'for l do printf "link\0%s\0%s\0" "$(readlink "$l")" "$l"; done' sh {} + 2>&1 >&3
+printf 'sums\0' >&3
+find . -type f -exec sha256sum {} + 2>&1 >&3
+} | grep -v 'No such file or directory' | sort -u | head -n 3)
+[ -z "$bad" ] || { printf 'unreadable %s\n' "$bad"; exit 0; }
 echo end
 """
+
+
+class Unreadable(Exception):
+    """The account cannot read all of a tree; the sentence says what."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +70,14 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 async def manifest(
     pool: HostPool, host: str, path: str, exclude: tuple[str, ...] = (), timeout: float = 600.0
 ) -> Manifest:
-    """Read the tree at `path` of a host. Raises Unreachable, also when the listing was cut off."""
+    """Read the tree at `path` of a host. Raises Unreadable; Unreachable, also when the listing was cut off."""
     ran = await pool[host].run(f"sh -c {quoted(_SCRIPT)} cockpit-manifest {quoted(path)}", b"", timeout, LIMIT)
     text = ran.out.decode("utf-8", "surrogateescape")
     if text.strip() == "absent":
         return Manifest(absent=True)
+    whole, found, said = text.rpartition("unreadable ")
+    if found and whole.endswith(("\n", "\0")):
+        raise Unreadable(f"{host}: not all of {path} can be read: {harmless(said.strip(), 200)}")
     if ran.exit != 0 or not text.endswith("end\n"):
         raise Unreachable(f"{host}: the listing of {path} was cut off ({ran.text or 'no end mark'})")
     return _parse(text, exclude)

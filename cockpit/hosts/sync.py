@@ -16,7 +16,7 @@ import msgspec
 
 from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import StepOutput, StepProgress
-from cockpit.hosts.manifest import Difference, Manifest, compare, manifest
+from cockpit.hosts.manifest import Difference, Manifest, Unreadable, compare, manifest
 from cockpit.hosts.output import RawSink
 from cockpit.hosts.pool import HostPool, Unreachable, feed, quoted
 from cockpit.plan.model import Sync
@@ -28,6 +28,9 @@ TRANSFERS = 3
 """At once: each holds a channel on both hosts, and probes, tails and jobs need the others."""
 
 _PROGRESS = re.compile(rb"([\d,.]+)\s+(\d+)%\s+(\S+/s)\s+(\S+)")
+
+# What rsync asks of the sending side: its letters (rsync(1), INTERNAL OPTIONS), then the path.
+_SENDER = re.compile(r" rsync --server --sender (-[A-Za-z0-9.,]+(?: --numeric-ids)?) \. ")
 
 # What rsync takes for its remote shell: it hands the wanted command to us, then connects rsync to the channel on 3 and 4. The
 # foreground half ends with the channel; a background job would read /dev/null, so its input is named.
@@ -78,6 +81,8 @@ class SyncHands:
                     return await self._undo(call, action)
                 case "verify_undo":
                     return await self._verify_undo(call, action)
+        except Unreadable as error:
+            return Outcome(verdict="no" if call.op in {"verify", "verify_undo"} else "failed", detail=str(error))
         except (Unreachable, asyncssh.Error, OSError) as error:
             return Outcome(verdict="unknown", detail=harmless(str(error), 300))
 
@@ -108,26 +113,32 @@ class SyncHands:
         return Outcome(verdict="ok", detail="both trees are the same")
 
     async def _capture(self, call: Call, action: Sync) -> Outcome:
-        """Set aside on the target what the copy would overwrite or delete, list what it would create, and stamp the source."""
-        aside = f".cockpit/aside/{call.job.removesuffix('.capture')}"
+        """Set aside on the target what the copy would overwrite or delete, list what it would create, and stamp the source. A
+        further attempt adds to what the first one set aside: that was before any act of ours."""
+        aside = call.captured.get("aside") or f".cockpit/aside/{call.job.removesuffix('.capture')}"
         for index, (pair, source, target, difference) in enumerate(await self._differences(action)):
             guard = _deletion_guard(action, source, target, difference)
             if guard:
                 return Outcome(verdict="failed", detail=guard)
+            made, kept = await self._listed(action.target, f"{aside}/made.{index}", f"{aside}/kept.{index}")
             doomed = difference.change + (difference.surplus if action.delete else ())
-            keep = tuple(name for name in doomed if not _is_directory(target, name))
+            keep = [name for name in doomed if name not in made | kept and not _is_directory(target, name)]
+            fresh = "." in difference.create
+            made |= set(difference.create) - kept
             keep_list, how = _names(keep)
             script = (
-                f"umask 077; mkdir -p {quoted(aside)} && here=$PWD && cd {quoted(aside)} && cat >keep.{index} && "
+                f"umask 077; mkdir -p {quoted(aside)} && here=$PWD && cd {quoted(aside)} && cat >keep && "
                 f"case {quoted(pair.target)} in /*) tree={quoted(pair.target)};; *) tree=$here/{quoted(pair.target)};; esac && "
-                f'if [ -s keep.{index} ]; then tar -C "$tree" -cf kept.{index}.tar {how} -T keep.{index}; fi'
+                f'if [ -s keep ]; then tar -C "$tree" -cf kept.{index}.{call.attempt}.tar {how} -T keep; fi && rm keep'
             )
+            lists = (("made", _nul(sorted(made, reverse=True))), ("kept", _nul(sorted(kept | set(keep)))))
             ran = await self._pool[action.target].run(script, keep_list, 600)
-            if ran.exit == 0:
-                script = f"umask 077; cd {quoted(aside)} && cat >made.{index}"
-                if "." in difference.create:
-                    script += f" && : >fresh.{index}"
-                ran = await self._pool[action.target].run(script, _nul(reversed(difference.create)), 600)
+            for name, data in lists:
+                if ran.exit == 0:
+                    put = f"umask 077; cd {quoted(aside)} && cat >{name}.{index}" + (
+                        f" && : >fresh.{index}" if fresh else ""
+                    )
+                    ran = await self._pool[action.target].run(put, data, 600)
             if ran.exit != 0:
                 return Outcome(verdict="failed", detail=f"what would be overwritten cannot be set aside: {ran.text}")
         ran = await self._pool[action.source].run(
@@ -137,6 +148,16 @@ class SyncHands:
             return Outcome(verdict="failed", detail=f"{action.source} cannot be stamped: {ran.text}")
         return Outcome(verdict="ok", captured={"aside": aside})
 
+    async def _listed(self, host: str, *files: str) -> tuple[set[str], ...]:
+        """The names that each of the lists on a host holds; a list that is not there holds none."""
+        found: list[set[str]] = []
+        for file in files:
+            ran = await self._pool[host].run(f"cat {quoted(file)} 2>/dev/null || :", b"", 60, 256 << 20)
+            if ran.exit != 0:
+                raise Unreachable(f"{host}: {file} cannot be read: {ran.text}")
+            found.append({name for name in ran.out.decode("utf-8", "surrogateescape").split("\0") if name})
+        return tuple(found)
+
     async def _apply(self, call: Call, action: Sync, say: Say) -> Outcome:
         both = await asyncio.gather(
             *(self._pool[host].run("command -v rsync >/dev/null", b"", 15) for host in (action.source, action.target))
@@ -144,7 +165,11 @@ class SyncHands:
         tool = "rsync" if all(ran.exit == 0 for ran in both) else "tar"
         began = time.monotonic()
         moved = 0
-        for pair, _, target, difference in await self._differences(action):
+        for pair, source, target, difference in await self._differences(action):
+            guard = _deletion_guard(action, source, target, difference)
+            if guard or source.absent:
+                why = guard or f"{pair.source} does not exist on {action.source}"
+                return Outcome(verdict="failed", detail=why)
             if difference.moves or (action.delete and difference.surplus):
                 async with self._transfers:
                     tool, outcome = await self._transfer(call, action, pair, target, difference, say, tool)
@@ -224,12 +249,14 @@ class SyncHands:
         )
         teller = _Teller(call, say, max(difference.bytes, 1))
         async with self._pool[action.target].process(command) as pulling:
-            ask = harmless(await pulling.stdout.readuntil(b"\n", 65536))
-            at = ask.find("rsync --server")
-            if at < 0:
+            ask = harmless((await pulling.stdout.readuntil(b"\n", 65536)).rstrip(b"\n"))
+            wanted = _SENDER.search(ask)
+            if wanted is None:
                 said = harmless(await pulling.stderr.read(4096), 300)
                 return Outcome(verdict="failed", detail=f"rsync on {action.target} did not begin: {said or ask}")
-            async with self._pool[action.source].process(ask[at:].rstrip("·\n")) as sending:
+            # The target says how its rsync speaks, and nothing else: which command runs on the source is ours to say.
+            serve = f"rsync --server --sender {wanted[1]} . {quoted(pair.source + '/')}"
+            async with self._pool[action.source].process(serve) as sending:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(_pump(pulling.stdout, sending.stdin))
                     group.create_task(_pump(sending.stdout, pulling.stdin))
@@ -250,7 +277,10 @@ class SyncHands:
         stamp is left to the final pass, anything else must be the same."""
         late = 0
         total = 0
-        for pair, source, _, difference in await self._differences(action):
+        for pair, source, target, difference in await self._differences(action):
+            if source.absent or target.absent:
+                gone = action.source if source.absent else action.target
+                return Outcome(verdict="no", detail=f"{pair.source if source.absent else pair.target} is not on {gone}")
             wrong = set(difference.moves) | (set(difference.surplus) if action.delete else set())
             if wrong and not action.final and "aside" in call.captured:
                 wrong, changed = await self._not_since(call, action, pair, wrong)
@@ -284,7 +314,7 @@ class SyncHands:
                 f"case {quoted(pair.target)} in /*) tree={quoted(pair.target)};; *) tree=$here/{quoted(pair.target)};; esac; "
                 f'cd "$tree" 2>/dev/null || exit 0; '
                 f'if [ -s "$aside/made.{index}" ]; then xargs -0 sh -c {quoted(_UNMAKE)} unmake <"$aside/made.{index}"; fi; '
-                f'if [ -f "$aside/kept.{index}.tar" ]; then tar -xpf "$aside/kept.{index}.tar" || exit 1; fi; '
+                f'for tar in "$aside/kept.{index}".*.tar; do [ ! -f "$tar" ] || tar -xpf "$tar" || exit 1; done; '
                 f'if [ -f "$aside/fresh.{index}" ]; then cd "$here" && rmdir "$tree" 2>/dev/null; fi; :'
             )
             ran = await self._pool[action.target].run(script, b"", 600)
@@ -301,7 +331,7 @@ class SyncHands:
                 f"here=$PWD; aside=$here/{quoted(aside)}; cd {quoted(pair.target)} 2>/dev/null || exit 0; "
                 f'if [ -s "$aside/made.{index}" ]; then '
                 f'xargs -0 sh -c {quoted(_STILL_THERE)} still <"$aside/made.{index}" || exit 1; fi; '
-                f'if [ -f "$aside/kept.{index}.tar" ]; then tar -df "$aside/kept.{index}.tar" || exit 1; fi'
+                f'for tar in "$aside/kept.{index}".*.tar; do [ ! -f "$tar" ] || tar -df "$tar" || exit 1; done'
             )
             ran = await self._pool[action.target].run(script, b"", 600)
             if ran.exit != 0:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cockpit.hosts.manifest import Manifest, _left_out, manifest
+from cockpit.hosts.manifest import _SCRIPT, Manifest, _left_out, manifest
 from cockpit.hosts.pool import HostPool
 from cockpit.hosts.sync import SyncHands
 from cockpit.lab import Lab
@@ -262,8 +263,6 @@ PATTERN = st.lists(
 def test_exclude_means_what_it_means_to_rsync(
     tmp_path_factory: pytest.TempPathFactory, trees: list[list[str]], patterns: list[str]
 ) -> None:
-    import subprocess
-
     base = tmp_path_factory.mktemp("rsync")
     for parts in trees:
         path = base / "from" / Path(*parts)
@@ -282,3 +281,62 @@ def test_exclude_means_what_it_means_to_rsync(
     brought = {f"./{path.relative_to(base / 'to')}" for path in (base / "to").rglob("*")}
     assert set(entries) - _left_out(entries, tuple(patterns)) == brought
     shutil.rmtree(base)
+
+
+async def test_an_undo_takes_back_all_that_several_attempts_did(hands: SyncHands, told: Told, lab: Lab) -> None:
+    plant(lab.old.home / "tree")
+    target = lab.new.home / "tree"
+    target.mkdir()
+    (target / "plain").write_text("what new had")
+    (target / "script").write_text("what new had")
+    before = look(target)
+    first = (await act(hands, told, step(), "capture"))[2]
+    (target / "plain").write_text("half a copy")
+    (target / "deep").mkdir()
+    (lab.old.home / "tree/late").write_text("made on old after the first attempt")
+    captured = (await act(hands, told, step(), "capture", first))[2]
+    assert captured == first
+    for op in ("apply", "verify", "undo", "verify_undo"):
+        verdict, detail, _ = await act(hands, told, step(), op, captured)  # type: ignore[arg-type]
+        assert verdict == "ok", (op, detail)
+    assert {name: what for name, what in look(target).items() if name != "."} == {
+        name: what for name, what in before.items() if name != "."
+    }
+
+
+async def test_a_copy_whose_tree_has_gone_is_not_verified(hands: SyncHands, told: Told, lab: Lab) -> None:
+    plant(lab.old.home / "tree")
+    captured = await copied(hands, told, step())
+    (lab.old.home / "tree").rename(lab.old.home / "away")
+    assert await act(hands, told, step(), "verify", captured) == ("no", "tree is not on old", {})
+    assert (await act(hands, told, step(), "apply", captured))[:2] == ("failed", "tree does not exist on old")
+    assert look(lab.new.home / "tree") == look(lab.old.home / "away")
+
+
+@pytest.mark.skipif(not shutil.which("rsync"), reason="needs apt-get install -y rsync")
+async def test_what_the_new_host_asks_for_is_no_command_on_the_old_one(pool: HostPool, told: Told, lab: Lab) -> None:
+    plant(lab.old.home / "tree")
+    fake = lab.new.home / "bin/rsync"
+    fake.write_text(
+        "#!/bin/sh\nprintf 'relay rsync --server --sender -x . ; touch PWNED\\n' >&4\nprintf 'relay rsync --server; touch PWNED\\n' >&4\n"
+    )
+    fake.chmod(0o755)
+    captured = (await act(SyncHands(pool, told.raw), told, step(), "capture"))[2]
+    await act(SyncHands(pool, told.raw), told, step(), "apply", captured)
+    assert not list(lab.old.home.rglob("PWNED"))
+
+
+def test_a_tree_that_cannot_be_read_whole_is_no_tree(tmp_path: Path) -> None:
+    """As another account, where we may: root reads everything."""
+    plant(tmp_path / "tree")
+    (tmp_path / "tree/deep").chmod(0o311)
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.getuid() and folder != Path("/tmp") and folder.is_relative_to("/tmp"):
+            folder.chmod(0o755)
+    words = ["sh", "-c", _SCRIPT, "cockpit-manifest", str(tmp_path / "tree")]
+    if os.getuid() == 0:
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *words]
+    ran = subprocess.run(words, capture_output=True, check=False)
+    assert b"Permission denied" in ran.stdout.rpartition(b"unreadable ")[2]
+    assert not ran.stdout.endswith(b"end\n")

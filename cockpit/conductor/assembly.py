@@ -114,7 +114,7 @@ class Conductor:
         self._pool = HostPool(plan.hosts, self._emit, clock)
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
         self._tails = Tails(self._pool, logs, self._emit, journal.raw)
-        self._probes = Probes(plan, self._emit, clock, self._count_writes)
+        self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
         shell = ShellHands(self._pool, Jobs(self._pool), journal.raw)
         kinds: dict[str, Hands] = {
             "shell": shell,

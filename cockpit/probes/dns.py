@@ -11,6 +11,7 @@ from cockpit.events import DnsSeen, Event, HorizonSeen
 from cockpit.plan.model import Dns, RecordSet
 from cockpit.probes.classify import classify
 from cockpit.probes.resolve import Answer, ask
+from cockpit.state import ServiceView
 
 EVERY = 1.0
 AGAIN = 5.0
@@ -33,7 +34,10 @@ class DnsWatch:
         emit: Callable[[Event], None],
         clock: Clock,
         most: asyncio.Semaphore,
+        before: ServiceView | None = None,
     ) -> None:
+        """`before` is what was known of the service before a resumption: a horizon that was told, and the TTL that a step
+        found before it changed anything, hold on."""
         self._service = service
         self._record = record
         self._emit = emit
@@ -50,6 +54,11 @@ class DnsWatch:
         """The longest TTL that an authority published with the old set."""
         self._changed: dict[str, float] = {}
         self._horizon = 0.0
+        self._floor = 0.0
+        if before is not None:
+            self._floor = before.horizon.get(f"{record.name} {record.type}", 0.0)
+            ttls = [step.captured.get("ttl", "") for step in before.steps.values()]
+            self._published = max([self._published, *(int(ttl) for ttl in ttls if ttl.isdecimal())])
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -124,6 +133,10 @@ class DnsWatch:
         servers = [server for server, role in self._vantages if role != "resolver"]
         done = all(server in self._changed for server in servers)
         horizon = max(self._changed.values()) + max(self._published, 0) if done and servers else 0.0
+        if any(self._states.get(server) == "old" for server in servers):
+            self._floor = 0.0
+        if horizon:
+            horizon = max(horizon, self._floor)
         if abs(horizon - self._horizon) > 0.5:
             self._horizon = horizon
             self._emit(HorizonSeen(service=self._service, name=self._record.name, type=self._record.type, at=horizon))

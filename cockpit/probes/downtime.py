@@ -8,12 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from cockpit.clock import Clock, SystemClock
 from cockpit.events import DowntimeSeen, Event, Trouble
 from cockpit.plan.model import Downtime, Plan, Service
 from cockpit.probes.http import HttpProber
 from cockpit.probes.outage import Bounds, Outage, Sample
 from cockpit.probes.world import world_address
+from cockpit.state import DownView, RunState
 
 TELL_EVERY = 0.25
 AGAIN = 5.0
@@ -24,8 +27,11 @@ MOST_WAITING = 200
 class DowntimeProber:
     """Measures every service that has a downtime budget. `run` starts the thread and stops it when cancelled."""
 
-    def __init__(self, plan: Plan, emit: Callable[[Event], None], clock: Clock | None = None) -> None:
+    def __init__(
+        self, plan: Plan, emit: Callable[[Event], None], clock: Clock | None = None, before: RunState | None = None
+    ) -> None:
         self._plan = plan
+        self._before = before or RunState()
         self._emit = emit
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
@@ -66,6 +72,7 @@ class DowntimeProber:
         spec = service.downtime
         assert spec is not None
         outage = Outage()
+        earlier = self._earlier(service.id)
         in_flight: deque[asyncio.Task[Sample]] = deque()
         told, told_at = Bounds(), 0.0
         due = self._clock.monotonic()
@@ -90,12 +97,12 @@ class DowntimeProber:
                     tell(
                         DowntimeSeen(
                             service=service.id,
-                            lower=round(bounds.lower, 3),
-                            upper=round(bounds.upper, 3),
+                            lower=round(earlier.lower + bounds.lower, 3),
+                            upper=round(earlier.upper + bounds.upper, 3),
                             ongoing=bounds.ongoing,
-                            failed=bounds.failed,
-                            stalled=bounds.stalled,
-                            samples=bounds.samples,
+                            failed=earlier.failed + bounds.failed,
+                            stalled=earlier.stalled + bounds.stalled,
+                            samples=earlier.samples + bounds.samples,
                         )
                     )
                 due += spec.every
@@ -103,6 +110,15 @@ class DowntimeProber:
         finally:
             for task in in_flight:
                 task.cancel()
+
+    def _earlier(self, service: str) -> DownView:
+        """What was measured before a resumption. An outage that went on then may have gone on while nobody measured: that
+        counts in the upper bound."""
+        seen = self._before.services.get(service)
+        if seen is None:
+            return DownView()
+        gap = max(0.0, self._clock.utc() - self._before.utc) if seen.down.ongoing else 0.0
+        return replace(seen.down, upper=seen.down.upper + gap)
 
     async def _sample(self, spec: Downtime, prober: HttpProber) -> Sample:
         sent = self._clock.monotonic()

@@ -76,7 +76,7 @@ class HttpProber:
             return Seen(ok=False, detail=f"no answer within {timeout:g} s", via=address, ms=_ms(began))
         except httpx.HTTPError as error:
             return Seen(ok=False, detail=_why(error), via=address, ms=_ms(began))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError) as error:
             return Seen(ok=False, detail=harmless(str(error), 200), via=address, ms=_ms(began))
         return msgspec.structs.replace(seen, ms=_ms(began), via=address)
 
@@ -118,7 +118,7 @@ class HttpProber:
 
 
 def _judge(response: httpx.Response, body: bytes, expect: Expect) -> Seen:
-    text = body.decode(response.encoding or "utf-8", "replace")
+    text = _text(response, body)
     detail = ""
     if expect.status and response.status_code != expect.status:
         detail = f"status {response.status_code}, not {expect.status}"
@@ -136,6 +136,13 @@ def _judge(response: httpx.Response, body: bytes, expect: Expect) -> Seen:
         bridged="via" in response.headers,
         body=text,
     )
+
+
+def _text(response: httpx.Response, body: bytes) -> str:
+    try:
+        return body.decode(response.encoding or "utf-8", "replace")
+    except LookupError:  # The server names an encoding that is none.
+        return body.decode("utf-8", "replace")
 
 
 def _why(error: httpx.HTTPError) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from cockpit.clock import Clock
-from cockpit.events import Event, HealthSeen, WriterSeen
+from cockpit.events import Event, HealthSeen, Trouble, WriterSeen
 from cockpit.plan.model import DnsChange, Expect, HttpProbe, Manual, Plan, RecordSet, Service, Vantage
 from cockpit.probes.dns import DnsWatch
 from cockpit.probes.downtime import DowntimeProber
 from cockpit.probes.http import HttpProber, Seen
 from cockpit.probes.world import address_at
 from cockpit.probes.writer import writer_side
+from cockpit.state import RunState
 
 AT_ONCE = 32
 """Requests of health and writer probes under way at the same time, over all services."""
@@ -27,8 +29,16 @@ CountWrites = Callable[[Service], Awaitable[int | None]]
 class Probes:
     """Health, writer, DNS and downtime of every service. `run` until cancelled."""
 
-    def __init__(self, plan: Plan, emit: Callable[[Event], None], clock: Clock, count_writes: CountWrites) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        count_writes: CountWrites,
+        before: RunState | None = None,
+    ) -> None:
         self._plan = plan
+        self._before = before or RunState()
         self._emit = emit
         self._clock = clock
         self._count_writes = count_writes
@@ -38,19 +48,35 @@ class Probes:
     async def run(self) -> None:
         """Own every probe until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(DowntimeProber(self._plan, self._emit, self._clock).run())
+            down = DowntimeProber(self._plan, self._emit, self._clock, self._before)
+            group.create_task(down.run())
             for service in self._plan.services:
                 if service.disposition == "drop":
                     continue
                 for probe in service.health:
                     for at in probe.at:
-                        group.create_task(self._health(service, probe, at))
+                        name = f"{probe.id} of {service.id} at {at}"
+                        group.create_task(self._kept(name, partial(self._health, service, probe, at)))
                 if service.writer is not None:
-                    group.create_task(self._writer(service))
+                    group.create_task(self._kept(f"writer of {service.id}", partial(self._writer, service)))
                 if self._plan.dns is not None:
                     for record in watched_records(service):
-                        watch = DnsWatch(service.id, record, self._plan.dns, self._emit, self._clock, self._most)
-                        group.create_task(watch.run())
+                        seen = self._before.services.get(service.id)
+                        watch = DnsWatch(service.id, record, self._plan.dns, self._emit, self._clock, self._most, seen)
+                        group.create_task(self._kept(f"{record.name} {record.type}", watch.run))
+
+    async def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """One probe's fault is told once and ends no other probe; it begins again a little later."""
+        told = ""
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                said = f"probe {name}: {type(error).__name__}: {error}"
+                if said != told:
+                    told = said
+                    self._emit(Trouble(message=said))
+            await self._clock.sleep(AGAIN)
 
     async def _health(self, service: Service, probe: HttpProbe, at: Vantage) -> None:
         # Services do not ask all at once.

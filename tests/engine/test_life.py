@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
 
 from cockpit import intents as it
 from cockpit.engine import rules
-from cockpit.events import GateOpened, StepMoved, WheelLost, WriterSeen
+from cockpit.events import GateOpened, StepIntended, StepMoved, WheelLost, WriterSeen
 from tests.engine.world import Rig, small_plan
 
 
@@ -316,4 +317,99 @@ async def test_a_gate_keeps_the_head_of_the_journal_that_it_was_opened_on() -> N
     [opened] = [record.event for record in rig.journal.records() if isinstance(record.event, GateOpened)]
     assert opened.head >= head
     assert opened.by == "tom"
+    await rig.kill()
+
+
+async def test_a_closer_that_no_longer_holds_leaves_its_side_open() -> None:
+    rig = await rig_at()
+    for _ in range(3):
+        await rig.submit(it.RunNext(service="s0"))
+        await rig.settle()
+    assert rig.state.services["s0"].may_write == frozenset()
+    rig.world.holds.discard("s0/freeze")
+    rig.world.writers["s0"].add("old")
+    await rig.submit(it.Verify(ref="s0/freeze"))
+    await rig.settle()
+    assert rig.state.services["s0"].may_write == {"old"}
+    assert "two writers" in (await rig.submit(it.RunStep(ref="s0/switch")) or "")
+    await rig.kill()
+
+
+async def test_what_was_closed_or_open_already_counts() -> None:
+    rig = Rig(small_plan())
+    rig.world.holds.add("s0/freeze")
+    rig.world.writers["s0"] = set()
+    await rig.start()
+    await run_all(rig)
+    assert rig.state.step("s0/freeze").state == "already"
+    assert rig.state.step("s0/check").state == "done"
+    assert rig.world.writers["s0"] == {"new"}
+    await rig.kill()
+    rig = Rig(small_plan())
+    rig.world.holds.add("s0/switch")
+    rig.world.writers["s0"] = {"new"}
+    await rig.start()
+    await run_all(rig)
+    while await rig.submit(it.Undo(service="s0", typed="s0")) == "":
+        await rig.settle()
+    assert rig.state.step("s0/freeze").state == "done"
+    assert not rig.world.two_writers
+    await rig.kill()
+
+
+async def test_what_was_captured_ends_with_its_undo() -> None:
+    rig = await rig_at()
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").captured == {"before": "absent"}
+    await rig.submit(it.Undo(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").captured == {}
+    await rig.kill()
+
+
+async def test_an_undo_that_never_began_is_to_be_done_again() -> None:
+    rig = await rig_at(copy__apply="failed")
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    await rig.kill()
+    intents = [n for n, r in enumerate(rig.journal.records(), 1)]
+    await rig.start(limit=len(intents) + 5)
+    await rig.submit(it.Undo(service="s0"))
+    with suppress(AssertionError):
+        await rig.settle(200)
+    last = rig.journal.records()[-1].event
+    assert isinstance(last, StepIntended)
+    assert last.op == "undo"
+    await rig.kill()
+    rig.world.jobs.pop(last.job, None)
+    rig.world.effects.clear()
+    await rig.start()
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "undo_failed"
+    assert await rig.submit(it.Undo(service="s0")) == ""
+    await rig.settle()
+    assert rig.world.effects["undo s0/copy"] == 1
+    assert rig.state.step("s0/copy").state == "undone"
+    await rig.kill()
+
+
+async def test_stale_evidence_keeps_an_evidence_gate_closed_though_nothing_happens() -> None:
+    plan = small_plan()
+    rig = Rig(replace(plan, gates=(replace(plan.gates[0], kind="evidence"),)))
+    await rig.start()
+    await run_all(rig)
+    await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
+    rig.clock.now += 3600
+    assert "3600 s old" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
+    await rig.kill()
+
+
+async def test_nothing_starts_while_a_lost_wheel_could_not_be_written_down() -> None:
+    rig = await rig_at()
+    rig.engine.stranded = True
+    assert "nobody holds the wheel" in (await rig.submit(it.RunStep(ref="s0/copy")) or "")
+    await rig.submit(it.RunToGate(service="s0"))
+    await rig.settle()
+    assert not rig.world.order
     await rig.kill()

@@ -23,6 +23,7 @@ from cockpit.probes.checks import observe_record
 from cockpit.probes.dns import DnsWatch
 from cockpit.probes.resolve import ask, endpoint, normal
 from cockpit.probes.update import DnsHands
+from cockpit.state import ServiceView, StepView
 
 
 def zone_of(lab: Lab) -> Dns:
@@ -325,3 +326,26 @@ def test_text_is_compared_letter_by_letter_and_names_are_not() -> None:
 async def test_what_is_no_address_of_a_server_is_trouble_and_no_fault(server: str) -> None:
     assert (await ask(server, "osf.karl.test", "A", recurse=False)).trouble
     assert (await ask("127.0.0.1:1", "a..b", "A", recurse=False)).trouble
+
+
+async def test_a_horizon_that_was_told_before_a_resumption_is_not_shortened(lab: Lab) -> None:
+    zone = zone_of(lab)
+    await Swap(zone, record_of(lab))("apply")
+    await Swap(zone, record_of(lab))("verify")
+    clock = SystemClock()
+    told: list[Event] = []
+    step = StepView(ref="osf/dns", captured={"ttl": "600"})
+    for before, least in (
+        (ServiceView(id="osf", horizon={"osf.karl.test A": clock.utc() + 3600}), 3590),
+        (ServiceView(id="osf", steps={"osf/dns": step}), 590),
+    ):
+        told.clear()
+        watch = DnsWatch("osf", record_of(lab), zone, told.append, clock, asyncio.Semaphore(8), before)
+        task = asyncio.create_task(watch.run())
+        async with asyncio.timeout(10):
+            while not any(isinstance(event, HorizonSeen) for event in told):
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        [horizon] = [event.at for event in told if isinstance(event, HorizonSeen)]
+        assert least < horizon - clock.utc() < least + 20

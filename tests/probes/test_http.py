@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from cockpit.clock import SystemClock
-from cockpit.events import DowntimeSeen, Event, HealthSeen, WriterSeen
+from cockpit.events import DowntimeSeen, Event, HealthSeen, Trouble, WriterSeen
 from cockpit.lab import Lab
 from cockpit.plan.load import load
 from cockpit.plan.model import Expect, HttpCheck, Plan, Writer
@@ -21,6 +21,7 @@ from cockpit.probes.http import BODY_LIMIT, HttpProber
 from cockpit.probes.probes import Probes
 from cockpit.probes.world import address_at, world_address
 from cockpit.probes.writer import writer_side
+from cockpit.state import DownView, RunState, ServiceView
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -311,3 +312,41 @@ WRITER = Writer(url="http://x/", old="old-host", new="new-host")
 )
 def test_the_writer_is_who_says_so(at_old: str | None, at_new: str | None, side: str) -> None:
     assert writer_side(WRITER, at_old, at_new)[0] == side
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "no-such-thing", "utf-16", "\\xff"])
+async def test_an_encoding_that_is_none_is_no_fault(charset: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={charset}\r\nContent-Length: 2\r\n\r\n"
+    async with serving(saying(head.encode("latin-1") + b"ok")) as port:
+        seen = await HttpProber().get(f"http://name.test:{port}/", "127.0.0.1", Expect(), 5)
+    assert (seen.ok, seen.status) == (True, 200)
+
+
+async def test_a_probe_that_breaks_stops_no_other_and_is_told_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Probes, service: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(Probes, "_writer", broken)
+    monkeypatch.setattr("cockpit.probes.probes.AGAIN", 0.1)
+    async with Probing(lab) as probing:
+        await probing.until(lambda: probing.health("world"))
+        await asyncio.sleep(0.5)
+    told = [event.message for event in probing.events if isinstance(event, Trouble)]
+    assert told == ["probe writer of osf: RuntimeError: nobody thought of this"]
+
+
+async def test_downtime_goes_on_from_what_was_measured_before_a_resumption(lab: Lab) -> None:
+    clock = SystemClock()
+    before = DownView(lower=3.0, upper=4.0, ongoing=True, failed=12, samples=40)
+    state = RunState(utc=clock.utc() - 10, services={"osf": ServiceView(id="osf", down=before)})
+    told: list[Event] = []
+    task = asyncio.create_task(DowntimeProber(plan_of(lab), told.append, clock, state).run())
+    async with asyncio.timeout(10):
+        while not told:
+            await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    [first, *_] = [event for event in told if isinstance(event, DowntimeSeen)]
+    assert (first.lower, first.failed, first.ongoing) == (3.0, 12, False)
+    assert 14.0 <= first.upper < 16.0
+    assert first.samples > 40

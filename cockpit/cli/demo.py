@@ -25,8 +25,11 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status as `cockpit run`."""
+    from cockpit.cli.live import can_show, end, screen
     from cockpit.journal.folder import create
 
+    if not options.headless and not can_show():
+        return 2
     folder = create(f"demo {options.plan}")
     arguments = ["--folder", str(folder.path), "--lab", options.plan]
     if options.headless:
@@ -34,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
 
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
         return main([*arguments, *(["--json"] if options.json else [])])
-    from cockpit.cli.live import end, screen
     from cockpit.conductor.launch import spawn
 
     pid = spawn(folder.path, [*arguments, "--linger", "900"])

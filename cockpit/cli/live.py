@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from cockpit.journal.folder import NoSuchRun, RunFolder, find
+from cockpit.journal.folder import NoSuchRun, RunFolder, answers, find, list_runs
 
 
 def operator() -> str:
@@ -32,12 +32,40 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)
-    if starting and not run.journal.exists():
+    if starting and not source.last and not _alive(starting):
         from cockpit.conductor.launch import said
 
-        print(f"cockpit: the run did not begin: {said(run.path)}", file=sys.stderr)
+        print(f"cockpit: the conductor did not begin: {said(run.path)}", file=sys.stderr)
         return 2
     return app.return_code or 0
+
+
+def can_show() -> bool:
+    """Whether there is a terminal that can show a screen; says what is missing."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        print("cockpit: a screen needs a terminal; --headless, where there is it, does without", file=sys.stderr)
+        return False
+    encoding = (sys.__stderr__.encoding if sys.__stderr__ is not None else "") or ""
+    if not encoding.lower().startswith("utf"):
+        print(f"cockpit: the screen needs UTF-8, not {encoding}: set LC_ALL=C.UTF-8", file=sys.stderr)
+        return False
+    return True
+
+
+def live(name: str) -> RunFolder | None:
+    """The run of that name that a conductor is at work on, `last` the newest of them; None after saying why not."""
+    if name == "last":
+        rows = [row for row in list_runs() if row.live and not row.ended]
+        if not rows:
+            print("cockpit: no run is live; `cockpit runs` lists all of them", file=sys.stderr)
+            return None
+        name = rows[0].id
+    run = found(name)
+    if run is not None and not answers(run.socket):
+        words = f"`cockpit run --resume {name}` goes on with it, `cockpit replay {name}` shows it"
+        print(f"cockpit: nobody conducts {run.id}: {words}", file=sys.stderr)
+        return None
+    return run
 
 
 def found(name: str) -> RunFolder | None:

@@ -26,8 +26,8 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0; 1 for a journal that is damaged; 2 when there is no such run."""
-    from cockpit.cli.live import found
-    from cockpit.journal.reader import JournalDamaged
+    from cockpit.cli.live import can_show, found
+    from cockpit.journal.reader import JournalDamaged, records
 
     folder = found(options.name)
     if folder is None:
@@ -38,10 +38,15 @@ def run(options: argparse.Namespace) -> int:
         from cockpit.replay.player import Player
         from cockpit.ui.app import CockpitApp
 
+        if next(iter(records(folder.journal)), None) is None:
+            print(f"cockpit: {folder.journal} holds no event", file=sys.stderr)
+            return 2
         player = Player.of(folder.journal, options.speed, options.at, playing=not options.at)
     except JournalDamaged as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 1
+    if not can_show():
+        return 2
     app = CockpitApp(player)
     app.run()
     if app.farewell:

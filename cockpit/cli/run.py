@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.plan.model import Plan
 
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,32 +34,42 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
-    from cockpit.cli.live import end, found, screen
+    from cockpit.cli.live import can_show, end, found, screen
     from cockpit.journal.folder import RunFolder, create
 
     if options.resume:
         folder = found(options.resume)
         if folder is None:
             return 2
-        plan = options.plan or _plan_of(folder.path)
+        recorded = _recorded(folder.path)
+        plan = options.plan or (Path(recorded.source) if recorded is not None and recorded.source else None)
         if plan is None:
             print(f"cockpit: {folder.id} does not say which plan it ran; name the plan's file", file=sys.stderr)
+            return 2
+        loaded = _loaded(plan)
+        if loaded is None:
+            return 2
+        if recorded is not None and recorded.hash != loaded.hash:
+            print(
+                f"cockpit: {folder.id} was started with another version of {plan}; put that version back, or start a new run",
+                file=sys.stderr,
+            )
             return 2
     elif options.plan is None:
         print("cockpit: name the plan's file, or --resume a run", file=sys.stderr)
         return 2
     else:
-        from cockpit.plan.load import PlanError, load_plan
-
         plan = options.plan
-        try:
-            loaded = load_plan(plan)
-        except PlanError as error:
-            print(error, file=sys.stderr)
+        loaded = _loaded(plan)
+        if loaded is None:
             return 2
         if options.run_folder is not None:
             options.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder = RunFolder(options.run_folder.resolve())
+            if folder.journal.exists():
+                words = f"`cockpit run --resume {options.run_folder}` goes on with it"
+                print(f"cockpit: {options.run_folder} holds a run already; {words}", file=sys.stderr)
+                return 2
         else:
             folder = create(loaded.name)
     arguments = ["--folder", str(folder.path), "--plan", str(Path(plan).resolve())]
@@ -67,7 +81,16 @@ def run(options: argparse.Namespace) -> int:
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
         return main([*arguments, *(["--json"] if options.json else [])])
     from cockpit.conductor.launch import spawn
+    from cockpit.conductor.lock import Locked, hold
 
+    if not can_show():
+        return 2
+    try:
+        with hold(folder.path):
+            pass
+    except Locked as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 4
     pid = spawn(folder.path, arguments)
     status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
@@ -77,16 +100,24 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _plan_of(folder: Path) -> Path | None:
-    """The plan's file, as the journal's first event names it."""
+def _loaded(file: Path) -> Plan | None:
+    """The plan, or None after saying what is wrong with it."""
+    from cockpit.plan.load import PlanError, load_plan
+
+    try:
+        return load_plan(file)
+    except PlanError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+def _recorded(folder: Path) -> Plan | None:
+    """The plan that the journal's first event carries."""
     from cockpit.events import RunStarted
     from cockpit.journal.reader import records
 
-    for record in records(folder / "journal.jsonl"):
-        if isinstance(record.event, RunStarted) and record.event.plan.source:
-            return Path(record.event.plan.source)
-        break
-    return None
+    first = next(records(folder / "journal.jsonl"), None)
+    return first.event.plan if first is not None and isinstance(first.event, RunStarted) else None
 
 
 def _ended(folder: Path) -> bool:

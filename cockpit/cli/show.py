@@ -30,5 +30,8 @@ def run(args: argparse.Namespace) -> int:
     if args.service and all(service.id != args.service for service in plan.services):
         print(f"{args.plan} has no service {args.service}: name one of its services.", file=sys.stderr)
         return 2
+    if args.tag and not any(args.tag in service.tags for service in plan.services):
+        print(f"{args.plan} has no service with the tag {args.tag}.", file=sys.stderr)
+        return 2
     print(markdown(plan, args.service, args.tag), end="")
     return 0

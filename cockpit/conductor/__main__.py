@@ -79,6 +79,9 @@ async def _main(given: argparse.Namespace) -> int:
     except (PlanChanged, LabFailed, JournalDamaged, OSError) as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 2
+    except ExceptionGroup as group:
+        print(f"cockpit: the run was left: {_first(group)}; `cockpit run --resume` goes on with it", file=sys.stderr)
+        return 1
     except Locked as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 4
@@ -86,6 +89,13 @@ async def _main(given: argparse.Namespace) -> int:
         if not interrupted:
             return 0  # It was left alone and went by itself; the journal resumes.
         return 130
+
+
+def _first(error: Exception) -> str:
+    """The first fault of a group, as a sentence."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
 
 
 if __name__ == "__main__":

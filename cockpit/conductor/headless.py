@@ -20,10 +20,12 @@ DRIVER = "headless"
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What a headless run may do: the gates it opens (`all` for every one), and how long it waits for evidence, seconds."""
+    """What a headless run may do: the gates it opens (`all` for every one), and how long it waits, seconds."""
 
     gates: frozenset[str] = frozenset()
     evidence_wait: float = 60.0
+    link_wait: float = 120.0
+    """Seconds for which a host may be away while nothing else can run."""
     settle: float = 4.0
 
 
@@ -45,6 +47,8 @@ def progress_line(record: ev.Record) -> str:
     match record.event:
         case ev.StepMoved(state=state, ref=ref, detail=detail, took=took) if state not in {"running", "verifying"}:
             return f"{ref:<32} {state:<11} {took:7.2f} s  {detail}"
+        case ev.HostSeen(host=host, link="down", detail=detail):
+            return f"the link to {host} is down: {detail}"
         case ev.GateOpened(gate=gate, by=by):
             return f"gate {gate} opened by {by}"
         case ev.Trouble(message=message):
@@ -63,6 +67,8 @@ class Headless:
         self._engine = engine
         self._clock = clock
         self._orders = orders
+        self._gone = ""
+        """Hosts that have been away for too long."""
 
     @property
     def state(self) -> RunState:
@@ -76,6 +82,11 @@ class Headless:
             await self._ask_again()
             await self._engine.submit(it.RunToGate(), DRIVER)
             await self._quiet()
+            if self._gone:
+                self._ledger.trouble(
+                    f"{self._gone} has been away for {self._orders.link_wait:.0f} s: the run ends here"
+                )
+                break
             if self._complete() or self._in_doubt() or not await self._open_a_gate():
                 break
         # The probes see the end a moment after it: their last look belongs to the summary.
@@ -99,8 +110,12 @@ class Headless:
         )
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
+        while not holds() and not self._gone:
             await self._clock.sleep(0.02)
+            if not self._engine.busy:
+                long_ago = self._clock.utc() - self._orders.link_wait
+                away = [id for id, host in self.state.hosts.items() if host.link != "up" and 0 < host.since < long_ago]
+                self._gone = ", ".join(away)
 
     def _views(self) -> list[StepView]:
         return [view for service in self.state.services.values() for view in service.steps.values()]

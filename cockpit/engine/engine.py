@@ -502,6 +502,10 @@ def exit_status(state: RunState) -> int:
     views = [view for service in state.services.values() for view in service.steps.values()]
     if any(view.state in rules.STOPS_ADVANCE for view in views):
         return 1
+    if any(host.link == "down" for host in state.hosts.values()) and not all(
+        rules.complete(state, service) for service in state.services
+    ):
+        return 1
     plan = state.plan
     active = {service.id for service in plan.services if service.disposition != "drop"} if plan is not None else set()
     if all(rules.complete(state, service) for service in state.services if service in active):

@@ -42,14 +42,16 @@ class RunFolder(msgspec.Struct, frozen=True):
     def socket(self) -> Path:
         """Where its conductor listens: a short path in a folder that only this account can enter. The run folder keeps it,
         for a screen that is opened with another environment."""
-        with contextlib.suppress(OSError):
-            kept = Path((self.path / "socket").read_text().strip())
-            if kept.is_absolute() and kept.parent.is_dir():
-                return kept
         import hashlib
 
         own = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:12]
-        return _private() / f"{self.id[-40:]}-{own}.sock"
+        name = f"{self.id[-40:]}-{own}.sock"
+        with contextlib.suppress(OSError):
+            kept = Path((self.path / "socket").read_text().strip())
+            # A folder that was copied names the socket of another run.
+            if kept.name == name and kept.is_absolute() and kept.parent.is_dir():
+                return kept
+        return _private() / name
 
     def keep_socket(self) -> Path:
         """The socket's path, written down in the run folder by the conductor that is to listen there. Raises OSError."""
@@ -227,10 +229,8 @@ def _private() -> Path:
     """A folder for sockets that nobody else can enter; socket paths are limited to 107 bytes (unix(7))."""
     import tempfile
 
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = (
-        Path(runtime) if runtime and len(runtime) < 32 and os.access(runtime, os.W_OK) else Path(tempfile.gettempdir())
-    )
+    places = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp")
+    base = Path(next(place for place in places if place and len(place) < 32 and os.access(place, os.W_OK)))
     path = base / f"cockpit-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     status = path.lstat()

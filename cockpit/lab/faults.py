@@ -48,6 +48,8 @@ async def _drop_links(lab: Lab, order: Order) -> str:
 
 async def _slow_copy(lab: Lab, order: Order) -> str:
     rate = int(order.value or 50_000)
+    if rate < 1:
+        raise LabError(f"a channel cannot carry {rate} bytes a second; name a number from 1 on")
     hosts = _hosts(lab, order)
     for host in hosts:
         host.rate = rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.main import COMMANDS, main
+from cockpit.conductor.lock import hold
 from cockpit.journal.folder import RunFolder
 from cockpit.plan.recipes import library
 from cockpit.plan.starter import STARTER
@@ -58,6 +60,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ["run", "--resume"],
         ["run", "--resume", "nothing"],
         ["attach"],
+        ["demo"],
         ["watch", "nothing"],
         ["replay", "nothing"],
         ["runs", "--verify", "nothing"],
@@ -215,3 +218,65 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
         ["bash", "-c", f"set -o pipefail; {words}"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert ran.stderr == ""
+
+
+def test_a_folder_with_a_run_in_it_is_not_begun_anew(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plan.yaml").write_text(STARTER)
+    before = (recorded / "journal.jsonl").read_bytes()
+    assert main(["run", "plan.yaml", "--run-folder", str(recorded), "--headless"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (recorded / "journal.jsonl").read_bytes() == before
+
+
+def test_a_run_that_somebody_conducts_is_not_conducted_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plan.yaml").write_text(STARTER)
+    with hold(tmp_path / "night"):
+        assert main(["run", "plan.yaml", "--run-folder", "night", "--headless"]) == 4
+    assert f"process {os.getpid()} conducts night" in capsys.readouterr().err
+
+
+def test_a_dead_run_is_not_waited_for(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cockpit.cli.live.can_show", lambda: True)
+    for command in ("attach", "watch"):
+        assert main([command]) == 2
+        assert "no run is live" in capsys.readouterr().err
+        assert main([command, recorded.name]) == 2
+        said = capsys.readouterr().err
+        assert f"nobody conducts {recorded.name}" in said
+        assert "cockpit run --resume" in said
+
+
+def test_a_copied_run_folder_does_not_lead_to_the_socket_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "night").mkdir()
+    kept = RunFolder(tmp_path / "night").keep_socket()
+    shutil.copytree(tmp_path / "night", tmp_path / "copy")
+    assert RunFolder(tmp_path / "copy").socket != kept
+
+
+def test_an_empty_journal_is_no_replay(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "empty").mkdir(parents=True)
+    (runs / "empty/journal.jsonl").touch()
+    assert main(["replay", "empty"]) == 2
+    assert "holds no event" in capsys.readouterr().err
+
+
+def test_a_tag_that_no_service_has_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.yaml").write_text(STARTER)
+    assert main(["show", "plan.yaml", "--tag", "nope"]) == 2
+    assert "no service with the tag nope" in capsys.readouterr().err
+
+
+def test_a_socket_has_a_short_path_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert len(os.fsencode(RunFolder(tmp_path / "night").socket)) < 100

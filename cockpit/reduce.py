@@ -170,6 +170,7 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
                 step,
                 intended=event.op,
                 applied="",
+                told={},
                 job=event.job,
                 attempt=event.attempt,
             )
@@ -179,8 +180,12 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
         case ev.StepApplied():
             step = replace(step, intended=step.intended if event.outcome == "unknown" else None, applied=event.outcome)
         case ev.StepOutput():
+            mine = event.file == f"raw/{step.job}.{event.stream}"
             step = replace(
-                step, output=(*step.output, *event.lines)[-RING:], output_count=step.output_count + len(event.lines)
+                step,
+                output=(*step.output, *event.lines)[-RING:],
+                output_count=step.output_count + len(event.lines),
+                told=step.told | {event.stream: event.offset + event.length} if mine else step.told,
             )
         case ev.StepProgress():
             step = replace(step, fraction=event.fraction, progress=event.detail)

@@ -44,6 +44,8 @@ class StepView(Data, frozen=True, kw_only=True):
     progress: str = ""
     output: tuple[str, ...] = ()
     output_count: int = 0
+    told: dict[str, int] = {}
+    """Bytes of `out` and `err` of `job` that are in `output`."""
     seq: int = 0
 
 

@@ -170,7 +170,7 @@ class Life:
         op = view.intended
         if view.state != "unknown":
             await pen.move("unknown", op=op, detail="we went away between the intent and its outcome; asking the host")
-        call = Call(step=planned, op=op, attempt=view.attempt, job=view.job, captured=view.captured)
+        call = Call(step=planned, op=op, attempt=view.attempt, job=view.job, captured=view.captured, told=view.told)
         try:
             outcome = await self._hands.recall(call, self._ledger.post)
         except Exception as error:

@@ -19,6 +19,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     job: str
     captured: dict[str, str] = {}
+    told: dict[str, int] = {}
+    """Bytes of `out` and `err` of the job whose lines the journal has; for a recall."""
 
 
 Verdict = Literal["ok", "no", "failed", "unknown", "nothing"]

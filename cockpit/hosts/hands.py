@@ -41,8 +41,8 @@ class ShellHands:
     async def recall(self, call: Call, say: Say) -> Outcome:
         action = call.step.action
         assert isinstance(action, Shell)
-        teller = OutputTeller(call, say, self._raw)
-        return self._ended(await self._jobs.attach(action.host, call.job, teller), teller)
+        teller = OutputTeller(call, say, self._raw, resumed=True)
+        return self._ended(await self._jobs.attach(action.host, call.job, teller, teller.begin), teller)
 
     async def _change(self, call: Call, action: Shell, script: str, say: Say) -> Outcome:
         teller = OutputTeller(call, say, self._raw)
@@ -54,7 +54,7 @@ class ShellHands:
         why = f"it was ended after its time-out of {call.step.timeout:.0f} s"
         try:
             await self._jobs.cancel(action.host, call.job)
-            end = await self._jobs.attach(action.host, call.job, OutputTeller(call, say, lambda name, data: 0))
+            end = await self._jobs.attach(action.host, call.job, lambda stream, data: None)
         except Unreachable as error:
             return Outcome(verdict="unknown", detail=f"its time-out of {call.step.timeout:.0f} s is over, and {error}")
         if end.kind in {"ended", "gone"}:

@@ -7,8 +7,9 @@ offsets: no byte is lost or doubled. The supervisor is plain POSIX sh (`supervis
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Literal
 
 import asyncssh
@@ -42,9 +43,9 @@ class Jobs:
         """Start the job (once, however often this is called) and follow it to its end, over lost links."""
         return await self._follow(host, job, script, told)
 
-    async def attach(self, host: str, job: str, told: Chunk) -> JobEnd:
-        """Follow a job from its first byte, without starting it."""
-        return await self._follow(host, job, b"", told)
+    async def attach(self, host: str, job: str, told: Chunk, begin: Mapping[str, int] | None = None) -> JobEnd:
+        """Follow a job without starting it, from its first byte or from `begin` of its `out` and `err`."""
+        return await self._follow(host, job, b"", told, begin or {})
 
     async def cancel(self, host: str, job: str) -> None:
         """End the job's whole process group, gently first. Raises Unreachable."""
@@ -56,8 +57,10 @@ class Jobs:
         )
         await self._pool[host].run(f"sh -c {quoted(stop)} cockpit-job {quoted(job)}", timeout=10)
 
-    async def _follow(self, host: str, job: str, script: bytes, told: Chunk) -> JobEnd:
-        offsets = {"O": 0, "E": 0}
+    async def _follow(
+        self, host: str, job: str, script: bytes, told: Chunk, begin: Mapping[str, int] = MappingProxyType({})
+    ) -> JobEnd:
+        offsets = {"O": begin.get("out", 0), "E": begin.get("err", 0)}
         loop = asyncio.get_running_loop()
         lost_since: float | None = None
         while True:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from cockpit.engine.ports import Call, Say
 from cockpit.events import StepOutput
 from cockpit.text import harmless
 
-RawSink = Callable[[str, bytes], int]
-"""Appends raw bytes to a named file beside the journal; returns their offset."""
+
+class RawSink(Protocol):
+    """Appends raw bytes to a named file beside the journal; returns their offset. With `at` the file is cut to that length
+    first, if it is longer."""
+
+    def __call__(self, name: str, data: bytes, at: int | None = None) -> int: ...
+
 
 EVERY = 0.1
 LONGEST = 64 * 1024
@@ -23,15 +27,23 @@ _BREAK = re.compile(rb"\r\n|\r|\n")
 
 
 class OutputTeller:
-    """Collects the output of one op of one step. Feed it chunks; `flush` at the end."""
+    """Collects the output of one op of one step. Feed it chunks; `flush` at the end.
 
-    def __init__(self, call: Call, say: Say, raw: RawSink) -> None:
+    After a crash (`resumed`) `call.told` says up to which byte of each stream the journal has lines: what is over is cut from
+    the raw files, and `begin` is where to read on."""
+
+    def __init__(self, call: Call, say: Say, raw: RawSink, resumed: bool = False) -> None:
         self._call = call
+        self.begin: dict[str, int] = {}
+        for stream in ("out", "err") if resumed else ():
+            at = call.told.get(stream, 0)
+            self.begin[stream] = min(at, raw(f"{call.job}.{stream}", b"", at))
+        self._next = dict(self.begin)
+        self._end = dict(self.begin)
         self._say = say
         self._raw = raw
         self._rest: dict[str, bytes] = {"out": b"", "err": b""}
         self._lines: dict[str, list[str]] = {"out": [], "err": []}
-        self._span: dict[str, tuple[int, int]] = {}
         self._left_out: dict[str, int] = {"out": 0, "err": 0}
         self._told = 0.0
         self.last = ""
@@ -40,8 +52,8 @@ class OutputTeller:
         """Take bytes as they came."""
         name = f"{self._call.job}.{stream}"
         offset = self._raw(name, data)
-        first, length = self._span.get(stream, (offset, 0))
-        self._span[stream] = (first, length + len(data))
+        self._next.setdefault(stream, offset)
+        self._end[stream] = offset + len(data)
         pieces = _BREAK.split(self._rest[stream] + data)
         rest = pieces.pop()
         if len(rest) > LONGEST:
@@ -76,7 +88,10 @@ class OutputTeller:
             if self._left_out[stream]:
                 lines.insert(0, f"… {self._left_out[stream]} lines are in the raw output only")
                 self._left_out[stream] = 0
-            offset, length = self._span.pop(stream, (0, 0))
+            # A last line without its end is told later, and read again after a crash: it is not in this span.
+            offset = self._next.get(stream, 0)
+            end = self._end.get(stream, 0) - len(self._rest[stream])
+            self._next[stream] = end
             self.last = lines[-1]
             self._say(
                 StepOutput(
@@ -87,7 +102,7 @@ class OutputTeller:
                     lines=tuple(lines),
                     file=f"raw/{call.job}.{stream}",
                     offset=offset,
-                    length=length,
+                    length=end - offset,
                 )
             )
             self._lines[stream] = []

@@ -109,12 +109,16 @@ class JournalWriter:
             if durable or len(self._waiting) == 1:
                 self._condition.notify()
 
-    def raw(self, name: str, data: bytes) -> int:
-        """Append raw bytes to a file beside the journal; returns the offset at which they begin."""
+    def raw(self, name: str, data: bytes, at: int | None = None) -> int:
+        """Append raw bytes to a file beside the journal; returns the offset at which they begin. With `at` the file is cut to
+        that length first, if it is longer."""
         folder = self._file.parent / "raw"
         folder.mkdir(exist_ok=True, mode=0o700)
         path = folder / name.replace("/", "_").lstrip(".")
         with path.open("ab") as target:
+            if at is not None and target.tell() > at:
+                target.truncate(at)
+                target.seek(at)
             offset = target.tell()
             target.write(data)
         return offset

@@ -13,12 +13,14 @@ from typing import Literal
 import msgspec
 import pytest
 
+from cockpit.events import Record, RunStarted, StepIntended, StepOutput
 from cockpit.hosts.hands import ShellHands
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.pool import HostPool, quoted
 from cockpit.lab import Lab
 from cockpit.lab.host import LabHost
-from cockpit.plan.model import Shell, Step
+from cockpit.plan.model import Plan, Service, Shell, Step
+from cockpit.reduce import fold, reduce
 from tests.hosts.told import Told, call_of
 
 
@@ -298,3 +300,51 @@ async def test_a_question_whose_link_is_cut_is_asked_again(pool: HostPool, jobs:
     release(lab.old)
     assert (await asking).verdict == "ok"
     assert (lab.old.home / "tmp/asked").read_text() == "x\nx\n"
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.9])
+async def test_after_a_crash_every_byte_and_line_is_told_once(
+    pool: HostPool, lab: Lab, told: Told, tmp_path: Path, seconds: float
+) -> None:
+    action = Shell(
+        host="old",
+        apply="i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; printf 'half of %s' $i >&2; sleep 0.02; echo >&2; done; printf end",
+    )
+    step = Step(ref="osf/s", id="s", service="osf", phase="prepare", kind="shell", action=action)
+    state = fold(
+        [
+            Record(
+                seq=1,
+                utc=1,
+                mono=1,
+                actor="",
+                event=RunStarted(run="r", plan=Plan(name="p", hash="", services=(Service(id="osf", steps=(step,)),))),
+            ),
+            Record(
+                seq=2,
+                utc=1,
+                mono=1,
+                actor="",
+                event=StepIntended(ref="osf/s", attempt=1, op="apply", job=call_of(step, "apply").job),
+            ),
+        ]
+    )
+    crashed = asyncio.create_task(ShellHands(pool, Jobs(pool), told.raw).act(call_of(step, "apply"), told))
+    await asyncio.sleep(seconds)
+    crashed.cancel()
+    await asyncio.gather(crashed, return_exceptions=True)
+    heard = told.of(StepOutput)
+    for event in heard:
+        state = reduce(state, Record(seq=state.seq + 1, utc=1, mono=1, actor="", event=event))
+    call = msgspec.structs.replace(call_of(step, "apply"), told=state.step("osf/s").told)
+    assert (await ShellHands(pool, Jobs(pool), told.raw).recall(call, told)).verdict == "ok"
+    for stream, lines, data in (
+        (
+            "out",
+            [f"line {n}" for n in range(1, 41)] + ["end"],
+            b"".join(b"line %d\n" % n for n in range(1, 41)) + b"end",
+        ),
+        ("err", [f"half of {n}" for n in range(1, 41)], b"".join(b"half of %d\n" % n for n in range(1, 41))),
+    ):
+        assert [line for event in told.of(StepOutput) if event.stream == stream for line in event.lines] == lines
+        assert (tmp_path / "raw" / f"{call.job}.{stream}").read_bytes() == data

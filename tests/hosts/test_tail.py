@@ -179,7 +179,7 @@ async def test_hostile_lines_are_harmless_text_in_bounded_memory(
             over.set()
 
     await asyncio.to_thread(write, log, b"begun\n")
-    tails = Tails(pool, (LOG,), emit, lambda name, piece: 0)
+    tails = Tails(pool, (LOG,), emit, lambda name, data, at=None: 0)
     running = asyncio.create_task(tails.run())
     try:
         async with asyncio.timeout(120):

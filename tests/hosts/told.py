@@ -33,9 +33,12 @@ class Told:
         self.events.append(event)
         self._news.set()
 
-    def raw(self, name: str, data: bytes) -> int:
+    def raw(self, name: str, data: bytes, at: int | None = None) -> int:
         assert self._folder is not None
         with (self._folder / name.replace("/", "_")).open("ab") as file:
+            if at is not None and file.tell() > at:
+                file.truncate(at)
+                file.seek(at)
             offset = file.tell()
             file.write(data)
         return offset

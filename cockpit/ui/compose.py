@@ -21,6 +21,9 @@ PAINTERS = {
     "tails": tails_page,
 }
 
+SMALLEST = (40, 12)
+"""Width and height below which a screen would hide what it must not."""
+
 
 def screen(
     state: RunState,
@@ -34,6 +37,9 @@ def screen(
 ) -> list[Line]:
     """All lines of a screen of `size` (width, height)."""
     width, height = size
+    if width < SMALLEST[0] or height < SMALLEST[1]:
+        words = f" {width}×{height} is too small: 80×24 shows everything"
+        return [fit([(words, "warn")], width), *([fit([], width)] * (height - 1))]
     below: list[Line] = []
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.events import GateOpened, StepIntended, StepMoved, WheelLost, WriterSeen
+from cockpit.plan.model import Manual
 from tests.engine.world import Rig, small_plan
 
 
@@ -412,4 +413,38 @@ async def test_nothing_starts_while_a_lost_wheel_could_not_be_written_down() -> 
     await rig.submit(it.RunToGate(service="s0"))
     await rig.settle()
     assert not rig.world.order
+    await rig.kill()
+
+
+@pytest.mark.parametrize(("holds", "state"), [(True, "done"), (False, "unverified")])
+async def test_an_answer_is_no_proof_where_something_can_be_looked_at(holds: bool, state: str) -> None:
+    plan = small_plan()
+    manual = replace(plan.services[0].steps[0], kind="manual", action=Manual(owner="Ann", message="please"))
+    service = replace(plan.services[0], steps=(manual, *plan.services[0].steps[1:]))
+    rig = Rig(replace(plan, services=(service, plan.services[1])))
+    rig.world.failing[("s0/copy", "apply")] = "waits"
+    await rig.start()
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == "waiting"
+    if holds:
+        rig.world.holds.add("s0/copy")
+    assert await rig.submit(it.Answer(ref="s0/copy", done=True, text="she did it")) == ""
+    await rig.settle()
+    assert rig.state.step("s0/copy").state == state
+    await rig.kill()
+
+
+async def test_a_no_from_its_owner_fails_a_manual_step() -> None:
+    plan = small_plan()
+    manual = replace(plan.services[0].steps[0], kind="manual", action=Manual(owner="Ann", message="please"))
+    service = replace(plan.services[0], steps=(manual, *plan.services[0].steps[1:]))
+    rig = Rig(replace(plan, services=(service, plan.services[1])))
+    rig.world.failing[("s0/copy", "apply")] = "waits"
+    await rig.start()
+    await rig.submit(it.RunNext(service="s0"))
+    await rig.settle()
+    assert await rig.submit(it.Answer(ref="s0/copy", done=False, text="not tonight")) == ""
+    await rig.settle()
+    assert (rig.state.step("s0/copy").state, rig.state.step("s0/copy").detail) == ("failed", "answered: not tonight")
     await rig.kill()

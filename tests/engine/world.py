@@ -115,6 +115,8 @@ class ModelHands:
         await asyncio.sleep(0)
         world, ref, op = self.world, call.step.ref, call.op
         forced = world.failing.get((ref, op), "")
+        if forced == "waits":
+            await asyncio.Event().wait()
         if forced == "raises":
             raise ConnectionResetError("the link was cut")
         if op in {"apply", "undo"}:

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from cockpit.state import RunState
+from cockpit.ui.actions import Seat
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.board import brief
+from cockpit.ui.compose import screen
 from cockpit.ui.dialogs import Ask
+from cockpit.ui.paint import width_of
+from cockpit.ui.view import View
 from tests.ui.scenes import SCENES, Scene, Stage, ansi, without_colour
 from tests.ui.seat import started
 
@@ -126,3 +131,12 @@ async def test_the_board_of_a_hundred_services_fits_every_size() -> None:
 )
 def test_a_log_line_too_long_for_its_tile_goes_without_what_says_least(text: str, shown: str) -> None:
     assert brief(text, 50) == shown
+
+
+@pytest.mark.parametrize("size", [(20, 5), (39, 40), (200, 6), (1, 1)])
+def test_a_terminal_that_is_too_small_says_so(size: tuple[int, int]) -> None:
+    lines = screen(RunState(), View(), Seat(can_drive=True, drives=True), "LIVE", size, 0.0)
+    assert len(lines) == size[1]
+    assert {width_of(line) for line in lines} == {size[0]}
+    if size[0] > 30:
+        assert "too small" in lines[0][0][0]

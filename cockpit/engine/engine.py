@@ -16,6 +16,7 @@ from cockpit.engine import rules
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.life import Life
 from cockpit.engine.ports import Hands
+from cockpit.engine.verdict import exit_status, verdict
 from cockpit.plan.model import Step
 from cockpit.state import BUSY, RunState
 
@@ -495,32 +496,3 @@ class Engine:
             if self.state.step(need.step).state not in {"done", "already", "skipped"}:
                 return home != ref.partition("/")[0] and self.state.services[home].advancing
         return False
-
-
-def exit_status(state: RunState) -> int:
-    """Headless exit status: 0 every step is ticked, 1 a step failed or is in doubt, 3 a gate stayed closed."""
-    views = [view for service in state.services.values() for view in service.steps.values()]
-    if any(view.state in rules.STOPS_ADVANCE for view in views):
-        return 1
-    if any(host.link == "down" for host in state.hosts.values()) and not all(
-        rules.complete(state, service) for service in state.services
-    ):
-        return 1
-    plan = state.plan
-    active = {service.id for service in plan.services if service.disposition != "drop"} if plan is not None else set()
-    if all(rules.complete(state, service) for service in state.services if service in active):
-        return 0
-    return 3 if any(not gate.open for gate in state.gates.values()) else 1
-
-
-def verdict(state: RunState) -> str:
-    """One sentence for the end of a run."""
-    done = sum(rules.complete(state, service) for service in state.services)
-    doubtful = [
-        view.ref
-        for service in state.services.values()
-        for view in service.steps.values()
-        if view.state in rules.STOPS_ADVANCE
-    ]
-    text = f"{done} of {len(state.services)} services are cut over"
-    return f"{text}; in doubt: {', '.join(doubtful)}" if doubtful else text

@@ -1,0 +1,35 @@
+"""How a run ended: the exit status and the one sentence."""
+
+from __future__ import annotations
+
+from cockpit.engine import rules
+from cockpit.state import RunState
+
+
+def exit_status(state: RunState) -> int:
+    """Headless exit status: 0 every step is ticked, 1 a step failed or is in doubt, 3 a gate stayed closed."""
+    views = [view for service in state.services.values() for view in service.steps.values()]
+    if any(view.state in rules.STOPS_ADVANCE for view in views):
+        return 1
+    if any(host.link == "down" for host in state.hosts.values()) and not all(
+        rules.complete(state, service) for service in state.services
+    ):
+        return 1
+    plan = state.plan
+    active = {service.id for service in plan.services if service.disposition != "drop"} if plan is not None else set()
+    if all(rules.complete(state, service) for service in state.services if service in active):
+        return 0
+    return 3 if any(not gate.open for gate in state.gates.values()) else 1
+
+
+def verdict(state: RunState) -> str:
+    """One sentence for the end of a run."""
+    done = sum(rules.complete(state, service) for service in state.services)
+    doubtful = [
+        view.ref
+        for service in state.services.values()
+        for view in service.steps.values()
+        if view.state in rules.STOPS_ADVANCE
+    ]
+    text = f"{done} of {len(state.services)} services are cut over"
+    return f"{text}; in doubt: {', '.join(doubtful)}" if doubtful else text

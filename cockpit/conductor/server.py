@@ -51,6 +51,8 @@ class Server:
         self._token = token
         self._grown = asyncio.Condition()
         self._driver: asyncio.StreamWriter | None = None
+        self._lost: WheelLost | None = None
+        """What the journal does not know yet."""
         self._clients: set[asyncio.StreamWriter] = set()
         self._notify: asyncio.Event = asyncio.Event()
 
@@ -69,12 +71,13 @@ class Server:
             path.unlink()
         server = await asyncio.start_unix_server(self._client, str(path), limit=wire.LINE_LIMIT)
         path.chmod(0o600)
-        pump = asyncio.create_task(self._pump())
+        helpers = [asyncio.create_task(self._pump()), asyncio.create_task(self._tell_lost_again())]
         try:
             async with server:
                 await server.serve_forever()
         finally:
-            pump.cancel()
+            for helper in helpers:
+                helper.cancel()
             for writer in list(self._clients):
                 writer.close()
             with contextlib.suppress(FileNotFoundError):
@@ -162,18 +165,26 @@ class Server:
         if self._driver is writer:
             self._driver = None
             driver = self._ledger.state.driver
-            lost = WheelLost(driver=driver, reason="the screen went away")
-            while True:
-                try:
-                    await self._ledger.write(lost, "conductor")
-                    self._engine.stranded = False
-                    break
-                except JournalBroken:
-                    # Nothing starts without a driver, whatever the journal could be told of that.
-                    self._engine.stranded = True
-                    await asyncio.sleep(AGAIN)
+            self._lost = WheelLost(driver=driver, reason="the screen went away")
+            await self._tell_lost()
         with contextlib.suppress(Exception):
             self._ledger.post(WatchersChanged(count=self._watching()))
+
+    async def _tell_lost(self) -> None:
+        """Nothing starts without a driver, whatever the journal can be told of that."""
+        lost = self._lost
+        if lost is None:
+            return
+        self._engine.stranded = True
+        with contextlib.suppress(JournalBroken):
+            await self._ledger.write(lost, "conductor")
+            self._lost = None
+            self._engine.stranded = False
+
+    async def _tell_lost_again(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN)
+            await self._tell_lost()
 
     def _watching(self) -> int:
         return len(self._clients) - (self._driver is not None)
@@ -187,9 +198,11 @@ class Server:
             while True:
                 chunk = file.read(CHUNK)
                 if not chunk:
+                    # Not `wait_for`: before Python 3.12 it may swallow a cancellation.
                     async with self._grown:
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(self._grown.wait(), 0.25)
+                            async with asyncio.timeout(0.25):
+                                await self._grown.wait()
                     continue
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 if not newline:

@@ -13,6 +13,7 @@ from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.clock import Clock
 from cockpit.engine import rules
+from cockpit.engine.desk import Desk
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.life import Life
 from cockpit.engine.ports import Hands
@@ -50,6 +51,18 @@ class Engine:
     def busy(self) -> bool:
         """Whether any step is being worked on."""
         return bool(self._tasks)
+
+    @property
+    def _desk(self) -> Desk:
+        return Desk(
+            state=self.state,
+            now=self._clock.utc(),
+            busy=frozenset(self._tasks),
+            back=frozenset(self._back),
+            waiting=frozenset(ref for ref, answer in self._answers.items() if not answer.done()),
+            stranded=self.stranded,
+            broken=bool(self._ledger.broken),
+        )
 
     async def run(self) -> None:
         """Recover what a crash left open, then advance services as asked, until the run has ended."""
@@ -98,7 +111,7 @@ class Engine:
                     self._start(service.id, self._recover(self.state.planned(view.ref)))
 
     async def _take(self, intent: it.Intent, encoded: str, actor: str) -> str:
-        refusal = self._refusal(intent)
+        refusal = self._desk.refusal(intent)
         if refusal:
             return refusal
         await self._ledger.write(ev.IntentTaken(intent=encoded), actor)
@@ -106,7 +119,7 @@ class Engine:
             case it.RunNext():
                 await self._run_next(intent.service, actor)
             case it.RunToGate():
-                for service in [intent.service] if intent.service else self._in_waves():
+                for service in [intent.service] if intent.service else self._desk.in_waves():
                     await self._ledger.write(ev.ServiceAdvancing(service=service, on=True), actor)
             case it.RunStep():
                 planned = self.state.planned(intent.ref)
@@ -141,7 +154,7 @@ class Engine:
             case it.Abort():
                 for service in [intent.service] if intent.service else list(self.state.services):
                     await self._stand_still(service, "abort", actor)
-                    if rules.safe_point(self.state, service) or self._service_busy(service):
+                    if rules.safe_point(self.state, service) or service in self._tasks:
                         await self._declare_loss(service, actor)
                         self._start(service, self._abort(service, actor), back=True)
             case it.OpenGate():
@@ -164,187 +177,7 @@ class Engine:
                 await self._ledger.write(ev.RunEnded(verdict=verdict(self.state), exit=exit_status(self.state)), actor)
         return ""
 
-    def _refusal(self, intent: it.Intent) -> str:
-        """Why an intent cannot be taken, '' when it can. Pure: reads the state only."""
-        state = self.state
-        if state.plan is None:
-            return "the run has not started"
-        unknown = self._unknown_name(intent)
-        if unknown:
-            return unknown
-        if state.ended and not isinstance(intent, it.AddNote):
-            return "the run has ended"
-        match intent:
-            case it.RunNext():
-                return self._refuse_next(intent.service)
-            case it.RunStep():
-                if self._service_busy(intent.ref.partition("/")[0]):
-                    return f"{intent.ref} cannot run: its service is busy"
-                found = self._readiness(intent.ref)
-                return "" if found.ok else f"{intent.ref} cannot run: {found.reason}"
-            case it.RunToGate():
-                return self._refuse_run()
-            case it.Verify():
-                view = state.step(intent.ref)
-                if self._service_busy(intent.ref.partition("/")[0]):
-                    return f"{intent.ref} cannot be verified while its service is busy"
-                if view.attempt == 0:
-                    return f"{intent.ref} has not run: there is nothing to verify"
-                if view.state in {"skipped", "undone", "blocked"}:
-                    return f"{intent.ref} is {view.state}: there is nothing to verify"
-                if view.state == "unknown" and view.intended is None:
-                    return f"{intent.ref} has not acted yet: run it again"
-                if state.panicked:
-                    return "panic: nothing is touched until you continue"
-                return ""
-            case it.Undo():
-                if intent.service in self._tasks:
-                    return f"{intent.service} is busy"
-                found = self._undo_readiness(intent.service, allow_loss=intent.typed == intent.service)
-                return "" if found.ok else found.reason
-            case it.Skip():
-                return self._refuse_skip(intent)
-            case it.Answer():
-                waiting = intent.ref in self._answers and not self._answers[intent.ref].done()
-                return "" if waiting else f"{intent.ref} waits for no answer"
-            case it.Decide():
-                view = state.step(intent.ref)
-                if view.state != "unknown" or view.intended is None:
-                    return f"{intent.ref} is {view.state}: there is nothing to decide"
-                if self._service_busy(intent.ref.partition("/")[0]):
-                    return f"{intent.ref} is being looked up on its host"
-                return "" if intent.reason.strip() else "say what you found: a decision needs a reason"
-            case it.Continue():
-                return "" if state.paused or state.panicked or self._ledger.broken else "the run is not paused"
-            case it.Pause():
-                return "the run is paused already" if state.paused else ""
-            case it.Abort():
-                return self._refuse_abort(intent)
-            case it.OpenGate():
-                return self._refuse_gate(intent)
-            case it.CloseGate():
-                return "" if state.gates[intent.gate].open else f"gate {intent.gate} is closed already"
-            case it.AddNote():
-                return "" if intent.text.strip() else "an empty note says nothing"
-            case it.End():
-                busy = sorted(self._tasks)
-                return f"{', '.join(busy)}: still busy; wait or pause first" if busy else ""
-        return ""
-
-    def _unknown_name(self, intent: it.Intent) -> str:
-        service = getattr(intent, "service", "")
-        if service and service not in self.state.services:
-            return f"the plan has no service {service}"
-        ref = getattr(intent, "ref", "")
-        home = self.state.services.get(ref.partition("/")[0])
-        if ref and (home is None or ref not in home.steps):
-            return f"the plan has no step {ref}"
-        gate = getattr(intent, "gate", "")
-        if gate and gate not in self.state.gates:
-            return f"the plan has no gate {gate}"
-        return ""
-
-    def _refuse_run(self) -> str:
-        state = self.state
-        if state.panicked:
-            return "panic: nothing is touched until you continue"
-        if state.paused:
-            return "the run is paused"
-        return "" if state.driver else "nobody holds the wheel"
-
-    def _refuse_next(self, service: str) -> str:
-        refusal = self._refuse_run()
-        if refusal:
-            return refusal
-        reason = "every step is ticked"
-        for id in [service] if service else self._in_waves():
-            ref = rules.next_ref(self.state, id)
-            if ref is None:
-                continue
-            found = self._readiness(ref)
-            if found.ok and id not in self._tasks:
-                return ""
-            reason = f"{ref} cannot run: {found.reason or 'its service is busy'}"
-            if service:
-                break
-        return reason
-
-    def _refuse_skip(self, intent: it.Skip) -> str:
-        view = self.state.step(intent.ref)
-        planned = self.state.planned(intent.ref)
-        if not intent.reason.strip():
-            return "a skip needs a reason"
-        if not self.state.driver:
-            return "nobody holds the wheel"
-        if self._service_busy(planned.service):
-            return f"{planned.service} is busy"
-        if view.state in {"done", "already", "skipped", "drifted", "unverified", "undo_failed"}:
-            return f"{intent.ref} is {view.state}; it took effect and cannot be skipped"
-        if view.intended is not None or (view.applied and view.state in {"failed", "unknown"}):
-            return f"{intent.ref} was begun: undo it first"
-        if planned.closes:
-            return f"{intent.ref} closes the writer on {planned.closes}; skipping it could make two writers"
-        return ""
-
-    def _refuse_abort(self, intent: it.Abort) -> str:
-        wanted = intent.service or "all"
-        if intent.typed != wanted:
-            return f"type {wanted} to abort it"
-        if not self.state.driver:
-            return "nobody holds the wheel"
-        services = [intent.service] if intent.service else list(self.state.services)
-        if not any(rules.safe_point(self.state, service) or self._service_busy(service) for service in services):
-            return "nothing has gone past the safe point"
-        return ""
-
-    def _refuse_gate(self, intent: it.OpenGate) -> str:
-        plan = self.state.plan
-        gate = next((gate for gate in plan.gates if gate.id == intent.gate), None) if plan is not None else None
-        if gate is None:
-            return f"the plan has no gate {intent.gate}"
-        if self.state.gates[gate.id].open:
-            return f"gate {gate.id} is open already"
-        if not self.state.driver:
-            return "nobody holds the wheel"
-        if intent.typed != (gate.target or gate.id):
-            return f"type {gate.target or gate.id} to open it"
-        found = rules.gate_readiness(self.state, gate.id, self._clock.utc())
-        if found.ok or intent.override.strip():
-            return ""
-        return f"gate {gate.id} stays closed: {found.reason}"
-
     # --- tasks ---------------------------------------------------------------------------------------------------
-
-    def _service_busy(self, service: str) -> bool:
-        return service in self._tasks
-
-    def _in_waves(self) -> list[str]:
-        plan = self.state.plan
-        if plan is None:
-            return []
-        return [service.id for service in sorted(plan.services, key=lambda service: service.wave)]
-
-    def _readiness(self, ref: str) -> rules.Readiness:
-        """Whether a step may start. What another service has just begun to take back may still be ticked in the state."""
-        for need in self.state.planned(ref).needs:
-            home = need.step.partition("/")[0]
-            if home in self._back and home != ref.partition("/")[0]:
-                return rules.Readiness(False, f"it needs {need.step}, and {home} is going back", waits=True)
-        if self.stranded:
-            return rules.Readiness(False, "nobody holds the wheel", waits=True)
-        return rules.readiness(self.state, ref, self._clock.utc())
-
-    def _undo_readiness(self, service: str, allow_loss: bool) -> rules.Readiness:
-        """Whether the last step may be taken back. What another service has just begun may not be in the state yet."""
-        target = rules.undo_target(self.state, service)
-        plan = self.state.plan
-        for other in plan.services if plan is not None else ():
-            if other.id == service or other.id not in self._tasks or other.id in self._back:
-                continue
-            ref = next((step.ref for step in other.steps if any(need.step == target for need in step.needs)), "")
-            if ref:
-                return rules.Readiness(False, f"{ref} needs {target}, and {other.id} is busy", waits=True)
-        return rules.undo_readiness(self.state, service, allow_loss)
 
     def _start(self, service: str, work: Coroutine[Any, Any, None], back: bool = False) -> None:
         if self._group is None:
@@ -371,9 +204,9 @@ class Engine:
             self._ledger.wake()
 
     async def _run_next(self, service: str, actor: str) -> None:
-        for id in [service] if service else self._in_waves():
+        for id in [service] if service else self._desk.in_waves():
             ref = rules.next_ref(self.state, id)
-            if ref is not None and id not in self._tasks and self._readiness(ref).ok:
+            if ref is not None and id not in self._tasks and self._desk.readiness(ref).ok:
                 planned = self.state.planned(ref)
                 self._start(id, self._forward(planned, actor))
                 return
@@ -432,8 +265,8 @@ class Engine:
             target = rules.undo_target(self.state, service)
             if not todo or target is None or target not in todo:
                 return
-            found = self._undo_readiness(service, allow_loss=True)
-            if not found.ok and (found.waits or self._others_go_back_first(target)):
+            found = self._desk.undo_readiness(service, allow_loss=True)
+            if not found.ok and (found.waits or self._desk.others_go_back_first(target)):
                 await self._clock.sleep(0.05)
                 continue
             if not found.ok:
@@ -443,20 +276,11 @@ class Engine:
             if self.state.step(target).state != "undone":
                 return
 
-    def _others_go_back_first(self, target: str) -> bool:
-        """Whether what still needs the step belongs to services that are being taken back, too."""
-        plan = self.state.plan
-        return any(
-            other.id in self._back and any(need.step == target for step in other.steps for need in step.needs)
-            for other in (plan.services if plan is not None else ())
-            if other.id != target.partition("/")[0]
-        )
-
     # --- going on by itself --------------------------------------------------------------------------------------
 
     async def _advance(self) -> None:
         """Start what may start in every advancing service; stop advancing where a person is needed."""
-        for id in self._in_waves():
+        for id in self._desk.in_waves():
             if not self.state.services[id].advancing or id in self._tasks:
                 continue
             why = self._reason_to_stop(id)
@@ -466,7 +290,7 @@ class Engine:
             ref = rules.next_ref(self.state, id)
             if ref is None or len(self._tasks) >= MOST_AT_ONCE:
                 continue
-            found = self._readiness(ref)
+            found = self._desk.readiness(ref)
             if found.ok and id not in self._tasks:
                 actor = self.state.driver or "cockpit"
                 self._start(id, self._forward(self.state.planned(ref), actor))
@@ -482,7 +306,7 @@ class Engine:
             return f"{stopped.ref} is {stopped.state}"
         if self.state.panicked or not self.state.driver:
             return "panic" if self.state.panicked else "nobody holds the wheel"
-        found = self._readiness(ref)
+        found = self._desk.readiness(ref)
         if found.ok or found.waits:
             return ""
         if self._others_may_help(ref):

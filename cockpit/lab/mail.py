@@ -134,7 +134,8 @@ class MailServer:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), PAUSE)
+                async with asyncio.timeout(PAUSE):
+                    await self._wake.wait()
             self._wake.clear()
             await self._host.thawed.wait()
             for name in _queued(self._host.home / "var/queue"):

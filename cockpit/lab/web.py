@@ -96,7 +96,8 @@ class WebServer:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer. Returns whether the connection stays open."""
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE)
+        async with asyncio.timeout(IDLE):
+            head = await reader.readuntil(b"\r\n\r\n")
         request, trouble = await _parse(head, reader)
         await self._host.thawed.wait()
         bridge = self._host.flag(f"proxy/{request.site}") if request.site and trouble is None else None
@@ -222,7 +223,8 @@ async def _parse(head: bytes, reader: asyncio.StreamReader) -> tuple[Request, An
         return request, Answer(400, "A body needs a Content-Length here.\n")
     if int(length) > BODY_LIMIT:
         return request, Answer(413, "That is too large.\n")
-    request.body = await asyncio.wait_for(reader.readexactly(int(length)), IDLE)
+    async with asyncio.timeout(IDLE):
+        request.body = await reader.readexactly(int(length))
     return request, None
 
 

@@ -83,8 +83,10 @@ class DnsServer:
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 while True:
-                    (size,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), IDLE))
-                    wire = await self._handle(await asyncio.wait_for(reader.readexactly(size), IDLE), tcp=True)
+                    async with asyncio.timeout(IDLE):
+                        (size,) = struct.unpack("!H", await reader.readexactly(2))
+                        message = await reader.readexactly(size)
+                    wire = await self._handle(message, tcp=True)
                     if wire is None:
                         return
                     writer.write(struct.pack("!H", len(wire)) + wire)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -157,10 +158,9 @@ class Player:
                 self._told = self._wanted
                 yield batch
             self._moved.clear()
-            try:
-                await asyncio.wait_for(self._moved.wait(), 0.05)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await self._moved.wait()
 
     def _advance(self) -> None:
         now = time.monotonic()

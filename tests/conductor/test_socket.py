@@ -280,3 +280,45 @@ async def test_a_full_disk_loses_no_deed_and_is_got_over(run: Run, monkeypatch: 
         await driving.until(lambda: driving.state.step("s0/copy").state == "done")
     assert run.world.order == [("apply", "s0/copy")]
     assert fold(list(records(run.file))).step("s0/copy").state == "done"
+
+
+async def test_a_wheel_that_is_lost_while_the_disk_is_full_is_lost_all_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = writing._write_all
+
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with screen(run, "alice") as driving:
+        await driving.source.send(it.RunToGate(service="s0"))
+        monkeypatch.setattr(writing, "_write_all", full)
+    await asyncio.sleep(0.2)
+    before = list(run.world.order)
+    monkeypatch.setattr(writing, "_write_all", real)
+    async with asyncio.timeout(5):
+        while run.ledger.state.driver:
+            await asyncio.sleep(0.02)
+    assert run.world.order == before
+    assert not run.engine.stranded
+    async with screen(run, "bob") as second:
+        assert second.source.drives
+
+
+async def test_a_conductor_ends_though_its_journal_ended_first(tmp_path: Path) -> None:
+    async with JournalWriter(tmp_path / "journal.jsonl", SystemClock()) as journal:
+        made = Run(tmp_path, journal)
+        await made.ledger.write(RunStarted(run="night", plan=small_plan()), "test")
+        serving = asyncio.create_task(made.server.run(made.socket))
+        while not made.socket.exists():
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_unix_connection(str(made.socket))
+        writer.write(wire.encode(wire.Hello(name="anna", token=TOKEN)))
+        await reader.readline()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*others, return_exceptions=True)
+    assert serving.done()
+    writer.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from cockpit.events import Record, RunEnded, RunStarted, StepMoved
+from cockpit.events import RunEnded, RunResumed, RunStarted, StepMoved
 from cockpit.journal import line as lines
 from cockpit.journal.reader import JournalDamaged, raw_lines, records
 
@@ -140,8 +140,7 @@ def list_runs(under: Path | None = None) -> list[RunSummary]:
 
 def _summary(run: RunFolder) -> RunSummary:
     started: RunStarted | None = None
-    utc = ended = 0.0
-    verdict = ""
+    utc = 0.0
     size = run.journal.stat().st_size
     for raw, _ in raw_lines(run.journal):
         try:
@@ -151,9 +150,7 @@ def _summary(run: RunFolder) -> RunSummary:
         if isinstance(first.event, RunStarted):
             started, utc = first.event, first.utc
         break
-    last = _last(run.journal)
-    if last is not None and isinstance(last.event, RunEnded):
-        ended, verdict = last.utc, last.event.verdict
+    ended, verdict = _ending(run.journal)
     return RunSummary(
         id=run.id,
         plan=started.plan.name if started else "?",
@@ -179,16 +176,24 @@ def answers(path: Path) -> bool:
     return True
 
 
-def _last(file: Path) -> Record | None:
+def _ending(file: Path) -> tuple[float, str]:
+    """When a run ended and its verdict; (0, '') for one that has not, or was resumed. What probes saw in the same moment may
+    stand behind the end."""
     with file.open("rb") as source:
         source.seek(max(0, file.stat().st_size - (1 << 18)))
         tail = source.read().split(b"\n")
     for raw in reversed(tail):
+        if b'"run.' not in raw:
+            continue
         try:
-            return lines.decode_unchained(raw)
+            record = lines.decode_unchained(raw)
         except lines.Damaged:
             continue
-    return None
+        if isinstance(record.event, RunEnded):
+            return record.utc, record.event.verdict
+        if isinstance(record.event, RunResumed):
+            break
+    return 0.0, ""
 
 
 def durations(plan_name: str, under: Path | None = None, most: int = 5) -> tuple[dict[str, float], str]:

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.main import COMMANDS, main
+from cockpit.clock import SystemClock
 from cockpit.conductor.lock import hold
-from cockpit.journal.folder import RunFolder
+from cockpit.events import LogSeen, RunEnded, RunResumed, RunStarted
+from cockpit.journal.folder import RunFolder, list_runs
+from cockpit.journal.writer import JournalWriter
+from cockpit.plan.model import Plan
 from cockpit.plan.recipes import library
 from cockpit.plan.starter import STARTER
 from tests.terminal import MAIN
@@ -280,3 +284,15 @@ def test_a_socket_has_a_short_path_whatever_the_environment_says(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
     monkeypatch.setattr("tempfile.tempdir", str(long))
     assert len(os.fsencode(RunFolder(tmp_path / "night").socket)) < 100
+
+
+async def test_a_run_has_ended_though_a_probe_saw_something_after_it(runs: Path) -> None:
+    file = runs / "night" / "journal.jsonl"
+    file.parent.mkdir(parents=True)
+    async with JournalWriter(file, SystemClock()) as journal:
+        await journal.write(RunStarted(run="night", plan=Plan(name="p", hash="")), "a")
+        await journal.write(RunEnded(verdict="1 of 1 services are cut over"), "a")
+        await journal.write(LogSeen(host="old", file="log", lines=('"run.resumed"',)), "probe")
+        assert [row.verdict for row in list_runs()] == ["1 of 1 services are cut over"]
+        await journal.write(RunResumed(pid=1, after=3), "a")
+        assert [row.verdict for row in list_runs()] == [""]

@@ -416,8 +416,8 @@ async def test_nothing_starts_while_a_lost_wheel_could_not_be_written_down() -> 
     await rig.kill()
 
 
-@pytest.mark.parametrize(("holds", "state"), [(True, "done"), (False, "unverified")])
-async def test_an_answer_is_no_proof_where_something_can_be_looked_at(holds: bool, state: str) -> None:
+async def asked_ann() -> Rig:
+    """A run whose first step is somebody's, and waits for them."""
     plan = small_plan()
     manual = replace(plan.services[0].steps[0], kind="manual", action=Manual(owner="Ann", message="please"))
     service = replace(plan.services[0], steps=(manual, *plan.services[0].steps[1:]))
@@ -426,6 +426,12 @@ async def test_an_answer_is_no_proof_where_something_can_be_looked_at(holds: boo
     await rig.start()
     await rig.submit(it.RunNext(service="s0"))
     await rig.settle()
+    return rig
+
+
+@pytest.mark.parametrize(("holds", "state"), [(True, "done"), (False, "unverified")])
+async def test_an_answer_is_no_proof_where_something_can_be_looked_at(holds: bool, state: str) -> None:
+    rig = await asked_ann()
     assert rig.state.step("s0/copy").state == "waiting"
     if holds:
         rig.world.holds.add("s0/copy")
@@ -436,14 +442,7 @@ async def test_an_answer_is_no_proof_where_something_can_be_looked_at(holds: boo
 
 
 async def test_a_no_from_its_owner_fails_a_manual_step() -> None:
-    plan = small_plan()
-    manual = replace(plan.services[0].steps[0], kind="manual", action=Manual(owner="Ann", message="please"))
-    service = replace(plan.services[0], steps=(manual, *plan.services[0].steps[1:]))
-    rig = Rig(replace(plan, services=(service, plan.services[1])))
-    rig.world.failing[("s0/copy", "apply")] = "waits"
-    await rig.start()
-    await rig.submit(it.RunNext(service="s0"))
-    await rig.settle()
+    rig = await asked_ann()
     assert await rig.submit(it.Answer(ref="s0/copy", done=False, text="not tonight")) == ""
     await rig.settle()
     assert (rig.state.step("s0/copy").state, rig.state.step("s0/copy").detail) == ("failed", "answered: not tonight")

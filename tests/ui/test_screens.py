@@ -71,7 +71,7 @@ async def test_a_dialog_looks_as_it_did(size: tuple[int, int]) -> None:
     source = await started()
     app = CockpitApp(source)
     async with app.run_test(size=size) as pilot:
-        while "ready: copy" not in ansi(app):
+        while "ready: copy" not in COLOUR.sub("", ansi(app)):
             await pilot.pause(0.02)
         app.push_screen(
             Ask('Open gate "pilot-good"', "Is the pilot good?\nIt holds now.", exact="pilot-good", ok="Open")

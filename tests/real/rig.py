@@ -27,7 +27,7 @@ import pytest
 
 from cockpit.plan.model import Host, Role
 
-PACKAGES = "acl attr busybox dropbear-bin iproute2 openssh-client openssh-server opendoas rsync sudo".split()
+PACKAGES = "acl attr busybox dropbear-bin iproute2 opendoas openssh-client openssh-server rsync sudo"
 _TOOLS = ("busybox", "doas", "dropbear", "ip", "rsync", "setfacl", "setfattr", "sshd", "ssh-keygen", "sudo", "unshare")
 
 DESK = "10.213.0.1"
@@ -42,9 +42,9 @@ def missing() -> str:
         return "real hosts need Linux namespaces"
     lacking = [tool for tool in _TOOLS if shutil.which(tool, path=_PATH) is None]
     if lacking:
-        return f"{', '.join(lacking)} missing: sudo apt-get install -y {' '.join(PACKAGES)}"
+        return f"{', '.join(lacking)} missing: sudo apt-get install -y {PACKAGES}"
     if os.geteuid() != 0:
-        return f"real hosts need root: run the tests as root, after apt-get install -y {' '.join(PACKAGES)}"
+        return f"real hosts need root: run the tests as root, after apt-get install -y {PACKAGES}"
     if subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
         return "this machine lets root make no namespaces"
     return ""

@@ -241,9 +241,19 @@ class GateClosed(Event, frozen=True, kw_only=True, tag="gate.closed"):
 
 class HostSeen(Event, frozen=True, kw_only=True, tag="host.seen"):
     host: str
-    link: Literal["up", "down", "connecting"]
+    link: Literal["up", "down", "connecting", "silent"]
     detail: str = ""
     identity: str = ""
+
+
+class HostLocked(Event, frozen=True, kw_only=True, tag="host.locked"):
+    """Whose a host is. `holder` says who runs what since when; `former` whom we took it from; `lost` that it was ours."""
+
+    host: str
+    ours: bool
+    holder: str = ""
+    former: str = ""
+    lost: bool = False
 
 
 class HealthSeen(Event, frozen=True, kw_only=True, tag="health.seen"):
@@ -352,6 +362,7 @@ AnyEvent = (
     | GateOpened
     | GateClosed
     | HostSeen
+    | HostLocked
     | HealthSeen
     | WriterSeen
     | DowntimeSeen
@@ -381,6 +392,7 @@ DURABLE: tuple[type[Event], ...] = (
     LossDeclared,
     GateOpened,
     GateClosed,
+    HostLocked,
 )
 """Kinds that are synced to disk before anything is built on them; the others are batched."""
 

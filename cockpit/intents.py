@@ -104,6 +104,13 @@ class End(Intent, frozen=True, kw_only=True, tag="end"):
     """Close the run: the conductor stops when nothing is running."""
 
 
+class TakeOver(Intent, frozen=True, kw_only=True, tag="take-over"):
+    """Take a host from another run, whose jobs cannot start there any more. `typed` is the host's id."""
+
+    host: str
+    typed: str
+
+
 class Claim(Intent, frozen=True, kw_only=True, tag="claim"):
     """Take the wheel when nobody holds it."""
 
@@ -125,6 +132,7 @@ AnyIntent = (
     | CloseGate
     | AddNote
     | End
+    | TakeOver
     | Claim
 )
 

@@ -88,8 +88,18 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             before = state.hosts.get(event.host)
             since = before.since if before is not None and before.link == event.link else record.utc
             identity = event.identity or (before.identity if before is not None else "")
-            host = HostView(link=event.link, detail=event.detail, identity=identity, since=since)
+            holder = before.holder if before is not None else ""
+            host = HostView(link=event.link, detail=event.detail, identity=identity, since=since, holder=holder)
             return replace(state, hosts=state.hosts | {event.host: host})
+        case ev.HostLocked():
+            host = replace(state.hosts.get(event.host, HostView()), holder=event.holder)
+            state = replace(state, hosts=state.hosts | {event.host: host})
+            if event.former:
+                return _tell(state, record, "", "taken over", f"{event.host} from {event.former}")
+            if event.holder:
+                word = "taken from us" if event.lost else "held"
+                return _tell(state, record, "", word, f"{event.host}: {event.holder}")
+            return state
         case ev.LogSeen():
             return _log(state, record, event)
         case (

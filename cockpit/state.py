@@ -125,10 +125,12 @@ class LogView(Data, frozen=True, kw_only=True):
 
 
 class HostView(Data, frozen=True, kw_only=True):
-    link: Literal["up", "down", "connecting"] = "connecting"
+    link: Literal["up", "down", "connecting", "silent"] = "connecting"
     detail: str = ""
     identity: str = ""
     since: float = 0.0
+    holder: str = ""
+    """Who holds the host in our place, '' while it is ours or nobody was seen."""
 
 
 class GateView(Data, frozen=True, kw_only=True):

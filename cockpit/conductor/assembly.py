@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -18,12 +19,15 @@ from cockpit.conductor.server import Server
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
 from cockpit.engine.ports import Hands
-from cockpit.events import Event, Record, RunResumed, RunStarted, Trouble
+from cockpit.events import Event, IntentTaken, Record, RunResumed, RunStarted, Trouble
+from cockpit.hosts.guard import HostGuard
 from cockpit.hosts.hands import ShellHands
 from cockpit.hosts.job import Jobs
-from cockpit.hosts.pool import HostPool
+from cockpit.hosts.locks import Locks, holder_of, token_of
+from cockpit.hosts.pool import HostPool, Unreachable
 from cockpit.hosts.sync import SyncHands
 from cockpit.hosts.tail import Tails
+from cockpit.intents import AnyIntent, TakeOver
 from cockpit.journal import keyframes
 from cockpit.journal.folder import RunFolder, durations
 from cockpit.journal.reader import mend, records
@@ -112,20 +116,27 @@ class Conductor:
         self._clock = clock
         self._ledger = ledger
         self._pool = HostPool(plan.hosts, self._emit, clock)
+        since = datetime.fromtimestamp(clock.utc(), UTC).strftime("%Y-%m-%d %H:%M UTC")
+        holder = holder_of(plan.name, run.id, since)
+        self._locks = Locks(self._pool, self._emit, clock, token_of(run.path), holder)
+        self._jobs = Jobs(self._pool)
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
         self._tails = Tails(self._pool, logs, self._emit, journal.raw)
         self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
-        shell = ShellHands(self._pool, Jobs(self._pool), journal.raw)
+        shell = ShellHands(self._pool, self._jobs, journal.raw)
         kinds: dict[str, Hands] = {
             "shell": shell,
             "sync": SyncHands(self._pool, journal.raw),
             "dns": DnsHands(plan.dns, clock),
             "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
         }
-        hands = ConductorHands(kinds, lambda check, service: check_http(check, plan, service), self._tails)
+        guard = HostGuard(self._pool, self._locks)
+        hands = ConductorHands(kinds, lambda check, service: check_http(check, plan, service), self._tails, guard)
         self._engine = Engine(ledger, hands, clock)
         self._server = Server(run.journal, ledger, self._engine, run.token())
         self._due = asyncio.Event()
+        self._taking: asyncio.Queue[str] = asyncio.Queue()
+        journal.subscribe(self._asked)
         journal.subscribe(self._server.observe)
         journal.subscribe(self._mark)
 
@@ -137,6 +148,8 @@ class Conductor:
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._kept("links", self._pool.run())),
+                group.create_task(self._kept("locks", self._locks.run())),
+                group.create_task(self._take_over()),
                 group.create_task(self._kept("tails", self._tails.run())),
                 group.create_task(self._kept("probes", self._probes.run())),
                 group.create_task(self._server.run(self._run.keep_socket())),
@@ -149,8 +162,38 @@ class Conductor:
                 helpers.append(group.create_task(self._linger(working)))
             helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
             await asyncio.wait({working})
+            if self._ledger.state.ended:
+                await self._leave()
             for helper in helpers:
                 helper.cancel()
+
+    async def _leave(self) -> None:
+        """The run has ended: what it left on the hosts is cleared away and their locks are given up, where they answer."""
+        with contextlib.suppress(TimeoutError, ExceptionGroup):
+            async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+                for link in self._pool:
+                    if link.is_up:
+                        group.create_task(self._leave_host(link.host.id))
+
+    async def _leave_host(self, host: str) -> None:
+        with contextlib.suppress(Unreachable):
+            await self._jobs.clean(host, self._ledger.state.run)
+            await self._locks.free(host)
+
+    def _asked(self, record: Record) -> None:
+        """A person took a host over: the lock on the host follows."""
+        if isinstance(record.event, IntentTaken):
+            intent = msgspec.json.decode(record.event.intent, type=AnyIntent)
+            if isinstance(intent, TakeOver):
+                self._taking.put_nowait(intent.host)
+
+    async def _take_over(self) -> None:
+        while True:
+            host = await self._taking.get()
+            try:
+                await self._locks.take(host)
+            except Unreachable as error:
+                self._ledger.post(Trouble(message=f"{host} could not be taken over: {error}"), "conductor")
 
     async def _kept(self, name: str, work: Awaitable[None]) -> None:
         """What only observes must never end a run: its fault is told, the run goes on."""

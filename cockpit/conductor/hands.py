@@ -25,16 +25,24 @@ Observer = Callable[[RecordSet, float], Awaitable[tuple[bool, str]]]
 """Looks whether every authority serves the new set, waiting up to so many seconds."""
 
 
+Guard = Callable[[Call], Awaitable[Outcome | None]]
+"""Looks at the hosts of an op before it begins; an outcome ends it there."""
+
+
 class ConductorHands:
     """Delegates to the hands of each kind. `verify` is the action's own verification and each check of the plan."""
 
-    def __init__(self, kinds: Mapping[str, Hands], http: HttpChecker, logs: LogMarks) -> None:
+    def __init__(self, kinds: Mapping[str, Hands], http: HttpChecker, logs: LogMarks, guard: Guard) -> None:
         self._kinds = kinds
+        self._guard = guard
         self._http = http
         self._logs = logs
 
     async def act(self, call: Call, say: Say) -> Outcome:
         hands = self._kinds[call.step.kind]
+        refused = await self._guard(call)
+        if refused is not None:
+            return refused
         if call.op == "capture":
             outcome = await hands.act(call, say)
             return await self._marked(call, outcome)

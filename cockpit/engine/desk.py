@@ -85,12 +85,20 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 return self._refuse_gate(intent)
             case it.CloseGate():
                 return "" if state.gates[intent.gate].open else f"gate {intent.gate} is closed already"
+            case it.TakeOver():
+                return self._refuse_take_over(intent)
             case it.AddNote():
                 return "" if intent.text.strip() else "an empty note says nothing"
             case it.End():
                 busy = sorted(self.busy)
                 return f"{', '.join(busy)}: still busy; wait or pause first" if busy else ""
         return ""
+
+    def _refuse_take_over(self, intent: it.TakeOver) -> str:
+        host = self.state.hosts.get(intent.host)
+        if host is None or not host.holder:
+            return f"no other run is known to hold {intent.host}"
+        return "" if intent.typed == intent.host else f"type {intent.host} to take it from: {host.holder}"
 
     def _unknown_name(self, intent: it.Intent) -> str:
         service = getattr(intent, "service", "")

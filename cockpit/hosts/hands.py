@@ -9,7 +9,7 @@ import time
 from cockpit.engine.ports import Call, Outcome, Say, Verdict
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.output import OutputTeller, RawSink
-from cockpit.hosts.pool import HostPool, Ran, TooSlow, Unreachable
+from cockpit.hosts.pool import HostPool, Ran, TooSlow, Unreachable, WrongHost
 from cockpit.plan.model import Shell
 from cockpit.plan.script import script_for
 from cockpit.text import harmless
@@ -66,10 +66,10 @@ class ShellHands:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                ran = await self._pool[host].run("exec sh -s", script.encode(), call.step.timeout)
+                ran = await self._pool[host].ask(script, call.step.timeout)
                 if ran.exit is not None or time.monotonic() > until:
                     return ran
-            except TooSlow:
+            except (TooSlow, WrongHost):
                 raise
             except Unreachable:
                 if time.monotonic() > until:
@@ -79,6 +79,8 @@ class ShellHands:
     async def _read(self, call: Call, action: Shell, script: str, say: Say) -> Outcome:
         try:
             ran = await self._ask(call, action.host, script)
+        except WrongHost as error:
+            return Outcome(verdict="failed", detail=str(error))
         except Unreachable as error:
             return Outcome(verdict="unknown", detail=str(error))
         if call.op != "probe" and (ran.out or ran.err):
@@ -107,13 +109,20 @@ class ShellHands:
             case "ended" if end.status == 0:
                 return Outcome(verdict="ok", exit=0, detail=teller.last)
             case "ended":
-                return Outcome(verdict="failed", exit=end.status, detail=teller.last or f"it ended with {end.status}")
-            case "refused":
+                return Outcome(verdict="failed", exit=end.status, detail=_how(end, teller))
+            case "refused" | "fenced":
                 return Outcome(verdict="failed", detail=end.detail)
             case "none":
                 return Outcome(verdict="nothing", detail="the host has no trace of it")
             case _:
                 return Outcome(verdict="unknown", detail=end.detail)
+
+
+def _how(end: JobEnd, teller: OutputTeller) -> str:
+    """How a job failed: its last line, and how it ended where that is not the script's own doing."""
+    if end.status is not None and end.status > 128:
+        return f"it was {end.detail}" + (f" after {teller.last!r}" if teller.last else "")
+    return teller.last or f"it {end.detail}"
 
 
 def _captured(ran: Ran) -> Outcome:

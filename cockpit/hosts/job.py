@@ -7,6 +7,7 @@ offsets: no byte is lost or doubled. The supervisor is plain POSIX sh (`supervis
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
@@ -15,20 +16,68 @@ from typing import Literal
 import asyncssh
 import msgspec
 
-from cockpit.hosts.pool import HostPool, Unreachable, feed, quoted
+from cockpit.hosts.link import Unreachable, WrongHost, feed, quoted
+from cockpit.hosts.pool import HostPool
 from cockpit.text import harmless
 
-Kind = Literal["ended", "gone", "none", "rebooted", "refused", "lost"]
+Kind = Literal["ended", "gone", "none", "rebooted", "refused", "fenced", "lost"]
 Chunk = Callable[[Literal["out", "err"], bytes], None]
+
+_FOLDER = (
+    "jobs=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}; job=$jobs/$1; boot=none; "
+    "{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null; "
+)
+
+# What has ended is let alone: its number may be another's by now.
+_CANCEL = (
+    _FOLDER
+    + r"""
+run=$(readlink "$job/run" 2>/dev/null) && [ ! -L "$job/rc" ] && [ "${run##*:}" = "$boot" ] || exit 0
+pid=${run%%:*} began=${run#*:} stat=
+{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null
+set -- ${stat##*) }
+[ "${20:-0}" = "${began%%:*}" ] || exit 0
+kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid"
+tries=0
+while [ $tries -lt 30 ] && kill -s 0 -- "-$pid" 2>/dev/null && [ ! -L "$job/rc" ]; do
+    tries=$((tries + 1)); sleep 0.1 2>/dev/null || sleep 1
+done
+kill -s KILL -- "-$pid" 2>/dev/null
+:"""
+)
+
+# A job of another run is old when its folder was not touched for two weeks.
+_CLEAN = (
+    _FOLDER
+    + r"""
+cd "$jobs" 2>/dev/null || exit 0
+for one in "$1".*; do
+    [ -L "$one/rc" ] && rm -rf "./$one"
+done
+find . -mindepth 1 -maxdepth 1 -type d -mtime +14 -exec sh -c '[ -L "$1/rc" ] && rm -rf "$1"' old {} \; 2>/dev/null
+rmdir "$jobs" 2>/dev/null
+:"""
+)
 
 
 class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a job stands: `ended` with `status`; `gone` without leaving one; `none` there is no such job; `rebooted` the host
-    was started anew; `refused` it could not be started; `lost` the host could not be asked any longer."""
+    was started anew; `refused` it could not be started; `fenced` another run holds the host; `lost` the host could not be
+    asked any longer."""
 
     kind: Kind
     status: int | None = None
     detail: str = ""
+
+
+def status_words(status: int) -> str:
+    """An exit status in words, `ended with 3` or `killed by 9 (SIGKILL)`: a shell tells a signal as 128 and its number."""
+    if 128 < status <= 128 + 64:
+        try:
+            return f"killed by {status - 128} ({signal.Signals(status - 128).name})"
+        except ValueError:
+            return f"killed by {status - 128}"
+    return f"ended with {status}"
 
 
 class Jobs:
@@ -49,13 +98,14 @@ class Jobs:
 
     async def cancel(self, host: str, job: str) -> None:
         """End the job's whole process group, gently first. Raises Unreachable."""
-        stop = (
-            # What has ended is let alone: its number may be another's by now.
-            'd=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}/$1; [ -f "$d/pid" ] && [ ! -f "$d/rc" ] || exit 0; '
-            'read -r pid rest <"$d/pid"; '
-            'kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid"; sleep 1; kill -s KILL -- "-$pid" 2>/dev/null; :'
-        )
-        await self._pool[host].run(f"sh -c {quoted(stop)} cockpit-job {quoted(job)}", timeout=10)
+        link = self._pool[host]
+        await link.run(f"{link.jobs}exec sh -c {quoted(_CANCEL)} cockpit-job {quoted(job)}", timeout=30)
+
+    async def clean(self, host: str, run: str) -> None:
+        """Remove what is left on the host of the jobs of a run that have ended, and of other runs' after two weeks. Raises
+        Unreachable."""
+        link = self._pool[host]
+        await link.run(f"{link.jobs}exec sh -c {quoted(_CLEAN)} cockpit-job {quoted(run)}", timeout=60)
 
     async def _follow(
         self, host: str, job: str, script: bytes, told: Chunk, begin: Mapping[str, int] = MappingProxyType({})
@@ -64,25 +114,32 @@ class Jobs:
         loop = asyncio.get_running_loop()
         lost_since: float | None = None
         while True:
+            before = dict(offsets)
             try:
                 found = await self._once(host, job, script, offsets, told)
                 if found.kind != "lost":
                     return found
                 why = found.detail
+            except WrongHost as error:
+                # What it did on the right machine is not known here.
+                return JobEnd(kind="lost", detail=str(error))
             except Unreachable as error:
                 why = str(error)
             now = loop.time()
-            lost_since = lost_since or now
+            lost_since = lost_since if lost_since is not None and offsets == before else now
             if now - lost_since > self._patience:
                 return JobEnd(kind="lost", detail=why)
             await asyncio.sleep(0.2)
 
     async def _once(self, host: str, job: str, script: bytes, offsets: dict[str, int], told: Chunk) -> JobEnd:
-        command = f"exec sh -c {quoted(self._supervisor)} cockpit-job {quoted(job)} {len(script)} {offsets['O']} {offsets['E']}"
-        async with self._pool[host].process(command, wait=self._patience) as process:
+        link = self._pool[host]
+        words = f"{quoted(job)} {len(script)} {offsets['O']} {offsets['E']} {link.fence}"
+        command = f"{link.jobs}exec sh -c {quoted(self._supervisor)} cockpit-job {words}"
+        async with link.process(command, wait=self._patience) as process:
             try:
                 feed(process.stdin, script)
                 while True:
+                    # A host that stops in the middle of a frame is noticed by the link's heartbeat.
                     header = await process.stdout.readuntil(b"\n", 4096)
                     word, _, rest = header.strip().partition(b" ")
                     kind = word.decode("ascii", "replace")
@@ -97,16 +154,21 @@ class Jobs:
                                 offsets[kind] += len(piece)
                                 told("out" if kind == "O" else "err", piece)
                         case "R":
-                            return JobEnd(kind="ended", status=int(rest))
+                            status = int(rest)
+                            return JobEnd(kind="ended", status=status, detail=status_words(status))
                         case "G":
                             return JobEnd(kind="gone", detail="its process is gone and left no exit status")
                         case "N":
                             return JobEnd(kind="none")
                         case "B":
                             return JobEnd(kind="rebooted", detail="the host was started anew while it ran")
+                        case "F":
+                            return JobEnd(
+                                kind="fenced", detail=f"another run has taken over {host}: it was not started"
+                            )
                         case "X":
                             return JobEnd(kind="refused", detail=harmless(rest, 300))
                         case _:
                             return JobEnd(kind="lost", detail=f"the host answered {harmless(header, 100)!r}")
-            except (OSError, ValueError, asyncssh.Error, asyncio.IncompleteReadError) as error:
-                return JobEnd(kind="lost", detail=f"the link was lost: {harmless(str(error), 200)}")
+            except (asyncio.IncompleteReadError, asyncssh.Error, OSError, ValueError) as error:
+                return JobEnd(kind="lost", detail=harmless(str(error), 200) or "the link was lost")

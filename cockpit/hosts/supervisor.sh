@@ -1,84 +1,103 @@
 # Runs a script as a job of its own session, once for each name, and tells a reader all it says and how it ended.
-# Called as: sh -c TEXT cockpit-job NAME BYTES OUT ERR
+# Called as: sh -c TEXT cockpit-job NAME BYTES OUT ERR [LOCK TOKEN]
 #   NAME  the job; starting it twice runs it once
 #   BYTES length of the script that follows on standard input; 0 attaches only
 #   OUT, ERR  offsets from which its output is told
+#   LOCK, TOKEN  the host's lock, and what it must begin with for the job to start
 # It answers in frames on standard output: `O n`, `E n` (n bytes of output follow), `R status`, `G` gone without a status,
-# `N` no such job, `B` the host was started anew since, `X sentence` it could not be started.
+# `N` no such job, `B` the host was started anew since, `F` another run holds the host, `X sentence` it could not be started.
+# What must be atomic is a symbolic link: `run` (pid, when that pid began, boot-id) is made by the one process that runs the
+# script, `rc` by the same when it has ended. Making a link needs no room for data.
 umask 077
 jobs=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}
 job=$jobs/$1
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none)
-since() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-if [ "$2" -gt 0 ]; then
-    if ! mkdir -p "$jobs" 2>/dev/null || ! [ -w "$jobs" ]; then echo "X $jobs cannot be written"; exit 0; fi
-    # A link that is lost in here hangs up: what was begun is cleared away then, so that it can be started again.
-    trap : HUP
-    if mkdir "$job" 2>/dev/null; then
-        head -c "$2" >"$job/script.part" 2>/dev/null
-        if [ "$(wc -c <"$job/script.part" 2>/dev/null || echo 0)" -ne "$2" ]; then
-            rm -rf "$job"
-            echo "X the script did not arrive whole, or there is no room in $jobs"
-            exit 0
-        fi
-        mv "$job/script.part" "$job/script"
-        : >"$job/out"
-        : >"$job/err"
-        apart=$(command -v setsid || command -v nohup)
-        # shellcheck disable=SC2016  # expanded by the inner shell
-        $apart sh -c '
-            job=$1
-            began=$(sed "s/^.*) //" "/proc/$$/stat" 2>/dev/null | cut -d" " -f20)
-            echo "$$ ${began:-0} $2" >"$job/pid.part" && mv "$job/pid.part" "$job/pid"
-            sh "$job/script" >"$job/out" 2>"$job/err" </dev/null
-            status=$?
-            echo "$status" >"$job/rc.part"
-            sync "$job/rc.part" 2>/dev/null
-            mv "$job/rc.part" "$job/rc"
-        ' cockpit-job "$job" "$boot" </dev/null >/dev/null 2>&1 &
+boot=none
+{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
+    if ! why=$(mkdir -p "$job" 2>&1); then
+        echo "X the folder for jobs cannot be made: $why"
+        exit 0
     fi
-    trap - HUP
+    part=$job/script.$$
+    why=$({ head -c "$2" >"$part"; } 2>&1)
+    if [ "$(wc -c 2>/dev/null <"$part" || echo 0)" -ne "$2" ]; then
+        rm -f "$part"
+        rmdir "$job" 2>/dev/null
+        echo "X the script did not arrive whole, or there is no room in $jobs: ${why:-$(df -P "$jobs" 2>/dev/null | tail -n 1)}"
+        exit 0
+    fi
+    mv "$part" "$job/script"
+    apart=$(command -v setsid || command -v nohup)
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    $apart sh -c '
+        job=$1
+        { read -r stat </proc/$$/stat; } 2>/dev/null
+        lock=$3 token=$4 boot=$2
+        set -- ${stat##*) }
+        ln -s "$$:${20:-0}:$boot" "$job/run" 2>/dev/null || exit 0
+        if [ -n "$lock" ]; then
+            case $(readlink "$lock") in "$token"*) ;; *) ln -s fenced "$job/rc"; exit 0 ;; esac
+        fi
+        sh "$job/script" >"$job/out" 2>"$job/err" </dev/null
+        ln -s "$?" "$job/rc"
+    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" </dev/null >/dev/null 2>&1 &
+    tries=0
+    while [ ! -L "$job/run" ]; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 400 ]; then echo "X no process could be started for it"; exit 0; fi
+        sleep 0.005 2>/dev/null || sleep 1
+    done
 fi
-[ -d "$job" ] || { echo N; exit 0; }
+run=$(readlink "$job/run" 2>/dev/null) || { echo N; exit 0; }
 cd "$job" || exit 0
 o=$3
 e=$4
 tell() {
-    size=$(wc -c <"$2" 2>/dev/null || echo 0)
-    size=$((size))
+    told=0
+    [ -s "$2" ] || return
+    size=$(($(wc -c <"$2" 2>/dev/null || echo 0)))
     if [ "$size" -gt "$3" ]; then
-        n=$((size - $3))
-        [ "$n" -le 65536 ] || n=65536
-        echo "$1 $n"
-        tail -c "+$(($3 + 1))" "$2" | head -c "$n"
-        told=$n
-    else
-        told=0
+        told=$((size - $3))
+        [ "$told" -le 262144 ] || told=262144
+        echo "$1 $told"
+        tail -c "+$(($3 + 1))" "$2" | head -c "$told"
     fi
 }
-waited=0
+runs() {
+    [ "${run##*:}" = "$boot" ] || return 1
+    pid=${run%%:*} began=${run#*:}
+    began=${began%%:*}
+    kill -0 "$pid" 2>/dev/null || return 1
+    [ "$began" != 0 ] || return 0
+    stat=
+    { read -r stat <"/proc/$pid/stat"; } 2>/dev/null
+    # shellcheck disable=SC2086  # its words are what is wanted
+    set -- ${stat##*) }
+    [ "${1:-Z}" != Z ] && [ "${20:-}" = "$began" ]
+}
+looks=0
 while :; do
+    # Whether it runs is asked before its output is read: what it says last is told.
     ended=
-    [ -f rc ] && ended=1
+    if [ -L rc ]; then ended=R; elif ! runs; then ended=G; fi
     tell O out "$o"
     o=$((o + told))
     more=$told
     tell E err "$e"
     e=$((e + told))
     more=$((more + told))
-    [ "$more" -eq 0 ] || continue
-    if [ -n "$ended" ]; then echo "R $(cat rc)"; exit 0; fi
-    if [ -f pid ]; then
-        read -r pid began booted <pid
-        if [ "$booted" != "$boot" ]; then echo B; exit 0; fi
-        if ! kill -0 "$pid" 2>/dev/null || { [ "$began" != 0 ] && [ "$(since "$pid")" != "$began" ]; }; then
-            [ -f rc ] && continue
-            echo G
-            exit 0
-        fi
-    else
-        waited=$((waited + 1))
-        if [ "$waited" -gt 200 ]; then echo G; exit 0; fi
+    if [ "$more" -gt 0 ]; then looks=0; continue; fi
+    if [ "$ended" = R ]; then
+        rc=$(readlink rc)
+        if [ "$rc" = fenced ]; then echo F; else echo "R $rc"; fi
+        exit 0
     fi
-    sleep 0.03 2>/dev/null || sleep 1
+    if [ "$ended" = G ]; then
+        [ -L rc ] && continue
+        if [ "${run##*:}" = "$boot" ]; then echo G; else echo B; fi
+        exit 0
+    fi
+    looks=$((looks + 1))
+    if [ "$looks" -lt 10 ]; then nap=0.004; elif [ "$looks" -lt 40 ]; then nap=0.02; else nap=0.1; fi
+    sleep "$nap" 2>/dev/null || sleep 1
 done

@@ -96,6 +96,7 @@ class LabHost:
             "LANG": "C.UTF-8",
             "LAB_HOST": self.role,
             "LAB_ID": lab,
+            "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),
             "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),
         }
 

@@ -34,7 +34,16 @@ class Host(Frozen, frozen=True, kw_only=True):
     known_hosts: str = ""
     identity_file: str = ""
     machine_id: str = ""
-    """Expected content of /etc/machine-id, asked whenever a link is opened, before anything else; empty means not asked."""
+    """Expected content of /etc/machine-id, asked when a link is opened and before each step; empty: as it was first seen."""
+    hostname: str = ""
+    """Expected host name, asked together with the machine-id."""
+    become: Literal["", "sudo", "doas", "su"] = ""
+    """How commands run as another account; empty: as the one that logs in."""
+    become_user: str = "root"
+    jobs: str = ""
+    """The folder for detached jobs on the host; empty: `~/.cockpit/jobs`."""
+    ssh_config: str = ""
+    """A file to read in place of ~/.ssh/config."""
 
 
 class Tsig(Frozen, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ def folder(lab: Lab, job: str) -> Path:
 async def test_a_job_tells_its_output_and_its_status(jobs: Jobs, status: int) -> None:
     heard = Heard()
     end = await jobs.run("old", "a", f"echo out; echo err >&2; printf no-end; exit {status}".encode(), heard)
-    assert end == JobEnd(kind="ended", status=status)
+    assert end == JobEnd(kind="ended", status=status, detail=f"ended with {status}")
     assert (bytes(heard.out), bytes(heard.err)) == (b"out\nno-end", b"err\n")
 
 
@@ -84,7 +84,7 @@ async def test_large_output_arrives_whole_and_once_over_dropped_links(jobs: Jobs
     for part in (1, 200_000, 600_000, 900_000):
         await heard.until(lambda part=part: len(heard.out) >= part)
         lab.ssh["old"].drop()
-    assert await running == JobEnd(kind="ended", status=5)
+    assert await running == JobEnd(kind="ended", status=5, detail="ended with 5")
     assert hashlib.sha256(heard.out).hexdigest() == hashlib.sha256(whole).hexdigest()
     assert bytes(heard.err) == b"done\n"
 
@@ -99,7 +99,7 @@ async def test_a_job_survives_its_link_and_its_reader(jobs: Jobs, lab: Lab) -> N
     lab.ssh["old"].drop()
     release(lab.old)
     again = Heard()
-    assert await jobs.attach("old", "a", again) == JobEnd(kind="ended", status=0)
+    assert await jobs.attach("old", "a", again) == JobEnd(kind="ended", status=0, detail="ended with 0")
     assert bytes(again.out) == b"begun\nended\n"
     assert (lab.old.home / "tmp/ended").read_text() == "ended\n"
 
@@ -108,7 +108,7 @@ async def test_a_job_started_twice_runs_once(jobs: Jobs, lab: Lab) -> None:
     script = b"echo run >>tmp/runs; echo told"
     first, second = Heard(), Heard()
     ends = await asyncio.gather(jobs.run("old", "a", script, first), jobs.run("old", "a", script, second))
-    assert ends == [JobEnd(kind="ended", status=0)] * 2
+    assert ends == [JobEnd(kind="ended", status=0, detail="ended with 0")] * 2
     third = Heard()
     assert (await jobs.run("old", "a", b"echo other", third)).status == 0
     assert first.out == second.out == third.out == b"told\n"
@@ -134,7 +134,7 @@ async def test_a_start_cut_in_the_middle_of_its_script_can_be_sent_again(
                 await asyncio.sleep(0.01)
         lab.ssh["old"].drop()
     heard = Heard()
-    assert await jobs.run("old", "a", script, heard) == JobEnd(kind="ended", status=0)
+    assert await jobs.run("old", "a", script, heard) == JobEnd(kind="ended", status=0, detail="ended with 0")
     assert bytes(heard.out) == b"told\n"
     assert (lab.old.home / "tmp/runs").read_text() == "whole\n"
 
@@ -163,9 +163,14 @@ async def test_cancelling_what_never_was_or_has_ended_harms_nobody(jobs: Jobs, l
     bystander = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
     try:
         # The number of the process that has ended goes to another one in time.
-        (folder(lab, "a") / "pid").write_text(f"{bystander.pid} 1 boot\n")
+        run = folder(lab, "a") / "run"
+        boot = run.readlink().name.rpartition(":")[2]
+        (folder(lab, "a") / "rc").rename(folder(lab, "a") / "kept")
+        run.unlink()
+        run.symlink_to(f"{bystander.pid}:1:{boot}")
         await jobs.cancel("old", "a")
         assert alive(bystander.pid)
+        (folder(lab, "a") / "kept").rename(folder(lab, "a") / "rc")
     finally:
         with contextlib.suppress(ProcessLookupError):
             bystander.kill()
@@ -185,10 +190,13 @@ async def test_a_host_started_anew_says_so(jobs: Jobs, lab: Lab) -> None:
     heard = Heard()
     running = asyncio.create_task(jobs.run("old", "a", f"echo begun; {WAIT}".encode(), heard))
     await heard.until(lambda: b"begun" in heard.out)
-    pid = folder(lab, "a") / "pid"
-    number, began, _ = pid.read_text().split()
-    pid.write_text(f"{number} {began} another-boot\n")
-    assert (await running).kind == "rebooted"
+    run = folder(lab, "a") / "run"
+    number, began, _ = run.readlink().name.split(":")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    run.unlink()
+    run.symlink_to(f"{number}:{began}:another-boot")
+    assert (await jobs.attach("old", "a", Heard())).kind == "rebooted"
     release(lab.old)
 
 
@@ -218,8 +226,8 @@ async def test_a_host_that_stays_away_is_lost_after_our_patience(pool: HostPool,
 
 
 async def test_a_host_that_speaks_nonsense_is_lost_and_never_believed(pool: HostPool, lab: Lab) -> None:
-    fake = lab.old.home / "bin/cat"
-    fake.write_text("#!/bin/sh\nprintf 'R \\033]0;zero\\007\\n'\n")
+    fake = lab.old.home / "bin/readlink"
+    fake.write_text("#!/bin/sh\nprintf '\\033]0;zero\\007\\n'\n")
     fake.chmod(0o755)
     end = await Jobs(pool, patience=0.3).run("old", "a", b"exit 0", Heard())
     assert end.kind != "ended"

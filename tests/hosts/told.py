@@ -13,6 +13,7 @@ import msgspec
 from cockpit.clock import SystemClock
 from cockpit.engine.ports import Call
 from cockpit.events import Event, HostSeen
+from cockpit.hosts.access import Asks
 from cockpit.hosts.pool import HostPool
 from cockpit.lab import Lab
 from cockpit.plan.load import load
@@ -79,9 +80,9 @@ def hosts_of(lab: Lab, **changes: str) -> dict[str, Host]:
 
 
 @asynccontextmanager
-async def pooled(hosts: dict[str, Host], told: Told) -> AsyncIterator[HostPool]:
+async def pooled(hosts: dict[str, Host], told: Told, asks: Asks | None = None) -> AsyncIterator[HostPool]:
     """A pool that runs."""
-    pool = HostPool(hosts, told, SystemClock())
+    pool = HostPool(hosts, told, SystemClock(), asks)
     running = asyncio.create_task(pool.run())
     try:
         yield pool

@@ -52,23 +52,28 @@ class Access:
         self._asks = asks
         self._known: dict[str, str] = {}
         self._keys: dict[str, asyncssh.SSHKey] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
 
     def password(self, name: str) -> str | None:
         """What a person said under that name."""
         return self._known.get(name)
 
-    def forget(self, name: str) -> None:
-        """It was wrong."""
-        self._known.pop(name, None)
+    def forget(self, name: str, tried: str | None) -> None:
+        """That was wrong; what a person has said since may be right."""
+        if self._known.get(name) == tried:
+            self._known.pop(name, None)
 
     async def learn(self, wanted: Wanted) -> None:
         """Ask a person. Raises Refused when there is nobody to ask, or no answer."""
         if self._asks is None:
-            raise Refused(f"{wanted.question}: there is nobody to ask")
-        try:
-            self._known[wanted.name] = await self._asks.ask(wanted.name, wanted.question)
-        except Exception as error:
-            raise Refused(f"{wanted.question}: {error}") from None
+            raise Refused(f"it takes none of our keys; {wanted.question}, and there is nobody to ask")
+        async with self._asking.setdefault(wanted.name, asyncio.Lock()):
+            if wanted.name in self._known:
+                return  # Another link has asked in the meantime.
+            try:
+                self._known[wanted.name] = await self._asks.ask(wanted.name, wanted.question)
+            except Exception as error:
+                raise Refused(f"{wanted.question}: {error}") from None
 
     async def confirm(self, name: str, question: str) -> bool:
         """Whether a person says so; without anybody to ask, no."""
@@ -98,7 +103,7 @@ class Access:
                 locked.append(file)
                 continue
             except asyncssh.KeyEncryptionError:
-                self.forget(_passphrase(file))
+                self.forget(_passphrase(file), known)
                 locked.append(file)
                 continue
             self._keys[file] = key
@@ -116,7 +121,7 @@ class Access:
         return [asyncssh.load_keypairs([(key, one)])[0] for one in certificates] + list(asyncssh.load_keypairs([key]))
 
     async def options(self, settings: Settings, client: Client) -> dict[str, Any]:
-        """What `asyncssh.connect` takes to reach the host. `client` decides about keys and passwords."""
+        """What `asyncssh.connect` takes to reach the host. `client` decides about host keys and passwords."""
         ready, locked = await self.keys(settings)
         client.locked = locked
         agent = (
@@ -130,7 +135,7 @@ class Access:
             "known_hosts": client.trust.known(),
             "host_key_alias": settings.alias or settings.asked,
             "client_factory": lambda: client,
-            "client_keys": ready,
+            "client_keys": _Keys(ready),
             "agent_path": agent,
             "keepalive_interval": settings.alive_every or 5,
             "keepalive_count_max": settings.alive_count if settings.alive_every else 3,
@@ -139,8 +144,6 @@ class Access:
             "gss_auth": False,
             "gss_kex": False,
         }
-        if agent and settings.identities_only:
-            options["agent_identities"] = _public(settings)
         for word, name in (
             ("hostkeyalgorithms", "server_host_key_algs"),
             ("kexalgorithms", "kex_algs"),
@@ -154,7 +157,18 @@ class Access:
             options["local_addr"] = (settings.bind, 0)
         if settings.proxy:
             options["proxy_command"] = ["/bin/sh", "-c", f"exec {settings.proxy}"]
+        if agent and settings.identities_only:
+            only = _public(settings)
+            options["agent_identities"] = only or None
+            options["agent_path"] = agent if only else None
         return options
+
+
+class _Keys(list[asyncssh.SSHKeyPair]):
+    """Given an empty list, asyncssh loads the keys of ~/.ssh by itself; this one is never false."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class Client(asyncssh.SSHClient):
@@ -169,6 +183,7 @@ class Client(asyncssh.SSHClient):
         self._settings = settings
         self._login = f"password of {settings.user} on {name}"
         self._tried = False
+        self._challenged = False
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.offered = self.trust.judge(host, addr, port, key)
@@ -188,7 +203,11 @@ class Client(asyncssh.SSHClient):
         return self._password()
 
     def kbdint_auth_requested(self) -> str | None:
-        return "" if self._settings.passwords else None
+        # Once: a server that takes none of it offers the method again and again.
+        if not self._settings.passwords or self._challenged:
+            return None
+        self._challenged = True
+        return ""
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
@@ -206,7 +225,7 @@ class Client(asyncssh.SSHClient):
             self._tried = True
             return known
         if known is not None:
-            self._access.forget(self._login)
+            self._access.forget(self._login, known)
         if self.wanted is None:
             self.wanted = Wanted(self._login, f"{self._login} is needed")
         return None

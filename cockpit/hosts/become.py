@@ -4,6 +4,7 @@ list, never in the middle of a step)."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -107,7 +108,7 @@ async def _by_terminal(host: Host, command: str, password: str, open: Open) -> A
     try:
         await _past_terminal(host, front, mark, password)
         relay = (
-            f"cd {folder} && {{ cat err >&2 & cat out & cat >in; wait; n=0; "
+            f"trap 'rm -rf {folder}' EXIT; trap 'exit 129' HUP PIPE TERM; cd {folder} && {{ cat err >&2 & cat out & cat >in; wait; n=0; "
             "while [ ! -L rc ] && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.05; done; exit $(readlink rc || echo 255); }"
         )
         back = await open(relay, False)
@@ -117,8 +118,8 @@ async def _by_terminal(host: Host, command: str, password: str, open: Open) -> A
             back.close()
     finally:
         front.close()
-        swept = await open(f"rm -rf {folder}", False)
-        swept.close()
+        with contextlib.suppress(OSError, asyncssh.Error):
+            (await open(f"rm -rf {folder}", False)).close()
 
 
 async def _past_terminal(host: Host, front: Process, mark: str, password: str) -> None:

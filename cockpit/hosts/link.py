@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -114,8 +116,8 @@ class Link:
             for chore in self._chores:
                 chore.cancel()
             await asyncio.gather(*self._chores, return_exceptions=True)
-            self._fall()
             await self._shells.close()
+            self._fall()
 
     async def _open(self) -> None:
         line = await self._connect()
@@ -180,14 +182,14 @@ class Link:
     async def _connect(self) -> Line:
         """One connection more, through the jump hosts. Asks a person for what is missing, and tries again with it. Raises
         WrongHost, Unreachable, Refused and what asyncssh raises."""
-        asked: set[str] = set()
+        asked: Counter[str] = Counter()
         while True:
             try:
                 return await self._attempt()
             except Wanted as wanted:
-                if wanted.name in asked and self._access.password(wanted.name) is not None:
-                    raise Refused(f"{wanted.question}: what was given was refused") from None
-                asked.add(wanted.name)
+                asked[wanted.name] += 1
+                if asked[wanted.name] > 3:
+                    raise Refused(f"{wanted.question}: what was given was refused three times") from None
                 self._emit(HostSeen(host=self.host.id, link="connecting", detail=f"waits for you: {wanted.question}"))
                 await self._access.learn(wanted)
 
@@ -232,12 +234,10 @@ class Link:
         while True:
             client = Client(trust, self._access, settings, name)
             options = await self._access.options(settings, client)
-            if tunnel is not None:
-                options["tunnel"] = tunnel
             try:
                 # Not asyncio.wait_for: in 3.11 it loses a cancellation that comes together with the result.
                 async with self._handshakes, asyncio.timeout(settings.connect_timeout or HANDSHAKE):
-                    return await asyncssh.connect(**options)
+                    return await asyncssh.connect(**options, **({} if tunnel is None else {"tunnel": tunnel}))
             except asyncssh.HostKeyNotVerifiable as error:
                 offered = client.offered
                 if offered is None:
@@ -246,7 +246,8 @@ class Link:
                     ) from None
                 if offered.standing != "unknown" or not await self._first_meeting(name, settings, trust, client):
                     raise WrongHost(refusal(name, offered, self._others.prints)) from None
-            except asyncssh.PermissionDenied:
+            except asyncssh.DisconnectError:
+                # Refused, or cut off after too many tries.
                 if client.wanted is not None:
                     raise client.wanted from None
                 raise
@@ -282,12 +283,12 @@ class Link:
                 await self._access.learn(Wanted(name, f"{name} is needed: {ran.text}"))
             self._password = True
             try:
-                async with self._on(line, ":") as process:
-                    await process.wait_closed()
-                    if process.exit_status == 0:
+                async with asyncio.timeout(60), self._on(line, ":") as process:
+                    if (await _to_its_end(process, b"", 4096)).exit == 0:
                         return
             except become.NotAllowed:
-                self._access.forget(name)
+                pass
+            self._access.forget(name, self._access.password(name))
         raise Refused(f"{host.id}: {host.become} refused the password")
 
     async def _identify(self, ran: Ran) -> None:
@@ -364,6 +365,7 @@ class Link:
     @asynccontextmanager
     async def process(self, command: str, wait: float = 15.0) -> AsyncIterator[Process]:
         """A remote command with binary streams and back-pressure, as the plan's account. Raises Unreachable, WrongHost."""
+        until = time.monotonic() + wait
         while True:
             line = await self._reserve(wait)
             try:
@@ -371,7 +373,9 @@ class Link:
                 try:
                     process = await context.__aenter__()
                 except asyncssh.ChannelOpenError as error:
-                    if line.full():
+                    # A connection that has just gone took nothing: the next one is asked.
+                    if line.full() or (line.connection.is_closed() and time.monotonic() < until):
+                        await asyncio.sleep(0.05)
                         continue
                     raise Unreachable(f"{self.host.id}: {why(error)}") from None
                 except (OSError, asyncssh.Error, TimeoutError, become.NotAllowed) as error:

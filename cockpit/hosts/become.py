@@ -101,14 +101,15 @@ async def _by_terminal(host: Host, command: str, password: str, open: Open) -> A
     if not folder.startswith("/"):
         raise NotAllowed(f"{host.id}: no private folder could be made for {host.become}")
     mark = secrets.token_hex(12)
-    inner = f"echo {mark}; {{ {command}\n}} <{folder}/in >{folder}/out 2>{folder}/err; ln -s $? {folder}/rc"
+    inner = f"echo {mark}; ( {command}\n) <{folder}/in >{folder}/out 2>{folder}/err; ln -s $? {folder}/rc"
     account = quoted(host.become_user)
     words = f"su {account} -c {quoted(inner)}" if host.become == "su" else f"doas -u {account} sh -c {quoted(inner)}"
     front = await open(words, True)
     try:
         await _past_terminal(host, front, mark, password)
         relay = (
-            f"trap 'rm -rf {folder}' EXIT; trap 'exit 129' HUP PIPE TERM; cd {folder} && {{ cat err >&2 & cat out & cat >in; wait; n=0; "
+            f"trap 'rm -rf {folder}' EXIT; trap 'exit 129' HUP PIPE TERM; cd {folder} || exit 255; "
+            "{ cat err >&2 & cat out & cat >in; wait; n=0; "
             "while [ ! -L rc ] && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.05; done; exit $(readlink rc || echo 255); }"
         )
         back = await open(relay, False)

@@ -108,6 +108,7 @@ def _hosts(root: Obj, site: Site, source: Path) -> None:
 
 def _host(scope: Scope, id: str, name: str, obj: Obj, source: Path) -> Host:
     role: Any = obj.verbatim("role", name if name in {"old", "new"} else "other")
+    become: Any = obj.verbatim("become")
     return Host(
         id=id,
         ssh=scope.field(obj, "ssh"),
@@ -117,6 +118,11 @@ def _host(scope: Scope, id: str, name: str, obj: Obj, source: Path) -> Host:
         known_hosts=_beside(source, scope.field(obj, "known_hosts")),
         identity_file=_beside(source, scope.field(obj, "identity_file")),
         machine_id=scope.field(obj, "machine_id"),
+        hostname=scope.field(obj, "hostname"),
+        become=become,
+        become_user=scope.field(obj, "become_user") or "root",
+        jobs=scope.field(obj, "jobs"),
+        ssh_config=_beside(source, scope.field(obj, "ssh_config")),
     )
 
 

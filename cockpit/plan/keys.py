@@ -164,8 +164,28 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         Key(
             "machine_id",
             PLAIN,
-            "expected content of /etc/machine-id, asked whenever a link is opened, before anything else",
+            "expected content of /etc/machine-id, asked when a link is opened and before each op of a step",
             "machine_id: 4c4c4544…",
+        ),
+        Key("hostname", PLAIN, "expected host name, asked together with the machine-id", "hostname: mail"),
+        Key(
+            "become",
+            one_of("sudo", "doas", "su"),
+            "how commands run as another account; a password is asked for before any step",
+            "become: sudo",
+        ),
+        Key("become_user", PLAIN, "that account; root by default", "become_user: postgres"),
+        Key(
+            "jobs",
+            PLAIN,
+            "the folder on the host for detached jobs; `~/.cockpit/jobs` by default",
+            "jobs: /var/tmp/cockpit-jobs",
+        ),
+        Key(
+            "ssh_config",
+            PLAIN,
+            "a file to read in place of ~/.ssh/config, relative to the plan",
+            "ssh_config: ssh.conf",
         ),
     ),
     "dns": (

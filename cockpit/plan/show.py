@@ -41,7 +41,9 @@ def _head(plan: Plan) -> Iterator[str]:
         at = f", probed at {host.address}" if host.address else ""
         key = "key pinned" if host.host_key else "key from known_hosts"
         machine = f", machine-id {host.machine_id}" if host.machine_id else ""
-        yield f"- **{host.id}** ({host.role}): `ssh {host.ssh}`{at}; {key}{machine}"
+        named = f", host name {host.hostname}" if host.hostname else ""
+        other = f"; commands run as {host.become_user} by {host.become}" if host.become else ""
+        yield f"- **{host.id}** ({host.role}): `ssh {host.ssh}`{at}; {key}{machine}{named}{other}"
     yield ""
     if plan.dns is not None:
         asked = ", ".join(plan.dns.resolvers) or "none"

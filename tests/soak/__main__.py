@@ -2,6 +2,7 @@
 
 kill    SIGKILL of the conductor at every journal position of one client's cutover and undo on the lab, and at random ones of six
 plans   the fuzzers over plan text and plan data, twenty thousand examples each
+hosts   a plan of 30 steps on real hosts, two hundred times: killed, cut off, restarted, rebooted, out of room, paused; needs root
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -15,13 +16,19 @@ import sys
 def main() -> int:
     """0 when nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("name", choices=("kill", "plans", "engine"))
+    parser.add_argument("name", choices=("kill", "hosts", "plans", "engine"))
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
+    parser.add_argument("--count", type=int, default=200, help="hosts: how many runs")
+    parser.add_argument("--longest", type=float, default=600.0, help="hosts: seconds of the longest cut")
     options = parser.parse_args()
     if options.name == "kill":
         from tests.soak.kill import run
 
         return run(options.workers)
+    if options.name == "hosts":
+        from tests.soak.hosts import run as run_hosts
+
+        return run_hosts(options.workers, options.count, options.longest)
     import pytest
 
     if options.name == "plans":

@@ -11,12 +11,14 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol
 
 import dns.asyncquery
 import dns.message
@@ -40,6 +42,13 @@ PATIENCE = 120.0
 
 class Wrong(Exception):
     """A run did not end as it must; the sentence says how it shows."""
+
+
+class Planned(Protocol):
+    """What an operator must know of the world: the file of its plan."""
+
+    @property
+    def plan_path(self) -> Path: ...
 
 
 class Lab(msgspec.Struct, frozen=True):
@@ -105,12 +114,14 @@ async def running(folder: Path, clients: str) -> AsyncIterator[Lab]:
 class Operator:
     """Drives a run over its socket, starts its conductor again when that dies, and goes on where it was."""
 
-    def __init__(self, run: RunFolder, lab: Lab, die_at: int) -> None:
+    def __init__(self, run: RunFolder, lab: Planned, die_at: int) -> None:
         self.run = run
         self.lab = lab
         self.deaths = 0
         self.state = RunState()
         self.trouble = ""
+        self.patience = PATIENCE
+        self.most_deaths = 1
         self._die_at = die_at
         self._source: LiveSource | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -143,6 +154,11 @@ class Operator:
         except ConnectionError as error:
             self.trouble = str(error)
 
+    def kill(self, signal_: signal.Signals = signal.SIGKILL) -> None:
+        """Send the conductor a signal."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal_)
+
     async def stop(self) -> None:
         """End the conductor and the connection."""
         if self._process is not None and self._process.returncode is None:
@@ -158,7 +174,7 @@ class Operator:
             return
         await self.stop()
         self.deaths += 1
-        if self.deaths > 1:
+        if self.deaths > self.most_deaths:
             raise Wrong(
                 f"the conductor ended with {self._process.returncode}: {(self.run.path / 'conductor.log').read_text()[-600:]}"
             )
@@ -173,7 +189,7 @@ class Operator:
 
     async def until(self, done: Callable[[], bool], urge: Callable[[], list[it.AnyIntent]]) -> None:
         """Go on over a death until `done`, with what `urge` wants whenever nothing moves."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + self.patience
         while not done():
             if time.monotonic() > ends:
                 states = {ref: step.state for s in self.state.services.values() for ref, step in s.steps.items()}

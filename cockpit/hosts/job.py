@@ -37,12 +37,14 @@ pid=${run%%:*} began=${run#*:} stat=
 { read -r stat <"/proc/$pid/stat"; } 2>/dev/null
 set -- ${stat##*) }
 [ "${20:-0}" = "${began%%:*}" ] || exit 0
-kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid"
+# dash wants the two dashes before the number of a group, busybox none.
+group() { kill -s "$1" -- "-$pid" 2>/dev/null || kill -s "$1" "-$pid" 2>/dev/null; }
+group TERM || kill -s TERM "$pid"
 tries=0
-while [ $tries -lt 30 ] && kill -s 0 -- "-$pid" 2>/dev/null && [ ! -L "$job/rc" ]; do
+while [ $tries -lt 30 ] && group 0 && [ ! -L "$job/rc" ]; do
     tries=$((tries + 1)); sleep 0.1 2>/dev/null || sleep 1
 done
-kill -s KILL -- "-$pid" 2>/dev/null
+group KILL
 :"""
 )
 

@@ -438,7 +438,10 @@ class Link:
 
         async def end() -> None:
             with contextlib.suppress(Unreachable, WrongHost):
-                await self.run(f"kill -s KILL -- -{pid} 2>/dev/null || kill -s KILL {pid}", timeout=5)
+                await self.run(
+                    f"kill -s KILL -- -{pid} 2>/dev/null || kill -s KILL -{pid} 2>/dev/null || kill -s KILL {pid}",
+                    timeout=5,
+                )
 
         chore = asyncio.create_task(end())
         self._chores.add(chore)

@@ -38,6 +38,8 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
         if [ -n "$lock" ]; then
             case $(readlink "$lock") in "$token"*) ;; *) ln -s fenced "$job/rc"; exit 0 ;; esac
         fi
+        # Whoever ends the group gently is to learn how the script ended; caught, not ignored: the script inherits that.
+        trap : TERM INT HUP
         sh "$job/script" >"$job/out" 2>"$job/err" </dev/null
         ln -s "$?" "$job/rc"
     ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" </dev/null >/dev/null 2>&1 &

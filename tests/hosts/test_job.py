@@ -152,7 +152,7 @@ async def test_cancelling_ends_the_whole_group(jobs: Jobs, lab: Lab) -> None:
     child = int((lab.old.home / "tmp/child").read_text())
     await jobs.cancel("old", "a")
     end = await running
-    assert end.kind == "gone"
+    assert (end.kind, end.detail) == ("ended", "killed by 15 (SIGTERM)")
     assert b"survived" not in heard.out
     assert not alive(child)
 

@@ -191,7 +191,7 @@ class RealHost:
 
     def restart_sshd(self, pause: float = 0.0) -> None:
         """End the server with all its sessions, and start it again."""
-        self.run("pkill -9 -x sshd; pkill -9 -x dropbear; :", check=False)
+        self.signal("KILL", "sshd", "dropbear")
         if self._serving is not None:
             self._serving.wait()
         time.sleep(pause)
@@ -235,6 +235,15 @@ class RealHost:
 
     def _enter(self) -> list[str]:
         return ["nsenter", "-t", str(self._pid), "-a", "--root", "--wd"]
+
+    def signal(self, name: str, *commands: str) -> None:
+        """Send a signal to every process of these commands, but the first and our own."""
+        names = "|".join(commands)
+        self.run(
+            f"for p in /proc/[0-9]*; do n=${{p#/proc/}}; {{ read -r c <$p/comm; }} 2>/dev/null; "
+            f'case $c in {names}) [ "$n" = 1 ] || [ "$n" = $$ ] || kill -s {name} "$n";; esac; done; :',
+            check=False,
+        )
 
     def spawn(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command on it that goes on."""

@@ -168,13 +168,12 @@ class Chaos:
         if what == "conductor":
             self._operator.kill(signal.SIGSTOP)
         else:
-            # Not the host's own first process, nor the listener.
-            host.run(f"pgrep -x {what} | grep -vx 1 | xargs -r kill -STOP", check=False)
+            host.signal("STOP", what)
         await asyncio.sleep(seconds)
         if what == "conductor":
             self._operator.kill(signal.SIGCONT)
         else:
-            host.run(f"pkill -CONT -x {what}", check=False)
+            host.signal("CONT", what)
 
 
 async def there(operator: Keeper) -> None:

@@ -17,6 +17,9 @@ from cockpit.text import harmless
 PATIENCE = 20.0
 """Seconds for which a question is asked again over a link that was lost."""
 
+ENDING = 60.0
+"""Seconds that a job which is over its time may take to end."""
+
 _CAPTURED = re.compile(rb"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 
 
@@ -53,10 +56,14 @@ class ShellHands:
             pass
         why = f"it was ended after its time-out of {call.step.timeout:.0f} s"
         try:
-            await self._jobs.cancel(action.host, call.job)
-            end = await self._jobs.attach(action.host, call.job, lambda stream, data: None)
-        except Unreachable as error:
-            return Outcome(verdict="unknown", detail=f"its time-out of {call.step.timeout:.0f} s is over, and {error}")
+            async with asyncio.timeout(ENDING):
+                await self._jobs.cancel(action.host, call.job)
+                end = await self._jobs.attach(action.host, call.job, lambda stream, data: None)
+        except (Unreachable, TimeoutError) as error:
+            over = f"its time-out of {call.step.timeout:.0f} s is over"
+            return Outcome(
+                verdict="unknown", detail=f"{over}, and {str(error) or 'the host does not say that it ended'}"
+            )
         if end.kind in {"ended", "gone"}:
             return Outcome(verdict="failed", detail=why, exit=end.status)
         return Outcome(verdict="unknown", detail=f"{why}, but that could not be confirmed: {end.detail}")

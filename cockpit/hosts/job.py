@@ -82,6 +82,13 @@ def status_words(status: int) -> str:
     return f"ended with {status}"
 
 
+def status_of(word: bytes) -> int:
+    """The exit status that a host tells. Raises ValueError for what no process can end with."""
+    if not word.isdigit() or int(word) > 255:
+        raise ValueError(f"{harmless(word, 40)!r} is no exit status")
+    return int(word)
+
+
 class Jobs:
     """Starts and follows jobs on the hosts of a pool."""
 
@@ -156,7 +163,7 @@ class Jobs:
                                 offsets[kind] += len(piece)
                                 told("out" if kind == "O" else "err", piece)
                         case "R":
-                            status = int(rest)
+                            status = status_of(rest)
                             return JobEnd(kind="ended", status=status, detail=status_words(status))
                         case "G":
                             return JobEnd(kind="gone", detail="its process is gone and left no exit status")

@@ -24,7 +24,7 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     from cockpit.conductor.client import LiveSource
 
     token = run.token() if drive else ""
-    source = LiveSource(run.socket, operator(), token, alive=lambda: _alive(starting) if starting else True)
+    source = LiveSource(run.socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
 
@@ -32,7 +32,7 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)
-    if starting and not source.last and not _alive(starting):
+    if starting and not source.last and not alive(starting):
         from cockpit.conductor.launch import said
 
         print(f"cockpit: the conductor did not begin: {said(run.path)}", file=sys.stderr)
@@ -84,11 +84,12 @@ def end(pid: int) -> None:
     except ProcessLookupError:
         return
     until = time.monotonic() + 5
-    while _alive(pid) and time.monotonic() < until:
+    while alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
     try:
         if os.waitpid(pid, os.WNOHANG) != (0, 0):
             return False

@@ -1,0 +1,63 @@
+"""Before a run begins: every secret is there, or nothing begins."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+
+from cockpit.conductor.asking import Asker, NotAnswered, headless, typed
+from cockpit.conductor.sources import Gathered, SecretMissing, decoded, gather
+from cockpit.conductor.vault import Vault
+from cockpit.plan.model import Plan
+
+
+async def filled(plan: Plan, run: str = "", key: str = "", given: Gathered | None = None) -> Vault:
+    """A vault with every secret that needs no person; `vault.asked` are the others. `given` was got by another process of ours.
+
+    Raises SecretMissing with a sentence for each secret that cannot be had or kept."""
+    got = given or await gather(plan)
+    vault = Vault(plan, run, key)
+    problems = [f"secret {name}: {why}" for name, value in got.values.items() if (why := vault.put(name, value))]
+    if problems:
+        raise SecretMissing("\n".join(problems))
+    vault.asked, vault.warnings = got.asked, got.warnings
+    return vault
+
+
+async def ask_all(vault: Vault, plan: Plan, asker: Asker) -> str:
+    """Ask the person who drives for what is missing, all at once. Returns why that failed, '' when everything is there."""
+    missing = [name for name in vault.asked if name not in vault]
+    answers = (asker.ask(name, plan.secrets[name].at, vault.unfit) for name in missing)
+    told = await asyncio.gather(*answers, return_exceptions=True)
+    for problem in told:
+        if isinstance(problem, BaseException) and not isinstance(problem, NotAnswered):
+            raise problem
+    return _sentence(str(problem) for problem in told if isinstance(problem, NotAnswered))
+
+
+async def ask_at_terminal(vault: Vault, plan: Plan) -> None:
+    """Ask on this process's own terminal, before anything else. Raises SecretMissing when there is none, or no answer."""
+    missing = [name for name in vault.asked if name not in vault]
+    if missing and not has_terminal():
+        raise SecretMissing("\n".join(f"secret {name}: {headless(name)}" for name in missing))
+    for name in missing:
+        why = ""
+        while name not in vault:
+            text = await asyncio.to_thread(typed, f"{why}\n{plan.secrets[name].at}" if why else plan.secrets[name].at)
+            if text is None:
+                raise SecretMissing(f"secret {name}: it was not answered")
+            try:
+                why = vault.put(name, decoded(text.encode()))
+            except ValueError as error:
+                why = str(error)
+
+
+def has_terminal() -> bool:
+    """Whether somebody may sit there."""
+    return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__))
+
+
+def _sentence(parts: Iterable[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text}. Nothing has begun" if text else ""

@@ -100,13 +100,16 @@ def run(options: argparse.Namespace) -> int:
     except Locked as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 4
-    pid = spawn(folder.path, [*arguments, "--given"], msgspec.json.encode(given))
-    del given
+    if loaded.secrets:
+        pid = spawn(folder.path, [*arguments, "--given"], msgspec.json.encode(given))
+    else:
+        pid = spawn(folder.path, arguments)
     status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
         end(pid)
     elif not alive(pid):
-        print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
+        if not status:
+            print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
         return status or 2
     else:
         print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
@@ -128,11 +131,12 @@ def _gathered(plan: Plan) -> Gathered | None:
     """The plan's secrets, got while this process still has the terminal to itself; None after saying what is missing."""
     import asyncio
 
-    from cockpit.conductor.beginning import filled
     from cockpit.conductor.sources import Gathered, SecretMissing, gather
 
     if not plan.secrets:
         return Gathered(values={})
+    from cockpit.conductor.beginning import filled
+
     try:
         given = asyncio.run(gather(plan))
         asyncio.run(filled(plan, given=given))

@@ -80,7 +80,8 @@ async def conduct(
                 f"{run.id} was started with another version of {plan.source or plan.name}; "
                 "put that version back, or start a new run"
             )
-    vault = vault or await filled(plan, run.id, run.token())
+    if vault is None:
+        vault = await filled(plan, run.id, run.token())
     async with JournalWriter(run.journal, clock, end, vault.redactor) as journal:
         ledger = Ledger(journal, state)
         for observer in (ledger.observe, *observers):

@@ -148,7 +148,7 @@ class Server:
             elif isinstance(ask, wire.Tell):
                 refusal = self._asker.answer(ask.name, ask.answer, name) if self._asker is not None else "nobody asks"
             elif not self.opened:
-                refusal = "the run has not begun: it waits for its secrets (k answers)"
+                refusal = "the run has not begun: it waits for its secrets (K answers)"
             else:
                 refusal = await self._engine.submit(ask.intent, name)
             writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))

@@ -34,7 +34,7 @@ class RawFiles:
                 self._streams.pop(path, None)
                 stream, held = None, 0
             offset = target.tell() + held
-            if stream is None and self._redactor:
+            if stream is None and not self._redactor.idle:
                 stream = self._streams[path] = self._redactor.stream()
             target.write(stream.feed(data) if stream is not None else data)
         return offset

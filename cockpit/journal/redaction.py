@@ -106,8 +106,10 @@ class Redactor:
         self._tags = self._tags | tags
         self._net = _Net({**named, **before})
 
-    def __bool__(self) -> bool:
-        return self._net is not None
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to take out."""
+        return self._net is None
 
     def holds(self, text: str) -> bool:
         """Whether a secret stands in a text."""

@@ -52,7 +52,7 @@ class JournalWriter:
     def __init__(self, file: Path, clock: Clock, after: End | None = None, redactor: Redactor | None = None) -> None:
         self._file = file
         self._clock = clock
-        self._redactor = redactor or Redactor()
+        self._redactor = redactor if redactor is not None else Redactor()
         self._raw = RawFiles(file.parent / "raw", self._redactor)
         after = after or End()
         self._seq, self._head, self._size = after.seq, after.head, after.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import getpass
 import os
+import resource
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     gc.disable()
     from cockpit.conductor.client import LiveSource
 
+    # What is typed into a dialog must not be in a core dump.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     token = run.token() if drive else ""
     source = LiveSource(run.socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()

@@ -136,6 +136,9 @@ def _gathered(plan: Plan) -> Gathered | None:
     if not plan.secrets:
         return Gathered(values={})
     from cockpit.conductor.beginning import filled
+    from cockpit.conductor.vault import no_core_dumps
+
+    no_core_dumps()
 
     try:
         given = asyncio.run(gather(plan))

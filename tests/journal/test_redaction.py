@@ -64,6 +64,13 @@ def test_no_split_of_a_stream_lets_a_secret_through_and_every_length_stays(
 
 
 @given(secrets, texts)
+def test_a_line_that_has_ended_is_never_held_back(named: dict[str, str], text: str) -> None:
+    stream = redactor(**named).stream()
+    assert len(stream.feed(f"{text}{next(iter(named.values()))[:-1]}\n".encode())) > len(text.encode())
+    assert stream.held == b""
+
+
+@given(secrets, texts)
 def test_what_holds_no_secret_is_unchanged(named: dict[str, str], text: str) -> None:
     known = redactor(**named)
     assume(not known.holds(text))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cockpit.events import Event, StepCaptured
+from cockpit.events import Event
 from cockpit.journal.needles import LEAST, needles
 
 _BLOCK = 4
@@ -93,32 +93,39 @@ class Redactor:
 
     def __init__(self, key: bytes = b"") -> None:
         self._key = key
-        self._net: _Net | None = None
+        self._named: dict[bytes, str] = {}
+        self._built: _Net | None = None
         self._tags: dict[str, bytes] = {}
 
     def add(self, name: str, value: str) -> None:
         """Know a secret from now on; a name that is known already gets one value more."""
         named = dict.fromkeys(needles(value), name)
-        if not named:
-            return
-        before = self._net.named if self._net is not None else {}
-        tags = {self._tag(needle): needle for needle in named}
-        self._tags = self._tags | tags
-        self._net = _Net({**named, **before})
+        self._tags = self._tags | {self._tag(needle): needle for needle in named}
+        # Another thread may redact at this moment: it has the former needles or all of them.
+        self._named = {**named, **self._named}
+        self._built = None
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to take out."""
-        return self._net is None
+        return not self._named
+
+    @property
+    def _net(self) -> _Net | None:
+        named, net = self._named, self._built
+        if net is None or net.named is not named:
+            net = self._built = _Net(named) if named else None
+        return net
 
     def holds(self, text: str) -> bool:
         """Whether a secret stands in a text."""
-        return self._net is not None and bool(self._net.find(text.encode("utf-8", "surrogatepass")))
+        net = self._net
+        return net is not None and bool(net.find(text.encode("utf-8", "surrogatepass")))
 
     def text(self, text: str) -> str:
         """A text with each secret as `‹secret NAME›`; also the beginning of one at the end of a line that was cut."""
         net = self._net
-        return self._marked(net, text, tagged=False) if net is not None else text
+        return self._marked(net, text) if net is not None else text
 
     def event(self, event: E) -> E:
         """An event with every secret taken out of its texts; the same object when there is none in it."""
@@ -126,15 +133,14 @@ class Redactor:
         if net is None:
             return event
         changed: dict[str, Any] = {}
-        tagged = isinstance(event, StepCaptured)
         for field in _texts(type(event)):
             value = getattr(event, field)
             if not value:
                 continue
             if isinstance(value, str):
-                told: Any = self._marked(net, value, tagged)
+                told: Any = self._marked(net, value)
             elif isinstance(value, dict):
-                told = {self._marked(net, k, tagged): self._marked(net, v, tagged) for k, v in value.items()}
+                told = {self._kept(net, k): self._kept(net, v) for k, v in value.items()}
             else:
                 told = self._lines(net, value)
             if told != value:
@@ -164,7 +170,7 @@ class Redactor:
     def _tag(self, needle: bytes) -> str:
         return hmac.new(self._key, needle, hashlib.sha256).hexdigest()[:16]
 
-    def _marked(self, net: _Net, text: str, tagged: bool) -> str:
+    def _marked(self, net: _Net, text: str, tagged: bool = False) -> str:
         data = text.encode("utf-8", "surrogatepass")
         found = net.find(data)
         cut = _CUT.search(text) if text.endswith(" more") else None
@@ -193,12 +199,21 @@ class Redactor:
         out.append(data[done:])
         return b"".join(out).decode("utf-8", "surrogatepass")
 
+    def _kept(self, net: _Net, text: str) -> str:
+        """What was captured, marked so that it can be had again. Marks of ours that stand in it stay as they are."""
+        out, done = "", 0
+        for mark in _MARK.finditer(text) if "‹secret " in text else ():
+            if net.named.get(self._tags.get(mark[2], b"")) == mark[1]:
+                out += self._marked(net, text[done : mark.start()], tagged=True) + mark[0]
+                done = mark.end()
+        return out + self._marked(net, text[done:], tagged=True)
+
     def _lines(self, net: _Net, lines: tuple[str, ...]) -> tuple[str, ...]:
         """Lines are looked through together: most hold nothing, and one pass over many is cheap."""
         together = "\n".join(lines)
         if not net.find(together.encode("utf-8", "surrogatepass")) and " more" not in together:
             return lines
-        return tuple(self._marked(net, line, tagged=False) for line in lines)
+        return tuple(self._marked(net, line) for line in lines)
 
 
 class Stream:

@@ -77,6 +77,11 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     assert VALUE.encode() not in made.file.read_bytes()
 
 
+def dialog(app: CockpitApp) -> bool:
+    """Whether a question's dialog stands there, whole."""
+    return isinstance(app.screen, Question) and bool(app.screen.query("#ok")) and app.screen.query_one(Input).has_focus
+
+
 async def followed(run: Run, token: str = TOKEN, name: str = "tom") -> tuple[Screen, asyncio.Task[None]]:
     made = Screen(run.source(token, name))
     following = asyncio.create_task(made.follow())
@@ -203,19 +208,18 @@ async def test_the_dialog_hides_what_is_typed_and_sends_it_past_the_journal(run:
     async with app.run_test(size=(120, 40)) as pilot:
         await shown(pilot, "s0")
         asking = asyncio.create_task(run.asker.ask("db", "Password of the database", run.vault.unfit))
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: dialog(app))
         field = app.screen.query_one(Input)
         assert field.password
-        await until(pilot, lambda: field.has_focus)
         await pilot.press(*"abc")
         await until(pilot, lambda: field.value == "abc" and "•••" in field.render_line(0).text)
         assert "abc" not in field.render_line(0).text
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Question) and not app.screen.query_one(Input).value)
+        await until(pilot, lambda: dialog(app) and not app.screen.query_one(Input).value)
         await pilot.press("escape")
         await shown(pilot, "? db: Password of the database  K answers")
         await pilot.press("K")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: dialog(app))
         app.screen.query_one(Input).value = VALUE
         await pilot.press("enter")
         assert await asking == VALUE
@@ -245,7 +249,7 @@ async def test_a_dialog_closes_when_its_question_does(run: Run) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.seat.drives)
         asking = asyncio.create_task(run.asker.confirm("host key of old", "Is it SHA256:aaaabbbbccccdddd?"))
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: dialog(app))
         assert not app.screen.query_one(Input).password
         await pilot.press("y", "enter")
         assert isinstance(app.screen, Question)

@@ -163,6 +163,19 @@ def test_fields_that_name_steps_and_files_are_left_alone() -> None:
     assert (told.ref, told.file, told.lines) == ("osf/copy", "raw/osf/copy", ("‹secret db›",))
 
 
+def test_what_was_captured_twice_is_marked_once() -> None:
+    known = redactor(pin="ab12", db="hunter2-before")
+    once = known.event(StepCaptured(ref="a/b", attempt=1, captured={"was": "hunter2-before"}))
+    [tag] = [word.rstrip("›") for word in once.captured["was"].split() if word.endswith("›")]
+    known.add("odd", tag[:8])
+    assert known.event(once) == once
+    assert known.restored(once.captured) == {"was": "hunter2-before"}
+    forged = known.event(
+        StepCaptured(ref="a/b", attempt=1, captured={"was": "‹secret hunter2-before 0123456789abcdef›"})
+    )
+    assert "hunter2" not in forged.captured["was"]
+
+
 def test_a_captured_secret_that_changed_since_is_told_and_not_guessed() -> None:
     told = redactor(db="hunter2-before").event(
         StepCaptured(ref="a/b", attempt=1, captured={"was": "password=hunter2-before"})

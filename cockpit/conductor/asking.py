@@ -194,7 +194,8 @@ def typed(question: str, exact: str = "") -> str | None:
     """What somebody types on the terminal, unseen where it is a secret; None for nothing."""
     try:
         if not exact:
-            return getpass.getpass(f"{question}: ") or None
+            # Not through the redactor: it waits for whole lines.
+            return getpass.getpass(f"{question}: ", sys.__stderr__) or None
         print(f"{question}\nType {exact} for yes: ", end="", file=sys.__stderr__, flush=True)
         return sys.stdin.readline().strip() or None
     except (EOFError, OSError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.events import AskGivenUp, HostSeen, Record
+from cockpit.journal.folder import RunFolder
 from cockpit.journal.needles import needles
 from cockpit.plan.load import load_plan
 from tests.real.test_processes import lab, night, until
@@ -86,3 +87,19 @@ def test_a_secret_that_cannot_be_had_makes_no_run(tmp_path: Path) -> None:
     assert terminal.process.wait() == 2
     terminal.close()
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_headless_run_on_a_terminal_asks_there_before_anything_else(tmp_path: Path) -> None:
+    with lab(tmp_path / "lab") as of_lab:
+        run = RunFolder(tmp_path / "run")
+        words = ("run", str(plan(of_lab)), "--run-folder", str(run.path), "--headless")
+        terminal = Terminal.cockpit(*words, env=dict(os.environ))
+        terminal.expect("Password of the vault: ")
+        assert not run.journal.exists()
+        terminal.press("abc\r", "it is too short")
+        terminal.press(f"{VALUE}\r", "1 of 1 services are cut over")
+        assert VALUE.encode() not in terminal.seen
+        assert terminal.process.wait() == 0
+        assert (of_lab.parent / "new/stored").read_text() == VALUE
+        assert VALUE.encode() not in run.journal.read_bytes()
+        terminal.close()

@@ -86,9 +86,15 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
-    until = time.monotonic() + 5
+    gone(pid)
+
+
+def gone(pid: int, wait: float = 5.0) -> bool:
+    """Whether a process has ended, giving it so many seconds."""
+    until = time.monotonic() + wait
     while alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
+    return not alive(pid)
 
 
 def alive(pid: int) -> bool:

@@ -35,8 +35,8 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
-    from cockpit.cli.live import alive, can_show, end, found, screen
-    from cockpit.journal.folder import RunFolder, create
+    from cockpit.cli.live import can_show, end, found, gone, screen
+    from cockpit.journal.folder import RunFolder, answers, create
 
     if options.resume:
         folder = found(options.resume)
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-        given = _gathered(loaded)
+        given = _gathered(loaded, options.headless)
         if given is None:
             return 2
     elif options.plan is None:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         loaded = _loaded(plan)
         if loaded is None:
             return 2
-        given = _gathered(loaded)
+        given = _gathered(loaded, options.headless)
         if given is None:
             return 2
         if options.run_folder is not None:
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
         end(pid)
-    elif not alive(pid):
+    elif not answers(folder.socket) and gone(pid):
         if not status:
             print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
         return status or 2
@@ -127,7 +127,7 @@ def _loaded(file: Path) -> Plan | None:
         return None
 
 
-def _gathered(plan: Plan) -> Gathered | None:
+def _gathered(plan: Plan, headless: bool) -> Gathered | None:
     """The plan's secrets, got while this process still has the terminal to itself; None after saying what is missing."""
     import asyncio
 
@@ -135,7 +135,7 @@ def _gathered(plan: Plan) -> Gathered | None:
 
     if not plan.secrets:
         return Gathered(values={})
-    from cockpit.conductor.beginning import filled
+    from cockpit.conductor.beginning import ask_at_terminal, filled
     from cockpit.conductor.vault import no_core_dumps
 
     no_core_dumps()
@@ -143,6 +143,8 @@ def _gathered(plan: Plan) -> Gathered | None:
     try:
         given = asyncio.run(gather(plan))
         asyncio.run(filled(plan, given=given))
+        if headless:
+            given = ask_at_terminal(plan, given)
     except SecretMissing as error:
         print("\n".join(f"cockpit: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return None

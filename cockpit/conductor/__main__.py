@@ -62,7 +62,7 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
     import msgspec
 
     from cockpit.conductor.assembly import Options, PlanChanged, conduct
-    from cockpit.conductor.beginning import ask_at_terminal, filled
+    from cockpit.conductor.beginning import filled, unanswerable
     from cockpit.conductor.headless import Orders, Progress
     from cockpit.conductor.lab import LabFailed, running_lab
     from cockpit.conductor.lock import Locked, hold
@@ -98,8 +98,8 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
                 gathered = msgspec.json.decode(sys.stdin.buffer.read(), type=Gathered)
             vault = await filled(plan, run.id, run.token(), gathered)
             errors.redactor = vault.redactor
-            if given.headless:
-                await ask_at_terminal(vault, plan)
+            if given.headless and vault.asked:
+                raise SecretMissing(unanswerable(vault.asked))
             state, head = await conduct(run, plan, options, observers=observers, vault=vault)
         if given.json:
             print(json.dumps(summary(state, head), indent=2, ensure_ascii=False))

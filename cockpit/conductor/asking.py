@@ -8,6 +8,7 @@ import getpass
 import os
 import re
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from typing import Literal
@@ -38,6 +39,8 @@ class _Open:
         self.judge = judge
         self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.waiting = 0
+        self.leave: Callable[[], None] = lambda: None
+        """Leaves the terminal as it was."""
 
 
 class Asker:
@@ -52,6 +55,8 @@ class Asker:
         self._known: dict[str, str] = {}
         self._confirmed: set[str] = set()
         self._refused: dict[str, str] = {}
+        self._terminal = threading.Lock()
+        """Held by the question that is on the terminal: one at a time."""
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -131,7 +136,7 @@ class Asker:
             question = harmless(question, 600)
             self._ledger.post(Asked(name=name, question=question, secret=not exact, exact=exact), "conductor")
             if self._person == "terminal":
-                _at_terminal(name, question, exact, self.answer)
+                found.leave = _at_terminal(name, question, exact, self.answer, self._terminal)
         found.waiting += 1
         reason = "nobody needs it any more"
         try:
@@ -144,6 +149,7 @@ class Asker:
             found.waiting -= 1
             if not found.waiting and self._open.get(name) is found:
                 del self._open[name]
+                found.leave()
                 if not found.answer.done():
                     self._ledger.post(AskGivenUp(name=name, reason=reason), "conductor")
 
@@ -173,13 +179,24 @@ def _unusable(text: str) -> str:
     return f"it has more than {MOST} bytes" if len(text.encode()) > MOST else ""
 
 
-def _at_terminal(name: str, question: str, exact: str, answer: Callable[[str, str | None, str], str]) -> None:
-    """Ask on the terminal, in a thread that ends with the program: nothing can take a person's next line away."""
+def _at_terminal(
+    name: str, question: str, exact: str, answer: Callable[[str, str | None, str], str], turn: threading.Lock
+) -> Callable[[], None]:
+    """Ask on the terminal, in a thread that ends with the program: nothing can take a person's next line away. What it returns
+    shows again what is typed, should the question be left in the middle."""
     loop = asyncio.get_running_loop()
+    before: list[object] = []
+    with contextlib.suppress(termios.error, AttributeError, OSError, ValueError):
+        before = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+
+    def leave() -> None:
+        with contextlib.suppress(termios.error, AttributeError, OSError, ValueError):
+            if before:
+                termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, before)  # type: ignore[union-attr,arg-type]
 
     def asking() -> None:
         refusal = ""
-        with contextlib.suppress(RuntimeError):  # The run ended before the answer.
+        with turn, contextlib.suppress(RuntimeError):  # The run ended before the answer.
             while True:
                 text = typed(f"{refusal}\n{question}" if refusal else question, exact)
                 told = asyncio.run_coroutine_threadsafe(_later(answer, name, text, getpass.getuser()), loop)
@@ -188,6 +205,7 @@ def _at_terminal(name: str, question: str, exact: str, answer: Callable[[str, st
                     return
 
     threading.Thread(target=asking, name=f"question {name}", daemon=True).start()
+    return leave
 
 
 def typed(question: str, exact: str = "") -> str | None:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from cockpit.conductor.asking import Asker, NotAnswered, headless, typed
 from cockpit.conductor.sources import Gathered, SecretMissing, decoded, gather
 from cockpit.conductor.vault import Vault
@@ -44,21 +46,32 @@ async def ask_all(vault: Vault, plan: Plan, asker: Asker) -> str:
     return _sentence(str(problem) for problem in told if isinstance(problem, NotAnswered))
 
 
-async def ask_at_terminal(vault: Vault, plan: Plan) -> None:
-    """Ask on this process's own terminal, before anything else. Raises SecretMissing when there is none, or no answer."""
-    missing = [name for name in vault.asked if name not in vault]
-    if missing and not has_terminal():
-        raise SecretMissing("\n".join(f"secret {name}: {headless(name)}" for name in missing))
-    for name in missing:
-        why = ""
-        while name not in vault:
-            text = await asyncio.to_thread(typed, f"{why}\n{plan.secrets[name].at}" if why else plan.secrets[name].at)
+def ask_at_terminal(plan: Plan, given: Gathered) -> Gathered:
+    """Ask on this process's own terminal for what is missing, before anything else runs in it. Raises SecretMissing when there is
+    no terminal, or no answer."""
+    if given.asked and not has_terminal():
+        raise SecretMissing(unanswerable(given.asked))
+    values = dict(given.values)
+    vault = Vault(plan, "", "")
+    for name in given.asked:
+        why, question = "", plan.secrets[name].at
+        while name not in values:
+            text = typed(f"{why}\n{question}" if why else question)
             if text is None:
                 raise SecretMissing(f"secret {name}: it was not answered")
             try:
-                why = vault.put(name, decoded(text.encode()))
+                value = decoded(text.encode())
+                why = vault.unfit(value)
+                if not why:
+                    values[name] = value
             except ValueError as error:
                 why = str(error)
+    return msgspec.structs.replace(given, values=values, asked=())
+
+
+def unanswerable(names: Iterable[str]) -> str:
+    """Sentences for secrets that nobody is there to give."""
+    return "\n".join(f"secret {name}: {headless(name)}" for name in names)
 
 
 def has_terminal() -> bool:

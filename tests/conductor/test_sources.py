@@ -104,23 +104,21 @@ async def test_what_cannot_be_kept_secret_is_refused_and_not_quoted(tmp_path: Pa
     assert str(told.value) == f"secret db: {why}"
 
 
-async def test_without_a_terminal_a_question_refuses_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_a_question_refuses_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "__stdin__", io.StringIO())
     asked = plan(tmp_path, vault=("ask", "Password of the vault"))
-    vault = await filled(asked)
-    assert vault.asked == ("vault",)
     with pytest.raises(
         SecretMissing, match="secret vault: nobody can be asked in a headless run; set COCKPIT_SECRET_VAULT"
     ):
-        await ask_at_terminal(vault, asked)
+        ask_at_terminal(asked, Gathered(values={}, asked=("vault",)))
 
 
-async def test_on_a_terminal_a_question_is_asked_until_its_answer_will_do(
+def test_on_a_terminal_a_question_is_asked_until_its_answer_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = plan(tmp_path, vault=("ask", "Password of the vault"))
     questions: list[str] = []
-    answers = iter(["abc", VALUE])
+    answers = iter(["abc", "\0\0\0\0\0", VALUE])
 
     def typed(question: str) -> str:
         questions.append(question)
@@ -128,10 +126,16 @@ async def test_on_a_terminal_a_question_is_asked_until_its_answer_will_do(
 
     monkeypatch.setattr("cockpit.conductor.beginning.has_terminal", lambda: True)
     monkeypatch.setattr("cockpit.conductor.beginning.typed", typed)
-    vault = await filled(asked)
-    await ask_at_terminal(vault, asked)
-    assert vault["vault"] == VALUE
-    assert ["too short" in question for question in questions] == [False, True]
+    assert ask_at_terminal(asked, Gathered(values={"db": "x"}, asked=("vault",))) == Gathered(
+        values={"db": "x", "vault": VALUE}
+    )
+    assert [question.partition("\n")[0] for question in questions[1:]] == [
+        "it is too short to be taken out of what is written down: it needs 4 characters",
+        "it holds a zero byte, which no shell variable can hold",
+    ]
+    monkeypatch.setattr("cockpit.conductor.beginning.typed", lambda question: None)
+    with pytest.raises(SecretMissing, match="secret vault: it was not answered"):
+        ask_at_terminal(asked, Gathered(values={}, asked=("vault",)))
 
 
 def test_a_vault_does_not_print_what_it_holds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import msgspec
@@ -95,7 +96,7 @@ def test_a_headless_run_on_a_terminal_asks_there_before_anything_else(tmp_path: 
         words = ("run", str(plan(of_lab)), "--run-folder", str(run.path), "--headless")
         terminal = Terminal.cockpit(*words, env=dict(os.environ))
         terminal.expect("Password of the vault: ")
-        assert not run.journal.exists()
+        assert not run.path.exists()
         terminal.press("abc\r", "it is too short")
         terminal.press(f"{VALUE}\r", "1 of 1 services are cut over")
         assert VALUE.encode() not in terminal.seen
@@ -103,3 +104,16 @@ def test_a_headless_run_on_a_terminal_asks_there_before_anything_else(tmp_path: 
         assert (of_lab.parent / "new/stored").read_text() == VALUE
         assert VALUE.encode() not in run.journal.read_bytes()
         terminal.close()
+
+
+def test_control_c_at_the_question_leaves_at_once_and_the_terminal_as_it_was(tmp_path: Path) -> None:
+    with lab(tmp_path / "lab") as of_lab:
+        terminal = Terminal.cockpit(
+            "run", str(plan(of_lab)), "--headless", env=dict(os.environ, COCKPIT_RUNS=str(tmp_path / "runs"))
+        )
+        terminal.expect("Password of the vault: ")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(10) == 130
+        assert terminal.modes() == terminal.attributes
+        terminal.close()
+        assert not (tmp_path / "runs").exists()

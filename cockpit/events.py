@@ -137,6 +137,33 @@ class Trouble(Event, frozen=True, kw_only=True, tag="trouble"):
     where: str = ""
 
 
+# --- questions ---------------------------------------------------------------------------------------------------------
+
+
+class Asked(Event, frozen=True, kw_only=True, tag="asked"):
+    """The conductor needs an answer. It goes back beside the journal and is never written down."""
+
+    name: str
+    question: str
+    secret: bool = True
+    """Whether the answer is a secret; otherwise typing `exact` is a yes."""
+    exact: str = ""
+
+
+class Answered(Event, frozen=True, kw_only=True, tag="answered"):
+    """A question has its answer: a secret is known, or a yes was typed."""
+
+    name: str
+    by: str
+
+
+class AskGivenUp(Event, frozen=True, kw_only=True, tag="ask.given_up"):
+    """A question closed without an answer, which is a no."""
+
+    name: str
+    reason: str
+
+
 # --- steps -------------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +378,9 @@ AnyEvent = (
     | IntentRefused
     | Noted
     | Trouble
+    | Asked
+    | Answered
+    | AskGivenUp
     | StepIntended
     | StepMoved
     | StepCaptured
@@ -384,6 +414,9 @@ DURABLE: tuple[type[Event], ...] = (
     IntentTaken,
     IntentRefused,
     Noted,
+    Asked,
+    Answered,
+    AskGivenUp,
     StepIntended,
     StepCaptured,
     StepApplied,

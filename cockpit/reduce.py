@@ -15,6 +15,7 @@ from cockpit.state import (
     HealthView,
     HostView,
     LogView,
+    QuestionView,
     RunState,
     ServiceView,
     StepView,
@@ -39,7 +40,11 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             return _begin(state, record, event)
         case ev.RunResumed():
             return _tell(
-                replace(state, driver="", verdict="", ended=0.0), record, "", "resumed", f"after event {event.after}"
+                replace(state, driver="", verdict="", ended=0.0, questions={}),
+                record,
+                "",
+                "resumed",
+                f"after event {event.after}",
             )
         case ev.RunPaused():
             return _tell(replace(state, paused=True), record, "", "paused", event.reason)
@@ -48,7 +53,7 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
         case ev.RunPanicked():
             return _tell(replace(state, panicked=True, paused=True), record, "", "panic", "nothing is touched")
         case ev.RunEnded():
-            ended = replace(state, ended=record.utc, verdict=event.verdict, exit=event.exit)
+            ended = replace(state, ended=record.utc, verdict=event.verdict, exit=event.exit, questions={})
             return _tell(ended, record, "", "ended", event.verdict)
         case ev.WheelTaken():
             return _tell(replace(state, driver=event.driver), record, "", "wheel", f"{event.driver} drives")
@@ -65,6 +70,8 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             return replace(state, notes=(*state.notes, state.timeline[-1]))
         case ev.Trouble():
             return replace(_tell(state, record, "", "trouble", event.message), troubles=state.troubles + 1)
+        case ev.Asked() | ev.Answered() | ev.AskGivenUp():
+            return _question(state, record, event)
         case ev.GateOpened():
             gate = GateView(open=True, by=event.by, override=event.override, reason=event.evidence, utc=record.utc)
             state = replace(state, gates=state.gates | {event.gate: gate})
@@ -163,6 +170,19 @@ def _begin(state: RunState, record: ev.Record, event: ev.RunStarted) -> RunState
 def _tell(state: RunState, record: ev.Record, ref: str, word: str, text: str) -> RunState:
     entry = TimelineEntry(seq=record.seq, utc=record.utc, actor=record.actor, ref=ref, word=word, text=text)
     return replace(state, timeline=(*state.timeline[-TIMELINE_RING:], entry))
+
+
+def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered | ev.AskGivenUp) -> RunState:
+    others = {name: view for name, view in state.questions.items() if name != event.name}
+    match event:
+        case ev.Asked():
+            view = QuestionView(question=event.question, secret=event.secret, exact=event.exact, seq=record.seq)
+            state = replace(state, questions=others | {event.name: view})
+            return _tell(state, record, "", "asked", f"{event.name}: {event.question}")
+        case ev.Answered():
+            return _tell(replace(state, questions=others), record, "", "answered", f"{event.name}, by {event.by}")
+        case ev.AskGivenUp():
+            return _tell(replace(state, questions=others), record, "", "not answered", f"{event.name}: {event.reason}")
 
 
 StepEvent = ev.StepIntended | ev.StepMoved | ev.StepCaptured | ev.StepApplied | ev.StepOutput | ev.StepProgress

@@ -141,6 +141,15 @@ class GateView(Data, frozen=True, kw_only=True):
     utc: float = 0.0
 
 
+class QuestionView(Data, frozen=True, kw_only=True):
+    """A question that waits for its answer."""
+
+    question: str
+    secret: bool = True
+    exact: str = ""
+    seq: int = 0
+
+
 class TimelineEntry(Data, frozen=True, kw_only=True):
     seq: int
     utc: float
@@ -174,6 +183,8 @@ class RunState(Data, frozen=True, kw_only=True):
     hosts: dict[str, HostView] = {}
     logs: dict[str, LogView] = {}
     """`host:file` → its ring."""
+    questions: dict[str, QuestionView] = {}
+    """What the conductor asks now, by name."""
     timeline: tuple[TimelineEntry, ...] = ()
     notes: tuple[TimelineEntry, ...] = ()
     troubles: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import getpass
 import os
+import resource
 import signal
 import sys
 import time
@@ -23,8 +24,10 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     gc.disable()
     from cockpit.conductor.client import LiveSource
 
+    # What is typed into a dialog must not be in a core dump.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     token = run.token() if drive else ""
-    source = LiveSource(run.socket, operator(), token, alive=lambda: _alive(starting) if starting else True)
+    source = LiveSource(run.socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
 
@@ -32,7 +35,7 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)
-    if starting and not source.last and not _alive(starting):
+    if starting and not source.last and not alive(starting):
         from cockpit.conductor.launch import said
 
         print(f"cockpit: the conductor did not begin: {said(run.path)}", file=sys.stderr)
@@ -83,12 +86,19 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
-    until = time.monotonic() + 5
-    while _alive(pid) and time.monotonic() < until:
+    gone(pid)
+
+
+def gone(pid: int, wait: float = 5.0) -> bool:
+    """Whether a process has ended, giving it so many seconds."""
+    until = time.monotonic() + wait
+    while alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
+    return not alive(pid)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
     try:
         if os.waitpid(pid, os.WNOHANG) != (0, 0):
             return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cockpit.conductor.sources import Gathered
     from cockpit.plan.model import Plan
 
 
@@ -34,8 +35,8 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
-    from cockpit.cli.live import can_show, end, found, screen
-    from cockpit.journal.folder import RunFolder, create
+    from cockpit.cli.live import can_show, end, found, gone, screen
+    from cockpit.journal.folder import RunFolder, answers, create
 
     if options.resume:
         folder = found(options.resume)
@@ -55,6 +56,9 @@ def run(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
+        given = _gathered(loaded, options.headless)
+        if given is None:
+            return 2
     elif options.plan is None:
         print("cockpit: name the plan's file, or --resume a run", file=sys.stderr)
         return 2
@@ -62,6 +66,9 @@ def run(options: argparse.Namespace) -> int:
         plan = options.plan
         loaded = _loaded(plan)
         if loaded is None:
+            return 2
+        given = _gathered(loaded, options.headless)
+        if given is None:
             return 2
         if options.run_folder is not None:
             options.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,8 +86,10 @@ def run(options: argparse.Namespace) -> int:
         from cockpit.conductor.__main__ import main
 
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
-        return main([*arguments, *(["--json"] if options.json else [])])
-    from cockpit.conductor.launch import spawn
+        return main([*arguments, *(["--json"] if options.json else [])], given)
+    import msgspec
+
+    from cockpit.conductor.launch import said, spawn
     from cockpit.conductor.lock import Locked, hold
 
     if not can_show():
@@ -91,10 +100,17 @@ def run(options: argparse.Namespace) -> int:
     except Locked as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 4
-    pid = spawn(folder.path, arguments)
+    if loaded.secrets:
+        pid = spawn(folder.path, [*arguments, "--given"], msgspec.json.encode(given))
+    else:
+        pid = spawn(folder.path, arguments)
     status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
         end(pid)
+    elif not answers(folder.socket) and gone(pid):
+        if not status:
+            print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
+        return status or 2
     else:
         print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
     return status
@@ -109,6 +125,32 @@ def _loaded(file: Path) -> Plan | None:
     except PlanError as error:
         print(error, file=sys.stderr)
         return None
+
+
+def _gathered(plan: Plan, headless: bool) -> Gathered | None:
+    """The plan's secrets, got while this process still has the terminal to itself; None after saying what is missing."""
+    import asyncio
+
+    from cockpit.conductor.sources import Gathered, SecretMissing, gather
+
+    if not plan.secrets:
+        return Gathered(values={})
+    from cockpit.conductor.beginning import ask_at_terminal, filled
+    from cockpit.conductor.vault import no_core_dumps
+
+    no_core_dumps()
+
+    try:
+        given = asyncio.run(gather(plan))
+        asyncio.run(filled(plan, given=given))
+        if headless:
+            given = ask_at_terminal(plan, given)
+    except SecretMissing as error:
+        print("\n".join(f"cockpit: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return None
+    for warning in given.warnings:
+        print(f"cockpit: {warning}", file=sys.stderr)
+    return given
 
 
 def _recorded(folder: Path) -> Plan | None:

@@ -6,10 +6,17 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.conductor.sources import Gathered
+    from cockpit.conductor.vault import RedactedStream
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -21,6 +28,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mode", default="live", choices=["live", "rehearsal"])
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--go", action="append", default=[], help="a gate to open, or all")
+    parser.add_argument("--given", action="store_true", help="read the plan's secrets from standard input")
     parser.add_argument("--json", action="store_true", help="print a summary when it has ended")
     parser.add_argument(
         "--linger", type=float, default=0.0, help="seconds without a screen after which it ends; 0 never"
@@ -28,20 +36,37 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The run's exit status: 0 all over, 1 a step failed, 2 it cannot start, 3 a gate waits, 4 aborted, 130 interrupted."""
+def main(argv: Sequence[str] | None = None, gathered: Gathered | None = None) -> int:
+    """The run's exit status: 0 all over, 1 a step failed, 2 it cannot start, 3 a gate waits, 4 aborted, 130 interrupted.
+
+    `gathered` are secrets that were got already. What goes to standard error goes through the redactor, tracebacks too."""
+    from cockpit.conductor.vault import RedactedStream, no_core_dumps
+
     options = arguments().parse_args(argv)
-    try:
-        return asyncio.run(_main(options))
-    except KeyboardInterrupt:
-        return 130
+    no_core_dumps()
+    with contextlib.closing(RedactedStream(sys.stderr)) as errors, contextlib.redirect_stderr(errors):
+        try:
+            return asyncio.run(_main(options, gathered, errors))
+        except KeyboardInterrupt:
+            return 130
+        except Exception as error:
+            if options.headless and not os.environ.get("COCKPIT_DEBUG"):
+                words = "this is a fault of ours; COCKPIT_DEBUG=1 shows where, and the journal of the run is whole"
+                print(f"cockpit: {type(error).__name__}: {error}; {words}", file=sys.stderr)
+            else:
+                traceback.print_exc()
+            return 70
 
 
-async def _main(given: argparse.Namespace) -> int:
+async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: RedactedStream) -> int:
+    import msgspec
+
     from cockpit.conductor.assembly import Options, PlanChanged, conduct
+    from cockpit.conductor.beginning import filled, unanswerable
     from cockpit.conductor.headless import Orders, Progress
     from cockpit.conductor.lab import LabFailed, running_lab
     from cockpit.conductor.lock import Locked, hold
+    from cockpit.conductor.sources import Gathered, SecretMissing
     from cockpit.conductor.summary import summary
     from cockpit.journal.folder import RunFolder
     from cockpit.journal.reader import JournalDamaged
@@ -60,7 +85,7 @@ async def _main(given: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop, number)
     orders = Orders(gates=frozenset(given.go)) if given.headless else None
     options = Options(mode=given.mode, headless=orders, linger=given.linger)
-    observers = (Progress().observe,) if given.headless else ()
+    observers = (Progress(sys.stderr).observe,) if given.headless else ()
     run = RunFolder(given.folder.resolve())
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -69,15 +94,21 @@ async def _main(given: argparse.Namespace) -> int:
             if given.lab:
                 path = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
             plan = load_plan(path)
-            state, head = await conduct(run, plan, options, observers=observers)
+            if given.given:
+                gathered = msgspec.json.decode(sys.stdin.buffer.read(), type=Gathered)
+            vault = await filled(plan, run.id, run.token(), gathered)
+            errors.redactor = vault.redactor
+            if given.headless and vault.asked:
+                raise SecretMissing(unanswerable(vault.asked))
+            state, head = await conduct(run, plan, options, observers=observers, vault=vault)
         if given.json:
             print(json.dumps(summary(state, head), indent=2, ensure_ascii=False))
         return state.exit
     except PlanError as error:
         print(error, file=sys.stderr)
         return 2
-    except (PlanChanged, LabFailed, JournalDamaged, OSError) as error:
-        print(f"cockpit: {error}", file=sys.stderr)
+    except (PlanChanged, LabFailed, JournalDamaged, SecretMissing, OSError) as error:
+        print("\n".join(f"cockpit: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
     except ExceptionGroup as group:
         print(f"cockpit: the run was left: {_first(group)}; `cockpit run --resume` goes on with it", file=sys.stderr)

@@ -13,9 +13,13 @@ import msgspec
 
 from cockpit import __version__
 from cockpit.clock import Clock, SystemClock
+from cockpit.conductor.asking import Asker, Person
+from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
 from cockpit.conductor.headless import Headless, Orders
 from cockpit.conductor.server import Server
+from cockpit.conductor.sources import SecretMissing
+from cockpit.conductor.vault import Vault
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
 from cockpit.engine.ports import Hands
@@ -40,6 +44,9 @@ from cockpit.probes.update import DnsHands
 from cockpit.reduce import reduce
 from cockpit.state import RunState
 
+LAST_WORDS = 0.5
+"""Seconds for which screens may read why a run does not begin."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is conducted. `linger` ends an unattended conductor after so many seconds without a screen; 0 never."""
@@ -59,10 +66,12 @@ async def conduct(
     options: Options,
     clock: Clock | None = None,
     observers: tuple[Callable[[Record], None], ...] = (),
+    vault: Vault | None = None,
 ) -> tuple[RunState, str]:
     """Conduct a run until it has ended. Returns its last state and the head of its journal's chain.
 
-    An existing journal in `run` is resumed: its torn tail is mended, what was open is looked up on the hosts."""
+    An existing journal in `run` is resumed: its torn tail is mended, what was open is looked up on the hosts. `vault` holds the
+    plan's secrets; without it they are got here. Raises PlanChanged and SecretMissing before anything has begun."""
     clock = clock or SystemClock()
     state = RunState()
     end, cut = None, 0
@@ -75,7 +84,9 @@ async def conduct(
                 f"{run.id} was started with another version of {plan.source or plan.name}; "
                 "put that version back, or start a new run"
             )
-    async with JournalWriter(run.journal, clock, end) as journal:
+    if vault is None:
+        vault = await filled(plan, run.id, run.token())
+    async with JournalWriter(run.journal, clock, end, vault.redactor) as journal:
         ledger = Ledger(journal, state)
         for observer in (ledger.observe, *observers):
             journal.subscribe(observer)
@@ -95,7 +106,9 @@ async def conduct(
                 ),
                 "conductor",
             )
-        conductor = Conductor(run, plan, options, clock, journal, ledger)
+        for warning in vault.warnings:
+            ledger.trouble(warning)
+        conductor = Conductor(run, plan, options, clock, journal, ledger, vault)
         await conductor.run()
         return ledger.state, journal.head
 
@@ -108,14 +121,24 @@ class Conductor:
     """One run's parts, wired."""
 
     def __init__(
-        self, run: RunFolder, plan: Plan, options: Options, clock: Clock, journal: JournalWriter, ledger: Ledger
+        self,
+        run: RunFolder,
+        plan: Plan,
+        options: Options,
+        clock: Clock,
+        journal: JournalWriter,
+        ledger: Ledger,
+        vault: Vault,
     ) -> None:
         self._run = run
         self._plan = plan
         self._options = options
         self._clock = clock
         self._ledger = ledger
-        self._pool = HostPool(plan.hosts, self._emit, clock)
+        self._vault = vault
+        alone: Person = "terminal" if has_terminal() else "nobody"
+        self._asker = Asker(ledger, vault, alone if options.headless is not None else "screen")
+        self._pool = HostPool(plan.hosts, self._emit, clock, self._asker)
         since = datetime.fromtimestamp(clock.utc(), UTC).strftime("%Y-%m-%d %H:%M UTC")
         holder = holder_of(plan.name, run.id, since)
         self._locks = Locks(self._pool, self._emit, clock, token_of(run.path), holder)
@@ -123,7 +146,7 @@ class Conductor:
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
         self._tails = Tails(self._pool, logs, self._emit, journal.raw)
         self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
-        shell = ShellHands(self._pool, self._jobs, journal.raw)
+        shell = ShellHands(self._pool, self._jobs, journal.raw, vault)
         kinds: dict[str, Hands] = {
             "shell": shell,
             "sync": SyncHands(self._pool, journal.raw),
@@ -131,9 +154,11 @@ class Conductor:
             "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
         }
         guard = HostGuard(self._pool, self._locks)
-        hands = ConductorHands(kinds, lambda check, service: check_http(check, plan, service), self._tails, guard)
+        hands = ConductorHands(
+            kinds, lambda check, service: check_http(check, plan, service), self._tails, guard, vault.redactor.restored
+        )
         self._engine = Engine(ledger, hands, clock)
-        self._server = Server(run.journal, ledger, self._engine, run.token())
+        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker)
         self._due = asyncio.Event()
         self._taking: asyncio.Queue[str] = asyncio.Queue()
         journal.subscribe(self._asked)
@@ -144,28 +169,42 @@ class Conductor:
         self._ledger.post(event, "probe")
 
     async def run(self) -> None:
-        """Until the run has ended; every task is cancelled then."""
+        """Until the run has ended; every task is cancelled then. Raises SecretMissing when it cannot begin."""
+        why = ""
         async with asyncio.TaskGroup() as group:
-            helpers = [
-                group.create_task(self._kept("links", self._pool.run())),
-                group.create_task(self._kept("locks", self._locks.run())),
-                group.create_task(self._take_over()),
-                group.create_task(self._kept("tails", self._tails.run())),
-                group.create_task(self._kept("probes", self._probes.run())),
-                group.create_task(self._server.run(self._run.keep_socket())),
-            ]
-            working = group.create_task(self._engine.run())
-            if self._options.headless is not None:
-                driver = Headless(self._ledger, self._engine, self._clock, self._options.headless)
-                helpers.append(group.create_task(driver.run()))
-            elif self._options.linger:
-                helpers.append(group.create_task(self._linger(working)))
-            helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
-            await asyncio.wait({working})
-            if self._ledger.state.ended:
-                await self._leave()
-            for helper in helpers:
-                helper.cancel()
+            helpers = [group.create_task(self._server.run(self._run.keep_socket()))]
+            # Nothing else begins before every secret is there: no link, no probe, no step.
+            why = await ask_all(self._vault, self._plan, self._asker)
+            if why:
+                await self._ledger.write(Trouble(message=why), "conductor")
+                await self._clock.sleep(LAST_WORDS)
+                helpers[0].cancel()
+            else:
+                await self._work(group, helpers)
+        if why:
+            raise SecretMissing(why)
+
+    async def _work(self, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]) -> None:
+        self._server.opened = True
+        helpers += [
+            group.create_task(self._kept("links", self._pool.run())),
+            group.create_task(self._kept("locks", self._locks.run())),
+            group.create_task(self._take_over()),
+            group.create_task(self._kept("tails", self._tails.run())),
+            group.create_task(self._kept("probes", self._probes.run())),
+        ]
+        working = group.create_task(self._engine.run())
+        if self._options.headless is not None:
+            driver = Headless(self._ledger, self._engine, self._clock, self._options.headless)
+            helpers.append(group.create_task(driver.run()))
+        elif self._options.linger:
+            helpers.append(group.create_task(self._linger(working)))
+        helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
+        await asyncio.wait({working})
+        if self._ledger.state.ended:
+            await self._leave()
+        for helper in helpers:
+            helper.cancel()
 
     async def _leave(self) -> None:
         """The run has ended: what it left on the hosts is cleared away and their locks are given up, where they answer."""

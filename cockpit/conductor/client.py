@@ -151,6 +151,16 @@ class LiveSource:
 
     async def send(self, intent: AnyIntent) -> str | None:
         """The refusal as a sentence, None when the intent was taken."""
+        refusal = await self._wanted(lambda number: wire.Ask(id=number, intent=intent))
+        if isinstance(intent, Claim) and not refusal:
+            self.drives = True
+        return refusal
+
+    async def tell(self, name: str, answer: str | None) -> str | None:
+        """Answer a question, or refuse to with None. The refusal as a sentence, None when the answer was taken."""
+        return await self._wanted(lambda number: wire.Tell(id=number, name=name, answer=answer))
+
+    async def _wanted(self, message: Callable[[int], wire.Ask | wire.Tell]) -> str | None:
         if self._writer is None:
             return "there is no connection to the conductor"
         self._asked += 1
@@ -158,12 +168,9 @@ class LiveSource:
         self._replies[self._asked] = reply
         number = self._asked
         try:
-            self._writer.write(wire.encode(wire.Ask(id=number, intent=intent)))
+            self._writer.write(wire.encode(message(number)))
             await self._writer.drain()
-            refusal = await reply
-            if isinstance(intent, Claim) and not refusal:
-                self.drives = True
-            return refusal or None
+            return await reply or None
         except ConnectionError:
             return "the conductor went away"
         finally:

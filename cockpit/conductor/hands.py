@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+import msgspec
+
 from cockpit.engine.ports import Call, Hands, Outcome, Say
+from cockpit.journal.redaction import SecretChanged
 from cockpit.plan.model import HttpCheck, Manual, RecordSet, WaitLog
 
 
@@ -32,13 +35,26 @@ Guard = Callable[[Call], Awaitable[Outcome | None]]
 class ConductorHands:
     """Delegates to the hands of each kind. `verify` is the action's own verification and each check of the plan."""
 
-    def __init__(self, kinds: Mapping[str, Hands], http: HttpChecker, logs: LogMarks, guard: Guard) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, Hands],
+        http: HttpChecker,
+        logs: LogMarks,
+        guard: Guard,
+        restored: Callable[[Mapping[str, str]], dict[str, str]] = dict,
+    ) -> None:
         self._kinds = kinds
         self._guard = guard
+        self._restored = restored
+        """Makes what the journal holds of captured values what they were, secrets included."""
         self._http = http
         self._logs = logs
 
     async def act(self, call: Call, say: Say) -> Outcome:
+        try:
+            call = msgspec.structs.replace(call, captured=self._restored(call.captured))
+        except SecretChanged as error:
+            return Outcome(verdict="failed" if call.op in {"apply", "undo"} else "unknown", detail=str(error))
         hands = self._kinds[call.step.kind]
         refused = await self._guard(call)
         if refused is not None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 
-def spawn(folder: Path, arguments: list[str]) -> int:
-    """Start `python -m cockpit.conductor` in a session of its own, its words in `conductor.log`. Returns its pid."""
+def spawn(folder: Path, arguments: list[str], given: bytes = b"") -> int:
+    """Start `python -m cockpit.conductor` in a session of its own, its words in `conductor.log`. Returns its pid. `given` is
+    what it reads on its standard input: what neither its words nor its environment should hold."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = os.open(folder / "conductor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "cockpit.conductor", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -23,6 +25,10 @@ def spawn(folder: Path, arguments: list[str]) -> int:
         )
     finally:
         os.close(log)
+    if process.stdin is not None:
+        # One that ended at once reads nothing; why is in its log.
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(given)
     return process.pid
 
 

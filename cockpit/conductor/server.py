@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.conductor import wire
+from cockpit.conductor.asking import Asker
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.events import Record, WatchersChanged, WheelLost, WheelTaken
@@ -44,11 +45,16 @@ class Peer(msgspec.Struct, frozen=True):
 class Server:
     """Serves one run on a unix socket. The driver's connection is the wheel: when it goes, the wheel is lost."""
 
-    def __init__(self, journal_file: Path, ledger: Ledger, engine: Engine, token: str) -> None:
+    def __init__(
+        self, journal_file: Path, ledger: Ledger, engine: Engine, token: str, asker: Asker | None = None
+    ) -> None:
         self._journal_file = journal_file
         self._ledger = ledger
         self._engine = engine
         self._token = token
+        self._asker = asker
+        self.opened = asker is None
+        """Whether intents are taken: not before the secrets are there."""
         self._grown = asyncio.Condition()
         self._driver: asyncio.StreamWriter | None = None
         self._lost: WheelLost | None = None
@@ -129,16 +135,20 @@ class Server:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: wire.Hello, peer: Peer, may_drive: bool
     ) -> None:
         name = hello.name or peer.account
-        decoder = msgspec.json.Decoder(wire.Ask)
         while line := await reader.readline():
-            ask = decoder.decode(line)
-            if isinstance(ask.intent, Claim):
+            ask = wire.wanted(line)
+            del line
+            if isinstance(ask, wire.Ask) and isinstance(ask.intent, Claim):
                 refusal = await self._claim(writer, name, peer, may_drive)
             elif self._driver is not writer:
                 holder = self._ledger.state.driver
                 refusal = f"{holder} drives; you watch" if holder else "nobody drives: claim the wheel first"
                 if not may_drive:
                     refusal = "this screen only watches"
+            elif isinstance(ask, wire.Tell):
+                refusal = self._asker.answer(ask.name, ask.answer, name) if self._asker is not None else "nobody asks"
+            elif not self.opened:
+                refusal = "the run has not begun: it waits for its secrets (K answers)"
             else:
                 refusal = await self._engine.submit(ask.intent, name)
             writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))

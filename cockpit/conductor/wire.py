@@ -36,6 +36,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     intent: AnyIntent
 
 
+class Tell(msgspec.Struct, frozen=True, kw_only=True, tag_field="tell", tag="answer"):
+    """An answer to a question, which is no intent: it is never written down. None refuses to answer."""
+
+    id: int
+    name: str
+    answer: str | None
+
+
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="welcome"):
     """Accepted. `drives` tells whether this client holds the wheel."""
 
@@ -67,9 +75,18 @@ Control = Welcome | Reply | Bye | Snapshot
 Kind = Literal["journal", "control"]
 
 
-def encode(message: Hello | Ask | Control) -> bytes:
+def encode(message: Hello | Ask | Tell | Control) -> bytes:
     """One line."""
     return msgspec.json.encode(message) + b"\n"
+
+
+_asks = msgspec.json.Decoder(Ask)
+_tells = msgspec.json.Decoder(Tell)
+
+
+def wanted(line: bytes) -> Ask | Tell:
+    """What a screen wants. Raises msgspec.MsgspecError."""
+    return _tells.decode(line) if line.startswith(b'{"tell"') else _asks.decode(line)
 
 
 def kind(line: bytes) -> Kind:

@@ -31,6 +31,10 @@ class Asks(Protocol):
         """A decision that a bare key press must not make."""
         ...
 
+    def forget(self, name: str) -> None:
+        """The answer was wrong: it is asked for anew."""
+        ...
+
 
 class Wanted(Exception):
     """The connection needs something of a person first; `name` and `question` as `Asks` takes them."""
@@ -62,6 +66,8 @@ class Access:
         """That was wrong; what a person has said since may be right."""
         if self._known.get(name) == tried:
             self._known.pop(name, None)
+            if self._asks is not None:
+                self._asks.forget(name)
 
     async def learn(self, wanted: Wanted) -> None:
         """Ask a person. Raises Refused when there is nobody to ask, or no answer."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from cockpit.engine.ports import Call, Outcome, Say, Verdict
 from cockpit.hosts.job import JobEnd, Jobs
@@ -26,15 +28,21 @@ _CAPTURED = re.compile(rb"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 class ShellHands:
     """Runs recipes and inline steps on their hosts."""
 
-    def __init__(self, pool: HostPool, jobs: Jobs, raw: RawSink) -> None:
+    def __init__(
+        self, pool: HostPool, jobs: Jobs, raw: RawSink, secrets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._pool = pool
         self._jobs = jobs
         self._raw = raw
+        self._secrets = secrets
 
     async def act(self, call: Call, say: Say) -> Outcome:
         action = call.step.action
         assert isinstance(action, Shell)
-        script = script_for(action, call.op, call.captured)
+        try:
+            script = script_for(action, call.op, call.captured, self._secrets)
+        except KeyError as error:
+            return Outcome(verdict="failed", detail=f"the secret {error.args[0]} is not there; nothing was changed")
         if not script:
             return Outcome(verdict="nothing")
         if call.op in {"apply", "undo"}:

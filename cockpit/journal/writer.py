@@ -13,7 +13,9 @@ from pathlib import Path
 from cockpit.clock import Clock
 from cockpit.events import DURABLE, Event, Record, Trouble
 from cockpit.journal import line as lines
+from cockpit.journal.raw import RawFiles
 from cockpit.journal.reader import End
+from cockpit.journal.redaction import Redactor
 
 MOST_WAITING = 20_000
 """Events of the batched kinds that may wait; what comes on top is dropped and counted."""
@@ -43,11 +45,15 @@ class _Entry:
 
 
 class JournalWriter:
-    """The engine's journal on disk. Use as an async context manager; observers are called on the loop, in order."""
+    """The engine's journal on disk. Use as an async context manager; observers are called on the loop, in order.
 
-    def __init__(self, file: Path, clock: Clock, after: End | None = None) -> None:
+    What `redactor` knows is taken out of every event and of the raw bytes: neither the disk nor an observer sees it."""
+
+    def __init__(self, file: Path, clock: Clock, after: End | None = None, redactor: Redactor | None = None) -> None:
         self._file = file
         self._clock = clock
+        self._redactor = redactor if redactor is not None else Redactor()
+        self._raw = RawFiles(file.parent / "raw", self._redactor)
         after = after or End()
         self._seq, self._head, self._size = after.seq, after.head, after.size
         self._waiting: deque[_Entry] = deque()
@@ -60,7 +66,6 @@ class JournalWriter:
         self._observers: list[Observer] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._raw: dict[str, int] = {}
 
     @property
     def head(self) -> str:
@@ -85,6 +90,8 @@ class JournalWriter:
             self._condition.notify()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
+        with contextlib.suppress(OSError):
+            self._raw.close()
         await asyncio.sleep(0)
 
     async def write(self, event: Event, actor: str) -> int:
@@ -112,16 +119,7 @@ class JournalWriter:
     def raw(self, name: str, data: bytes, at: int | None = None) -> int:
         """Append raw bytes to a file beside the journal; returns the offset at which they begin. With `at` the file is cut to
         that length first, if it is longer."""
-        folder = self._file.parent / "raw"
-        folder.mkdir(exist_ok=True, mode=0o700)
-        path = folder / name.replace("/", "_").lstrip(".")
-        with path.open("ab") as target:
-            if at is not None and target.tell() > at:
-                target.truncate(at)
-                target.seek(at)
-            offset = target.tell()
-            target.write(data)
-        return offset
+        return self._raw.append(name, data, at)
 
     # --- the thread ----------------------------------------------------------------------------------------------
 
@@ -189,7 +187,7 @@ class JournalWriter:
                 utc=entry.utc,
                 mono=entry.mono,
                 actor=entry.actor,
-                event=entry.event,  # type: ignore[arg-type]
+                event=self._redactor.event(entry.event),  # type: ignore[arg-type]
             )
             try:
                 text, head = lines.encode(record, head)

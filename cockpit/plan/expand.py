@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cockpit.plan import secrets
 from cockpit.plan.conform import Row, conformance
 from cockpit.plan.findings import nearest
 from cockpit.plan.model import (
@@ -35,6 +36,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
     """The whole plan. What is wrong is told in `site.found`; the result is usable only if that holds no error."""
     phases = tuple(leaf.text for leaf in root.leaves("phases")) or PHASES
     _twice(site, [(leaf, leaf.text) for leaf in root.leaves("phases")], "phase")
+    secrets.declare(root, site, lambda text: _beside(source, text))
     _hosts(root, site, source)
     services = _services(root, site, phases, source)
     steps = {step.ref: step for service in services for step in service.steps}
@@ -46,6 +48,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
             )
             shown = link.ref.removeprefix(f"{link.service}/")
             site.found.error(link.at, link.code, f"there is no step {shown}", near, link.service)
+    secrets.unused(site)
     gates = tuple(_gate(obj, site, services, phases) for obj in root.objects("gates"))
     _twice(site, [(leaf, leaf.text) for obj in root.objects("gates") if (leaf := obj.leaf("id"))], "gate")
     return Plan(
@@ -55,6 +58,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
         description=root.verbatim("description"),
         phases=phases,
         hosts=site.hosts,
+        secrets=site.secrets,
         dns=_dns(root.obj("dns"), source),
         services=services,
         gates=gates,

@@ -119,6 +119,12 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
             "phases: [prepare, switch]",
         ),
         Key("hosts", table(obj("host")), "the machines, by id", "hosts: {old: {ssh: karl@old.example.org}}"),
+        Key(
+            "secrets",
+            table(obj("secret")),
+            "what must not be written down, by name; each says where it comes from",
+            "secrets: {db_password: {file: secrets/db}}",
+        ),
         Key("dns", obj("dns"), "where the zone lives", "dns: {zone: example.org, primary: 192.0.2.53}"),
         Key("template", ID, "the template of services that name none", "template: karl-client"),
         Key("services", listing(obj("service")), "what is cut over", "services: [{id: osf}]", True),
@@ -187,6 +193,12 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
             "a file to read in place of ~/.ssh/config, relative to the plan",
             "ssh_config: ssh.conf",
         ),
+    ),
+    "secret": (
+        Key("file", TEXT, "a file that holds it, relative to the plan", "file: secrets/db"),
+        Key("env", TEXT, "or an environment variable of `cockpit run`", "env: HETZNER_TOKEN"),
+        Key("command", TEXT, "or shell, run in the plan's folder, that prints it", "command: pass show cutover/root"),
+        Key("ask", TEXT, "or a question, asked when the run begins", "ask: Password of the vault"),
     ),
     "dns": (
         Key("zone", TEXT, "the zone that changes", "zone: example.org", True),
@@ -269,6 +281,12 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         Key("use", ID, "a recipe: `recipes/NAME.sh` beside the plan, else the library's", "use: maintenance-page"),
         Key("run", obj("run"), "or shell written here", "run: {apply: …, verify: …}"),
         Key("with", table(PLAIN), "parameters, which the shell sees as variables", 'with: {site: "{client}"}'),
+        Key(
+            "secrets",
+            listing(Type("map", of=PLAIN, also=PLAIN)),
+            "secrets that the shell sees as variables: by their own name, or `{variable: secret}`",
+            "secrets: [api, {password: db_password}]",
+        ),
         Key("sync", obj("sync"), "or a copy between hosts", "sync: {from: old, to: new, paths: [srv/]}"),
         Key("dns", obj("change"), "or a change of a record set", "dns: {name: …, type: A, old: […], new: […]}"),
         Key("manual", obj("manual"), "or something that a person does", "manual: {owner: Ann, message: …}"),

@@ -46,6 +46,13 @@ class Host(Frozen, frozen=True, kw_only=True):
     """A file to read in place of ~/.ssh/config."""
 
 
+class Secret(Frozen, frozen=True, kw_only=True):
+    """Where a secret comes from; its value is nowhere in a plan. `at` is a path, a variable's name, shell text or a question."""
+
+    source: Literal["file", "env", "command", "ask"]
+    at: str
+
+
 class Tsig(Frozen, frozen=True, kw_only=True):
     """A TSIG key (RFC 8945): its name, and the file that holds `algorithm:base64` or bare base64."""
 
@@ -147,6 +154,8 @@ class Shell(Frozen, frozen=True, kw_only=True, tag_field="do", tag="shell"):
     undo: str = ""
     verify_undo: str = ""
     params: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Shell variable → name of the plan's secret that it gets."""
 
 
 class Sync(Frozen, frozen=True, kw_only=True, tag_field="do", tag="sync"):
@@ -318,6 +327,7 @@ class Plan(Frozen, frozen=True, kw_only=True):
     description: str = ""
     phases: tuple[str, ...] = PHASES
     hosts: dict[str, Host] = {}
+    secrets: dict[str, Secret] = {}
     dns: Dns | None = None
     services: tuple[Service, ...] = ()
     gates: tuple[Gate, ...] = ()

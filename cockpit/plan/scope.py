@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from cockpit.plan.findings import Findings, Place, nearest
-from cockpit.plan.model import Host
+from cockpit.plan.model import Host, Secret
 from cockpit.plan.reader import Spot
 from cockpit.plan.recipes import Shelf
 from cockpit.plan.shape import Leaf, Obj
@@ -34,6 +34,9 @@ class Site:
         self.hosts: dict[str, Host] = {}
         self.templated: dict[str, Obj] = {}
         """Hosts whose fields hold variables: one for each service, `id@service`."""
+        self.secrets: dict[str, Secret] = {}
+        self.wanted: set[str] = set()
+        """Secrets that a step gets."""
         self.links: list[Link] = []
         self.places: dict[str, Place] = {}
         """Where things stand, by `step:REF`, `step:REF:KEY`, `gate:ID`, `service:ID`, `host:ID`."""
@@ -60,6 +63,13 @@ class Scope:
                 return text[match.start()] if not leaf.pattern else match.group(0)
             self.used.add(name)
             value = self.vars.get(name)
+            if value is None and name in self.site.secrets:
+                at = _inside(leaf, match.group(0))
+                what = f"{name} is a secret: plain fields are shown and written down"
+                self.site.found.error(
+                    at, "secret-field", what, f"give it to a script with secrets: [{name}]", self.service
+                )
+                return match.group(0)
             if value is None:
                 self.site.found.error(
                     _inside(leaf, match.group(0)),

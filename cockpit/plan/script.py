@@ -11,9 +11,16 @@ from cockpit.plan.model import DnsChange, Manual, Op, Shell, Step, Sync
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
-def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
-    """The POSIX shell text of one op as it will run, '' when the step has none. Parameters and what was captured arrive as
-    shell variables, quoted here; the text itself is never touched."""
+_VANISH = 'case $0 in */script) rm -f -- "$0" ;; esac\n'
+"""A job's script that holds a secret is no longer on the host's disk once it has begun: the shell has it open."""
+
+
+def script_for(action: Shell, op: Op, captured: dict[str, str], secrets: Mapping[str, str] | None = None) -> str:
+    """The POSIX shell text of one op as it will run, '' when the step has none. Parameters, what was captured and secrets arrive
+    as shell variables, quoted here; the text itself is never touched.
+
+    `secrets` are values by name; without them their marks stand there, for people to read. Only this text's own shell sees
+    them, and captured values that hold one: they are not exported. Raises KeyError for a secret that is not among them."""
     if action.recipe_text:
         if not re.search(rf"(?m)^[ \t]*{op}[ \t]*\(\)", action.recipe_text):
             return ""
@@ -23,12 +30,28 @@ def script_for(action: Shell, op: Op, captured: dict[str, str]) -> str:
         if not text.strip():
             return ""
         body = text.rstrip() + "\n"
-    return exports(action.params) + exports({f"captured_{name}": value for name, value in captured.items()}) + body
+    mark = "‹secret "
+    given = {
+        name: f"{mark}{secret}›" if secrets is None else secrets[secret] for name, secret in action.secrets.items()
+    }
+    kept = {f"captured_{name}": value for name, value in captured.items()}
+    hidden = {n: v for n, v in kept.items() if mark in v or any(text in v for text in given.values())}
+    return (
+        (_VANISH if given and secrets is not None else "")
+        + exports(action.params)
+        + exports({name: value for name, value in kept.items() if name not in hidden})
+        + _assigned(given | hidden)
+        + body
+    )
 
 
 def exports(variables: Mapping[str, str]) -> str:
     """Shell lines that export variables, quoted; what is no name of a shell variable is left out."""
-    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items() if _NAME.match(name))
+    return _assigned(variables, "export ")
+
+
+def _assigned(variables: Mapping[str, str], word: str = "") -> str:
+    return "".join(f"{word}{name}={quote(value)}\n" for name, value in variables.items() if _NAME.match(name))
 
 
 def command_text(step: Step, op: Op, captured: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from cockpit.plan.model import (
     Manual,
     Plan,
     RecordSet,
+    Secret,
     Service,
     Shell,
     Step,
@@ -51,6 +52,8 @@ def _head(plan: Plan) -> Iterator[str]:
         authorities = ", ".join(plan.dns.authorities) or plan.dns.primary
         yield f"Zone {plan.dns.zone}: updates go to {plan.dns.primary}{signed}; authorities {authorities}; caches {asked}."
         yield ""
+    if plan.secrets:
+        yield from ("## Secrets", "", *(f"- {name}: {_source(secret)}" for name, secret in plan.secrets.items()), "")
     if plan.gates:
         yield from ("## Gates", "", *(line for gate in plan.gates for line in _gate(gate)), "")
     registers = {
@@ -65,6 +68,11 @@ def _head(plan: Plan) -> Iterator[str]:
     for title, entries in registers.items():
         if entries:
             yield from (f"## {title}", "", *(f"- {entry}" for entry in entries), "")
+
+
+def _source(secret: Secret) -> str:
+    words = {"file": "from the file", "env": "from the environment variable", "command": "printed by", "ask": "asked:"}
+    return f"{words[secret.source]} {secret.at}" if secret.source == "ask" else f"{words[secret.source]} `{secret.at}`"
 
 
 def _gate(gate: Gate) -> Iterator[str]:
@@ -151,6 +159,7 @@ def _action(step: Step) -> Iterator[str]:
             yield f"On **{action.host}**" + (f", recipe `{action.recipe}`:" if action.recipe else ":")
             yield ""
             assigned = [f"export {name}={shlex.quote(value)}" for name, value in action.params.items()]
+            assigned += [f"{name}=‹secret {secret}›" for name, secret in action.secrets.items()]
             body = list(assigned)
             for op in _OPS:
                 text: str = getattr(action, op)

@@ -21,10 +21,9 @@ from cockpit.plan.model import (
 )
 from cockpit.plan.recipes import Recipe, parse
 from cockpit.plan.scope import Link, Scope
+from cockpit.plan.secrets import usable, wanted
 from cockpit.plan.shape import Leaf, Obj
 
-_PARAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = ("PATH", "HOME", "IFS", "PWD", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH")
 _ACTS = ("use", "run", "sync", "dns", "manual")
 _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
 
@@ -123,8 +122,9 @@ def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual |
     if len(acts) > 1:
         found.error(obj.named[acts[1]], "two-acts", f"a step has {acts[0]} and {acts[1]}", "make two steps of it")
     act = acts[0] if acts else ""
+    secrets = wanted(scope, obj, act)
     if act in {"use", "run"}:
-        return _shell(scope, obj, act)
+        return _shell(scope, obj, act, secrets)
     for key in ("on", "with"):
         if act and key in obj.named:
             found.warn(obj.named[key], "unused-key", f"{key} means nothing beside {act}", "remove it", scope.service)
@@ -146,13 +146,13 @@ def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual |
     )
 
 
-def _shell(scope: Scope, obj: Obj, act: str) -> tuple[Shell | None, Recipe | None]:
+def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[Shell | None, Recipe | None]:
     found, on = scope.site.found, obj.leaf("on")
     if "on" not in obj.named:
         found.error(obj, "no-host", f"a step with {act} does not say where", "write on: new")
     params = scope.table(obj, "with")
     for name, (word, _) in obj.entries("with").items():
-        if not _PARAM.fullmatch(name) or name in _RESERVED or name.startswith("captured_"):
+        if not usable(name):
             found.error(word, "parameter", f"{name} cannot be a shell variable here", "use letters, digits and `_`")
     host, recipe, run = scope.host(on), None, obj.obj("run")
     if act == "use":
@@ -163,15 +163,16 @@ def _shell(scope: Scope, obj: Obj, act: str) -> tuple[Shell | None, Recipe | Non
             mend = nearest(leaf.text, known) or f"write recipes/{leaf.text}.sh beside the plan"
             found.error(leaf, "unknown-recipe", f"there is no recipe {leaf.text}", mend)
         if recipe is not None:
-            _params(scope, obj, recipe, params)
-            return Shell(host=host, recipe=recipe.name, recipe_text=recipe.text, params=params), recipe
+            _params(scope, obj, recipe, params | secrets)
+            text = recipe.text
+            return Shell(host=host, recipe=recipe.name, recipe_text=text, params=params, secrets=secrets), recipe
         return (Shell(host=host, recipe=leaf.text, params=params) if leaf is not None else None), None
     if run is None:
         return None, None
     texts = {op: run.verbatim(op) for op in _OPS}
     if not texts["apply"]:
         found.error(run, "no-apply", "run has no apply: there is nothing to do", "write apply: …, or leave run out")
-    return Shell(host=host, params=params, **texts), None
+    return Shell(host=host, params=params, secrets=secrets, **texts), None
 
 
 def _params(scope: Scope, obj: Obj, recipe: Recipe, given: dict[str, str]) -> None:

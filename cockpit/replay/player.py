@@ -172,6 +172,10 @@ class Player:
         if self._wanted >= len(self._records):
             self._playing = False
 
+    async def tell(self, name: str, answer: str | None) -> str | None:
+        """Always refused."""
+        return "a replay has nobody to answer"
+
     async def send(self, intent: AnyIntent) -> str | None:
         """Always refused."""
         return "a replay has nothing to act with"

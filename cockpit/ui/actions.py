@@ -134,6 +134,10 @@ def _claim(state: RunState, view: View, seat: Seat) -> str:
     return f"{state.driver} drives" if state.driver else ""
 
 
+def _question(state: RunState, view: View, seat: Seat) -> str:
+    return "" if state.questions else "nothing is asked"
+
+
 def _logs(state: RunState, view: View, seat: Seat) -> str:
     return "" if view.page in {"logs", "tails"} else "open the logs first (l)"
 
@@ -224,6 +228,14 @@ ACTIONS: tuple[Action, ...] = (
         label="answer",
         help="answer a manual step, or say what became of an unknown one",
         why_not=_drive(_answer),
+        footer=False,
+    ),
+    Action(
+        id="question",
+        key="K",
+        label="question",
+        help="answer what the conductor asks: a password, a host key",
+        why_not=_drive(_question),
         footer=False,
     ),
     Action(id="pause", key="p", label="pause", help="start nothing new, or go on; clocks run", why_not=_drive(_pause)),

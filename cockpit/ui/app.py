@@ -22,6 +22,7 @@ from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action, Seat
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
+from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View, focus, focus_step, shown
 
@@ -84,6 +85,7 @@ class CockpitApp(App[None]):
         self.view = view or View()
         self.farewell = ""
         self.canvas = Canvas()
+        self.attention = Attention()
         self._dirty = True
         self._said: tuple[str, float] = ("", 0.0)
         self._actions = {action.key: action for action in ACTIONS}
@@ -140,6 +142,7 @@ class CockpitApp(App[None]):
 
     def flush(self) -> None:
         """Paint what changed."""
+        self.attention.look(self)
         if self.screen is not self.screen_stack[0] and not self._dirty:
             return
         self._dirty = False

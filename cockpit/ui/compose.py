@@ -8,6 +8,7 @@ from cockpit.ui.actions import ACTIONS, Seat, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.paint import Line, fit
+from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
 
@@ -41,6 +42,8 @@ def screen(
         words = f" {width}×{height} is too small: 80×24 shows everything"
         return [fit([(words, "warn")], width), *([fit([], width)] * (height - 1))]
     below: list[Line] = []
+    if asked := question_line(state, seat):
+        below.append(fit(asked, width))
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))
     if bar:

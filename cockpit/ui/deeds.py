@@ -42,6 +42,8 @@ async def perform(app: CockpitApp, action: str) -> None:
                 await app.send(it.Skip(ref=ref, reason=reason))
         case "answer":
             await _answer(app, ref)
+        case "question":
+            await app.attention.answer(app, next(iter(state.questions)))
         case "pause":
             await app.send(it.Continue() if state.paused or state.panicked else it.Pause())
         case "gate":

@@ -47,6 +47,10 @@ class Source(Protocol):
         """Batches of records, each behind the last; a state instead of a batch is where the next ones go on from."""
         ...
 
+    async def tell(self, name: str, answer: str | None) -> str | None:
+        """Answer an open question, None to refuse. The refusal as a sentence, None when it was taken. Never written down."""
+        ...
+
     async def send(self, intent: AnyIntent) -> str | None:
         """The refusal as a sentence, None when the intent was taken."""
         ...

@@ -32,6 +32,9 @@ class Person:
         self.asked.append(name)
         return self._answers.pop(0)
 
+    def forget(self, name: str) -> None:
+        pass
+
     async def confirm(self, name: str, question: str) -> bool:
         self.asked.append(question)
         return self._agrees

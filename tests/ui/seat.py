@@ -41,6 +41,9 @@ class RigSource:
                 told = len(found)
             await asyncio.sleep(0.01)
 
+    async def tell(self, name: str, answer: str | None) -> str | None:
+        return "nobody asks"
+
     async def send(self, intent: AnyIntent) -> str | None:
         self.sent.append(intent)
         if not self.drives:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.widgets import Input
 
+from cockpit.events import Asked
 from cockpit.state import RunState
 from cockpit.ui.actions import Seat
 from cockpit.ui.app import CockpitApp
+from cockpit.ui.asking import Question
 from cockpit.ui.board import brief
 from cockpit.ui.compose import screen
 from cockpit.ui.dialogs import Ask
@@ -79,6 +82,25 @@ async def test_a_dialog_looks_as_it_did(size: tuple[int, int]) -> None:
         await pilot.pause()
         await pilot.pause()
         compare(f"dialog-{size[0]}x{size[1]}", ansi(app))
+    await source.rig.kill()
+
+
+async def test_a_question_looks_as_it_did_and_hides_what_is_typed() -> None:
+    source = await started()
+    app = CockpitApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        while "ready: copy" not in COLOUR.sub("", ansi(app)):
+            await pilot.pause(0.02)
+        asked = Asked(name="vault", question="Password of the vault of s0 and s1")
+        await source.rig.ledger.write(asked, "conductor")
+        while not isinstance(app.screen, Question) or not app.screen.query_one(Input).has_focus:
+            await pilot.pause(0.02)
+        app.screen.query_one(Input).cursor_blink = False
+        await pilot.press(*"sesame")
+        await pilot.pause()
+        await pilot.pause()
+        compare("question-80x24", ansi(app))
+        assert "sesame" not in ansi(app)
     await source.rig.kill()
 
 

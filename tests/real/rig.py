@@ -202,6 +202,9 @@ class RealHost:
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
+            # nsenter stops with the process it waits for, and what it does not reap keeps the namespace from ending.
+            if self._serving is not None:
+                self._serving.kill()
             self._init.wait()
             if self._init.stdout is not None:
                 self._init.stdout.close()
@@ -244,6 +247,8 @@ class RealHost:
             f'case $c in {names}) [ "$n" = 1 ] || [ "$n" = $$ ] || kill -s {name} "$n";; esac; done; :',
             check=False,
         )
+        if name == "CONT" and self._serving is not None:
+            self._serving.send_signal(signal.SIGCONT)
 
     def spawn(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command on it that goes on."""

@@ -9,7 +9,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("demo", "run", "check", "show", "attach", "watch", "replay", "runs", "recipes", "schema", "init", "lab")
+COMMANDS = (
+    "demo",
+    "run",
+    "check",
+    "show",
+    "preflight",
+    "attach",
+    "watch",
+    "replay",
+    "runs",
+    "recipes",
+    "schema",
+    "init",
+    "lab",
+)
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:

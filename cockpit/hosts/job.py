@@ -11,13 +11,12 @@ import signal
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 import asyncssh
 import msgspec
 
-from cockpit.hosts.link import Unreachable, WrongHost, feed, quoted
-from cockpit.hosts.pool import HostPool
+from cockpit.hosts.link import Link, Unreachable, WrongHost, feed, quoted
 from cockpit.text import harmless
 
 Kind = Literal["ended", "gone", "none", "rebooted", "refused", "fenced", "lost"]
@@ -82,6 +81,12 @@ def status_words(status: int) -> str:
     return f"ended with {status}"
 
 
+class Links(Protocol):
+    """Links by host id."""
+
+    def __getitem__(self, host: str) -> Link: ...
+
+
 def status_of(word: bytes) -> int:
     """The exit status that a host tells. Raises ValueError for what no process can end with."""
     if not word.isdigit() or int(word) > 255:
@@ -92,7 +97,7 @@ def status_of(word: bytes) -> int:
 class Jobs:
     """Starts and follows jobs on the hosts of a pool."""
 
-    def __init__(self, pool: HostPool, patience: float = 60.0) -> None:
+    def __init__(self, pool: Links, patience: float = 60.0) -> None:
         self._pool = pool
         self._patience = patience
         self._supervisor = files("cockpit.hosts").joinpath("supervisor.sh").read_text()

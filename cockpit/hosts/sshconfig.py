@@ -35,7 +35,7 @@ _NO_MATTER = _words(
     host addkeystoagent batchmode canonicaldomains canonicalizefallbacklocal canonicalizehostname
     canonicalizemaxdots canonicalizepermittedcnames checkhostip clearallforwardings connectionattempts
     controlmaster controlpath controlpersist dynamicforward enableescapecommandline escapechar exitonforwardfailure
-    fingerprinthash forkafterauthentication forwardx11 forwardx11timeout forwardx11trusted gatewayports
+    fingerprinthash forkafterauthentication gssapiauthentication forwardx11 forwardx11timeout forwardx11trusted gatewayports
     hashknownhosts identityagentonly ipqos localcommand localforward loglevel logverbose numberofpasswordprompts
     permitlocalcommand permitremoteopen remotecommand remoteforward requesttty sendenv sessiontype setenv stdinnull
     streamlocalbindmask streamlocalbindunlink syslogfacility tag tcpkeepalive tunnel tunneldevice updatehostkeys
@@ -51,7 +51,6 @@ _TROUBLE = {
     "securitykeyprovider": "keys on a FIDO token work through an agent: ssh-add them",
     "proxyusefdpass": "a proxy that passes a descriptor cannot be used: let it carry the bytes",
     "hostbasedauthentication": "host-based authentication is not used: use a key",
-    "gssapiauthentication": "GSSAPI is not used: use a key",
 }
 
 

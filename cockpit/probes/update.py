@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import dns.asyncquery
 import dns.exception
@@ -18,7 +19,7 @@ import dns.update
 from cockpit.clock import Clock
 from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import StepOutput, StepProgress
-from cockpit.plan.model import Dns, DnsChange, RecordSet
+from cockpit.plan.model import Dns, DnsChange, RecordSet, Tsig
 from cockpit.probes.classify import classify
 from cockpit.probes.resolve import Answer, ask, endpoint, record_data
 from cockpit.text import harmless
@@ -177,16 +178,19 @@ def _serves(answer: Answer, values: tuple[str, ...]) -> bool:
     return classify(answer, (), values, authority=True) == "new"
 
 
+def keyring_of(tsig: Tsig) -> tuple[dict[dns.name.Name, Any], dns.name.Name]:
+    """The plan's TSIG key as dnspython takes it, and its algorithm. Raises OSError and ValueError."""
+    text = Path(tsig.file).read_text().strip()
+    algorithm, colon, secret = text.rpartition(":")
+    ring = dns.tsigkeyring.from_text({tsig.name: secret.strip()})
+    return ring, dns.name.from_text(algorithm if colon else tsig.algorithm)
+
+
 def _message(
     zone: Dns, record: RecordSet, was: tuple[str, ...], becomes: tuple[str, ...], ttl: int
 ) -> dns.update.UpdateMessage:
     """The update: prerequisites on the exact values that are there (RFC 2136 §2.4.2), then the replacement."""
-    keyring, algorithm = None, None
-    if zone.tsig is not None:
-        text = Path(zone.tsig.file).read_text().strip()
-        algorithm_name, colon, secret = text.rpartition(":")
-        algorithm = dns.name.from_text(algorithm_name if colon else zone.tsig.algorithm)
-        keyring = dns.tsigkeyring.from_text({zone.tsig.name: secret.strip()})
+    keyring, algorithm = keyring_of(zone.tsig) if zone.tsig is not None else (None, None)
     update = dns.update.UpdateMessage(
         zone.zone,
         keyring=keyring,

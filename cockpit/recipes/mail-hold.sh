@@ -4,6 +4,7 @@
 # param: back_to the host that gets the held mail when this is undone, address:port
 # param: domain the mail domain
 # param: address an address in the domain for test messages
+# needs: mailq sendmail
 # shellcheck shell=sh disable=SC2154
 
 queued() {

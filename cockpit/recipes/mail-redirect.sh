@@ -3,6 +3,7 @@
 # param: target where mail goes, address:port
 # param: address an address in the domain for test messages
 # param: box the mailbox of that address on this host
+# needs: mailq sendmail
 # shellcheck shell=sh disable=SC2154
 
 probe() {

@@ -3,6 +3,7 @@
 # param: domain the mail domain
 # param: address an address in the domain for test messages
 # param: box the mailbox of that address
+# needs: mailq sendmail
 # shellcheck shell=sh disable=SC2154
 
 queued() {

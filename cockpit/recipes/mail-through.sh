@@ -1,5 +1,6 @@
 # recipe: Send a test message from this host; the log of the host that should get it proves the way
 # param: address an address in the domain for test messages
+# needs: mailq sendmail
 # shellcheck shell=sh disable=SC2154
 
 probe() {

@@ -3,6 +3,7 @@
 # param: page one line that visitors read
 # param: check URL of the site on this host
 # param: name the site's real name, sent as Host
+# needs: curl
 # shellcheck shell=sh disable=SC2154
 
 probe() {

@@ -2,6 +2,7 @@
 # param: domain the mail domain
 # param: box the domain's mailbox on this host
 # param: since a file made when the redirect began
+# needs: mailq
 # shellcheck shell=sh disable=SC2154
 
 queued() {

@@ -4,6 +4,7 @@
 # param: check URL on this host that says which host answered
 # param: name the site's real name, sent as Host
 # param: says what the other host answers there
+# needs: curl
 # shellcheck shell=sh disable=SC2154
 
 probe() {

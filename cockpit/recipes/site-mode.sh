@@ -5,6 +5,7 @@
 # param: check URL on this host that says who takes writes
 # param: name the site's real name, sent as Host
 # param: says what that URL must answer
+# needs: curl
 # shellcheck shell=sh disable=SC2154
 
 probe() {

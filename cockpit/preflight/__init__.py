@@ -1,0 +1,1 @@
+"""Trying, before a night, all that its plan will need."""

@@ -14,27 +14,30 @@ job=$jobs/$1
 boot=none
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
 if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
-    if ! why=$(mkdir -p "$job" 2>&1); then
+    if ! mkdir "$job" 2>/dev/null && ! why=$(mkdir -p "$job" 2>&1); then
         echo "X the folder for jobs cannot be made: $why"
         exit 0
     fi
     part=$job/script.$$
-    why=$({ head -c "$2" >"$part"; } 2>&1)
+    { head -c "$2" >"$part"; } 2>/dev/null
     if [ "$(wc -c 2>/dev/null <"$part" || echo 0)" -ne "$2" ]; then
         rm -f "$part"
         rmdir "$job" 2>/dev/null
-        echo "X the script did not arrive whole, or there is no room in $jobs: ${why:-$(df -P "$jobs" 2>/dev/null | tail -n 1)}"
+        echo "X the script did not arrive whole, or there is no room in $jobs: $(df -P "$jobs" 2>/dev/null | tail -n 1)"
         exit 0
     fi
-    mv "$part" "$job/script"
-    apart=$(command -v setsid || command -v nohup)
-    # shellcheck disable=SC2016  # expanded by the inner shell
-    $apart sh -c '
+    # A second start whose script comes late must not put it back once it has run.
+    if [ -L "$job/run" ]; then rm -f "$part"; else mv "$part" "$job/script"; fi
+    if command -v setsid >/dev/null; then apart="setsid"; else apart="nohup"; fi
+    # The substitution ends when the process has closed 3: the job is then claimed, by it or by another.
+    # shellcheck disable=SC2016,SC2034  # expanded by the inner shell; nothing is said
+    claimed=$($apart sh -c '
         job=$1
         { read -r stat </proc/$$/stat; } 2>/dev/null
         lock=$3 token=$4 boot=$2
         set -- ${stat##*) }
         ln -s "$$:${20:-0}:$boot" "$job/run" 2>/dev/null || exit 0
+        exec 3>&-
         if [ -n "$lock" ]; then
             case $(readlink "$lock") in "$token"*) ;; *) ln -s fenced "$job/rc"; exit 0 ;; esac
         fi
@@ -42,16 +45,12 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
         trap : TERM INT HUP
         sh "$job/script" >"$job/out" 2>"$job/err" </dev/null
         ln -s "$?" "$job/rc"
-    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" </dev/null >/dev/null 2>&1 &
-    tries=0
-    while [ ! -L "$job/run" ]; do
-        tries=$((tries + 1))
-        if [ "$tries" -gt 400 ]; then echo "X no process could be started for it"; exit 0; fi
-        sleep 0.005 2>/dev/null || sleep 1
-    done
+    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" 3>&1 </dev/null >/dev/null 2>&1 &)
+    if [ ! -L "$job/run" ]; then echo "X no process could be started for it"; exit 0; fi
 fi
-run=$(readlink "$job/run" 2>/dev/null) || { echo N; exit 0; }
+if [ ! -L "$job/run" ]; then echo N; exit 0; fi
 cd "$job" || exit 0
+run=
 o=$3
 e=$4
 tell() {
@@ -66,6 +65,7 @@ tell() {
     fi
 }
 runs() {
+    [ -n "$run" ] || run=$(readlink run)
     [ "${run##*:}" = "$boot" ] || return 1
     pid=${run%%:*} began=${run#*:}
     began=${began%%:*}

@@ -4,6 +4,7 @@ first-frame      time to the first painted frame, beside a one-widget Textual pr
 step-overhead    what engine and journal add to a step, beyond its remote command, with every intent and outcome on disk
 tails            eight visible tails at 1,000 lines a second each: processor time, and how long a key waits
 check            `cockpit check` of a plan with 500 services
+ssh              commands on real SSH servers, beside ssh, Fabric, pyinfra and Ansible on the same servers; needs root
 redaction        log events through the journal's redactor and raw bytes through a stream, with 10 secrets beside none
 """
 
@@ -13,7 +14,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("first-frame", "step-overhead", "tails", "check", "redaction")
+NAMES = ("first-frame", "step-overhead", "tails", "check", "ssh", "redaction")
 
 
 def main() -> int:

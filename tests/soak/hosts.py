@@ -208,7 +208,7 @@ def judge(run: RunFolder, hosts: dict[str, RealHost]) -> None:
             file = run.path / "raw" / f"{job}.{stream}"
             raw = file.read_bytes() if file.exists() else b""
             whole = "".join(f"{name} {stream} {number}\n" for number in range(1, LINES + 1)).encode()
-            if not whole.startswith(raw):
+            if not whole.startswith(_own(raw)):
                 raise Wrong(f"{job}.{stream} is not what was said: {raw[-300:]!r}")
             lines = told.get((job, stream), [])
             if lines != raw.decode().splitlines():
@@ -221,6 +221,14 @@ def judge(run: RunFolder, hosts: dict[str, RealHost]) -> None:
                 and raw != whole
             ):
                 raise Wrong(f"{job}.{stream} was told only in part: {len(raw)} of {len(whole)} bytes")
+
+
+def _own(raw: bytes) -> bytes:
+    """What the script itself said: on a disk that was full the shell adds, last, that it could not write."""
+    lines = raw.splitlines(keepends=True)
+    while lines and b"/script: " in lines[-1]:
+        lines.pop()
+    return b"".join(lines)
 
 
 async def night(rig: Rig, folder: Path, seed: int, longest: float) -> list[str]:

@@ -71,11 +71,19 @@ class Log:
             if stat.S_ISREG(status.st_mode):
                 found.append((name, status))
                 suffixes[name] = suffix
-        if all(_NUMBER.match(suffix) for suffix in suffixes.values()):
-            return sorted(found, key=lambda item: -int(suffixes[item[0]][1:]))
-        if all(sum(map(str.isdigit, suffix)) > 5 for suffix in suffixes.values()):
-            return sorted(found, key=lambda item: [int(digits) for digits in re.findall(r"\d+", suffixes[item[0]])])
-        return sorted(found, key=lambda item: (item[1].st_mtime_ns, item[0]))
+        # Numbers and dates are an order in themselves, whatever a late writer made of the times; between the two the times say.
+        numbered = [item for item in found if _NUMBER.match(suffixes[item[0]])]
+        dated = [item for item in found if sum(map(str.isdigit, suffixes[item[0]])) > 5]
+        rest = [item for item in found if item not in numbered and item not in dated]
+        numbered.sort(key=lambda item: -int(suffixes[item[0]][1:]))
+        dated.sort(key=lambda item: [int(digits) for digits in re.findall(r"\d+", suffixes[item[0]])])
+        rest.sort(key=lambda item: item[1].st_mtime_ns)
+        ordered, queues = [], [queue for queue in (numbered, dated, rest) if queue]
+        while queues:
+            first = min(queues, key=lambda queue: queue[0][1].st_mtime_ns)
+            ordered.append(first.pop(0))
+            queues = [queue for queue in queues if queue]
+        return ordered
 
     def _fitting(self, gen: Gen, names: "list[str]") -> "tuple[int, str]":
         """The first that holds all that was read of a generation, else one that holds its beginning."""

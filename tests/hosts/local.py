@@ -70,6 +70,7 @@ class LocalPool:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+            process._transport.close()  # type: ignore[attr-defined]
 
     def drop(self) -> None:
         for process in self.running:

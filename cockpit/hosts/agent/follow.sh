@@ -56,13 +56,13 @@ hold() {
     exec 4<&-
     helpers="$helpers $held"
     wanted_=$key
-    while status "$source_"; [ "$key" != "$wanted_" ]; do kill -0 $held 2>/dev/null || return 1; done
+    while key=; status "$source_"; [ "$key" != "$wanted_" ]; do kill -0 $held 2>/dev/null || return 1; done
 }
 
 # add I S SOURCE HELD OFFSET: a generation at the end of its log.
 add() {
     eval "gens_$1=\"\${gens_$1-} $2\"; next_$1=$(($2 + 1)); S_$1_$2=\$3; h_$1_$2=\$4; o_$1_$2=\$5; z_$1_$2=\$5"
-    eval "k_$1_$2=\$key; m_$1_$2=\$mtime; hl_$1_$2=0; hh_$1_$2=-; nl_$1_$2=0; nh_$1_$2=-; over_$1_$2=; copied_$1_$2=; quiet_$1_$2=; known_$1=\"\${known_$1-} \$key \""
+    eval "k_$1_$2=\$key; m_$1_$2=\$mtime; hl_$1_$2=0; hh_$1_$2=-; nl_$1_$2=0; nh_$1_$2=-; over_$1_$2=; copied_$1_$2=; quiet_$1_$2="
     uptime_
     eval "g_$1_$2=$up"
 }
@@ -105,6 +105,8 @@ siblings() {
         case "$found" in *" $n
 "*) continue ;; esac
         status "$p" || continue
+        # Some packers keep whole seconds only.
+        case $mtime in *000000000) mtime=${mtime%?????????}999999999 ;; esac
         found="$found$rest $key $size $mtime $n
 "
     done
@@ -120,7 +122,8 @@ siblings() {
 unread() {
     siblings "$1"
     get "$1" "$2"
-    eval "known=\${known_$1-}"
+    eval "known=\${known_$1-} list=\$gens_$1"
+    for s_ in $list; do v "k_$1_$s_"; known="$known $V "; done
     between='' seen_=0
     case "
 $found" in *" $k "*) here_=$k ;; *)
@@ -145,12 +148,27 @@ E
         else
             [ "$m_" -gt "$m" ] || continue
         fi
-        case "$known" in *" $k_ "*) continue ;; esac
+        case "$known" in *" $k_ "* | *" $k_/$m_ "*) continue ;; esac
+        [ -n "$here_" ] || ! read_before "$1" "$dir$n_" || continue
         between="$between$r_ $k_ $s_ $m_ $n_
 "
     done <<E
 $found
 E
+}
+
+# read_before I PATH: whether it is a copy of a generation that was read, or is.
+read_before() {
+    eval "heads=\${heads_$1-} list=\$gens_$1"
+    for h_ in $list; do
+        eval "h_=\$hl_$1_$h_:\$hh_$1_$h_"
+        [ "${h_%:*}" -lt 64 ] || heads="$heads $h_"
+    done
+    for h_ in $heads; do
+        print_ "$2" 0 "${h_%:*}"
+        [ "$hash" != "${h_#*:}" ] || return 0
+    done
+    return 1
 }
 
 # locate I S: find a generation again. False to look again later.
@@ -188,7 +206,7 @@ E
             hold "$take_" || return 1
             eval "S_$1_$2=\$source_ h_$1_$2=\$held"
         fi
-        eval "k_$1_$2=\$key; known_$1=\"\${known_$1-} \$key \""
+        eval "k_$1_$2=\$key"
         return 0
     fi
     uptime_
@@ -223,8 +241,12 @@ look() {
         fi
         return 0
     fi
-    if [ ! -r "$path" ]; then trouble "$1" 'Permission denied'; return 0; fi
-    if [ ! -f "$path" ]; then trouble "$1" 'it is not a regular file'; return 0; fi
+    if [ ! -r "$path" ] || [ ! -f "$path" ]; then
+        if [ -d "$path" ] || [ -p "$path" ]; then trouble "$1" 'it is not a regular file'
+        elif [ -e "$path" ] && [ ! -r "$path" ]; then trouble "$1" 'Permission denied'
+        fi
+        return 0
+    fi
     eval "told_$1="
     if [ -z "$list" ]; then
         hold "$path" || return 0
@@ -387,6 +409,8 @@ retire() {
             if [ -n "$over" ]; then
                 eval "[ -z \"\$h_$1_$s\" ] || kill \$h_$1_$s 2>/dev/null"
                 say "X $1 $s"
+                eval "known_$1=\"\${known_$1-} $k/$m \""
+                [ "$hl" -lt 64 ] || eval "heads_$1=\"\${heads_$1-} $hl:$hh\""
                 continue
             fi
         fi
@@ -471,11 +495,11 @@ nap=0.05
 sleep 0.01 2>/dev/null || nap=1
 beat=0
 while :; do
-    moved='' n_=0
-    while [ $n_ -lt $count ]; do
-        v "unit_$n_"
-        if [ -n "$V" ]; then unit $n_; else turn $n_; fi
-        n_=$((n_ + 1))
+    moved='' turn_=0
+    while [ $turn_ -lt $count ]; do
+        v "unit_$turn_"
+        if [ -n "$V" ]; then unit $turn_; else turn $turn_; fi
+        turn_=$((turn_ + 1))
     done
     uptime_
     if [ $up -gt $beat ]; then clock; say "P $now"; beat=$((up + 100)); fi

@@ -20,6 +20,11 @@ _DATED = re.compile(r"([-._]\d[\d._T:-]{5,}|\.\d[\d._T:-]*)$")
 _NUMBER = re.compile(r"[-._](\d{1,4})$")
 
 
+def written(status: os.stat_result) -> int:
+    """When it was written last, ns, at the latest: some packers keep whole seconds only."""
+    return status.st_mtime_ns + (0 if status.st_mtime_ns % 10**9 else 10**9 - 1)
+
+
 class Log:
     """One log, with all of its generations that may still grow, the newest last."""
 
@@ -29,14 +34,13 @@ class Log:
         self.path = path
         self.folder, self.base = os.path.split(path)
         self.gens = []  # type: list[Gen]
-        self.known = {}  # type: dict[str, tuple[int, str]]
+        self.known = []  # type: list[tuple[str, int, int, str]]
         self.next = 0
         self.since = time.time()
         self.told = ""
 
     def add(self, gen: Gen) -> None:
         self.gens.append(gen)
-        self.known.setdefault(gen.key, (0, "-"))
         self.next = gen.serial + 1
 
     # --- finding generations ----------------------------------------------------------------------------------------
@@ -129,7 +133,6 @@ class Log:
                 say("G {} {} {}".format(self.index, gen.serial, gen.seen - gen.offset))
             gen.copied = False
             gen.key, gen.over = "-", True
-        self.known.setdefault(gen.key, (0, "-"))
         return True
 
     def unread(self, last: Gen) -> "list[tuple[str, os.stat_result]]":
@@ -138,7 +141,7 @@ class Log:
         keys = [key_of(status) for _, status in others]
         if last.key in keys:
             behind = others[keys.index(last.key) + 1 :]
-            return [item for item in behind if key_of(item[1]) not in self.known]
+            return [item for item in behind if not self._known(item[1])]
         if last.offset and last.key != "-":
             # It may have been packed at once, under our hands.
             last.remember()
@@ -146,19 +149,27 @@ class Log:
             fits, found = self._fitting(last, names)
             if fits == 2:
                 place = [name for name, _ in others].index(found)
-                self.known[keys[place]] = (0, "-")
-                return [item for item in others[place + 1 :] if key_of(item[1]) not in self.known]
-        return [item for item in others if item[1].st_mtime_ns > last.mtime and not self._knows(*item)]
+                return [item for item in others[place + 1 :] if not self._known(item[1])]
+        return [item for item in others if written(item[1]) > last.mtime and not self._knows(*item)]
+
+    def _known(self, status: os.stat_result) -> bool:
+        """Whether it is read now, or was read to its end. An inode alone says nothing once the file is let go."""
+        key = key_of(status)
+        return any(key == gen.key for gen in self.gens) or any(
+            key == known and status.st_mtime_ns == mtime for known, mtime, _, _ in self.known
+        )
 
     def _knows(self, name: str, status: os.stat_result) -> bool:
         """Whether it was read before, as itself or as what it is a copy of."""
-        if key_of(status) in self.known:
+        if self._known(status):
             return True
         source = self._open(name)
         if source is None:
             return False
+        heads = [(head, print_) for _, _, head, print_ in self.known]
+        heads += [(len(gen.head), digest(gen.head)) if gen.source is not None else gen.marks[:2] for gen in self.gens]
         try:
-            return any(head >= 64 and digest(source.read(0, head)) == print_ for head, print_ in self.known.values())
+            return any(head >= 64 and digest(source.read(0, head)) == print_ for head, print_ in heads)
         finally:
             source.close()
 
@@ -293,12 +304,11 @@ class Log:
                     gen.quiet = True
                     say("Q {} {}".format(self.index, gen.serial))
             if gen.over:
-                self.known[gen.key] = (len(gen.head), digest(gen.head))
+                self.known.append((gen.key, gen.mtime, len(gen.head), digest(gen.head)))
                 gen.close()
                 self.gens.remove(gen)
                 say("X {} {}".format(self.index, gen.serial))
-        while len(self.known) > KNOWN:
-            del self.known[next(iter(self.known))]
+        del self.known[:-KNOWN]
 
     def frame(self, gen: Gen, data: bytes, joined: bool = False) -> None:
         """Tell bytes that were just read; without any, that there is a generation."""

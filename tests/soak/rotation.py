@@ -14,6 +14,8 @@ KINDS = (
     "rename", "rename-late", "copytruncate", "rename-gzip", "rename-xz", "rename-bzip2", "rename-zstd",
     "copytruncate-gzip", "three-renames", "three-copies", "dated", "dated-gzip",
 )  # fmt: skip
+PLAIN_KINDS = tuple(kind for kind in KINDS if "zstd" not in kind)
+"""What a host with nothing but busybox can unpack."""
 EXT = {"gzip": ".gz", "xz": ".xz", "bzip2": ".bz2", "zstd": ".zst"}
 WORDS = "GET /page/{} HTTP/1.1 200 some words to be read"
 

@@ -18,13 +18,6 @@ say() { echo "$1" 2>/dev/null || exit 0; }
 v() { eval "V=\${$1-}"; }
 uptime_() { read -r up _ </proc/uptime; up=${up%.*}${up#*.}; while case $up in 0?*) ;; *) false ;; esac; do up=${up#0}; done; }
 clock() { uptime_; t=$((up - base)); now=$((start + t / 100)); t=$((t % 100)); [ $t -gt 9 ] || t=0$t; now=$now.$t; }
-# The second's turn, to count from.
-a=$(date +%N 2>/dev/null)
-case $a in
-    *[!0-9]* | '') a=$(date +%s); while start=$(date +%s); [ "$start" = "$a" ]; do :; done; uptime_; base=$up ;;
-    *) start=$(date +%s.%N); uptime_; a=${start#*.}; start=${start%.*}; a=${a%???????}; a=${a#0}; base=$((up - a)) ;;
-esac
-
 # status PATH: key, size, mtime (ns) of what it leads to.
 status() {
     st=$(stat -L -c '%d:%i %s %Y %y' -- "$1" 2>/dev/null) || return 1
@@ -34,6 +27,12 @@ status() {
     case $mtime in *.*) mtime=${mtime#*.}000000000 ;; *) mtime=000000000 ;; esac
     mtime=$3${mtime%"${mtime#?????????}"}
 }
+# The time that `stat` itself began at, to count from: not every `date` knows %N.
+status /proc/self
+uptime_
+start=${mtime%?????????} base=${mtime%???????} base=${base#"$start"} base=${base#0}
+base=$((up - base))
+
 # chunk PATH AT SIZE: these bytes of a file, packed or not, on standard output.
 chunk() {
     [ "$3" -gt 0 ] || return 0
@@ -331,6 +330,7 @@ take() {
     [ -n "$src" ] || return 0
     if [ -n "$(tool_of "$src")" ]; then
         total=$($(tool_of "$src") -dc -- "$src" 2>/dev/null | wc -c)
+        if ! command -v "$(tool_of "$src")" >/dev/null 2>&1 && status "$src"; then say "G $1 $2 $size"; fi
         if [ "$total" -gt "$o" ]; then
             eval "z_$1_$2=$total"
             n=$((total - o))

@@ -113,7 +113,8 @@ class Conductor:
         self._ledger = ledger
         self._pool = HostPool(plan.hosts, self._emit, clock)
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
-        self._tails = Tails(self._pool, logs, self._emit, journal.raw)
+        told = {name: (log.position, log.raw_end) for name, log in ledger.state.logs.items() if log.position}
+        self._tails = Tails(self._pool, logs, self._emit, journal.raw, told, lambda: journal.waiting)
         self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
         shell = ShellHands(self._pool, Jobs(self._pool), journal.raw)
         kinds: dict[str, Hands] = {

@@ -136,7 +136,7 @@ def _step(state: RunState, ref: str, width: int) -> list[Line]:
             [(f"── verify also, {index + 1}: ", "frame"), (f"GET {check.url} at {check.at}: {check.expect.status}", "")]
         )
     for log in planned.verify_log:
-        lines.append([("── verify also: ", "frame"), (f"{log.pattern!r} appears in {log.host}:{log.file}", "")])
+        lines.append([("── verify also: ", "frame"), (f"{log.pattern!r} appears in {log.host}:{log.name}", "")])
     return lines
 
 

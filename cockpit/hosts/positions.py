@@ -112,7 +112,12 @@ class Position:
     def end(self, serial: int) -> bytes:
         """Forget a generation of which nothing comes any more. Returns a last line that never got its end."""
         gen = self.generations.get(serial)
-        if gen is None or len(self.generations) == 1:
+        if gen is None:
+            return b""
+        if len(self.generations) == 1:
+            if not gen.offset:
+                # Its file was copied and cut before anything was read: what follows is found by its time.
+                gen.key = "-"
             return b""
         after = next((self.generations[number] for number in sorted(self.generations) if number > serial), None)
         if after is not None and after.joined:

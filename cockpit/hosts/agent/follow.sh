@@ -303,6 +303,7 @@ E
     fresh_="$fresh_ $at"
     if [ -n "$same" ]; then
         eval "kill \$h_$1_$s 2>/dev/null; copied_$1_$s=1; over_$1_$s=1; S_$1_$s="
+        say "X $1 $s"
     fi
     for s in $fresh_; do
         eval "key=\$key_$1_$s mtime=\$mtime_$1_$s"

@@ -213,6 +213,7 @@ class Log:
             # It was copied and cut before we read any of it.
             last.copied, last.over = True, True
             last.close()
+            say("X {} {}".format(self.index, last.serial))
         joined = last.copied
         for source_ in found:
             self.add(Gen(self.next, source_, 0))

@@ -191,7 +191,8 @@ class RealHost:
 
     def restart_sshd(self, pause: float = 0.0) -> None:
         """End the server with all its sessions, and start it again."""
-        self.run("pkill -9 -x sshd; pkill -9 -x dropbear; :", check=False)
+        # The pkill of busybox finds no dropbear.
+        self.run("pkill -9 -x sshd; pkill -9 -x dropbear; killall -9 dropbear; :", check=False)
         if self._serving is not None:
             self._serving.wait()
         time.sleep(pause)

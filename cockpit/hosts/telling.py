@@ -21,19 +21,20 @@ PER_SECOND = 150_000
 LEAST = 100
 """Lines of a flood that are told of each piece that comes: its last ones."""
 
-_ODD = re.compile(rb"[^\n -~]")
+_CLEAN = bytes(range(32, 127)) + b"\n"
+"""Bytes that are harmless as they are."""
 
 
 def harmless_lines(whole: bytes) -> list[str]:
     """Lines of bytes that end with a line's end (or do not), each as `harmless` makes it."""
-    pieces = whole.split(b"\n")
-    if not pieces[-1]:
-        pieces.pop()
-    if _ODD.search(whole) is None and max(map(len, pieces), default=0) <= LINE_LIMIT:
-        return [piece.decode("ascii") for piece in pieces]
+    whole = whole.removesuffix(b"\n")
+    if not whole.translate(None, _CLEAN):
+        lines = whole.decode("ascii").split("\n")
+        if max(map(len, lines)) <= LINE_LIMIT:
+            return lines
     return [
-        piece.decode("ascii") if len(piece) <= LINE_LIMIT and _ODD.search(piece) is None else harmless(piece)
-        for piece in pieces
+        harmless(piece) if len(piece) > LINE_LIMIT or piece.translate(None, _CLEAN) else piece.decode("ascii")
+        for piece in whole.split(b"\n")
     ]
 
 

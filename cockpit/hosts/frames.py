@@ -66,7 +66,9 @@ COMMAND_PYTHON = (
     f"""exec "$p" -IS -c '{_BOOT}'; fi; done; """
 )
 
-COMMAND_SH = """echo sh; read -r word name size && text=$(dd bs=1 count="$size" 2>/dev/null; echo x) && eval "${text%x}\""""
+COMMAND_SH = (
+    """echo sh; read -r word name size && text=$(dd bs=1 count="$size" 2>/dev/null; echo x) && eval "${text%x}\""""
+)
 
 
 def command(python: bool = True) -> str:

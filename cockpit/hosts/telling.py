@@ -59,9 +59,7 @@ class Share:
 class Teller:
     """Tells of one log. What it tells ends with whole lines, in events and in the raw file alike."""
 
-    def __init__(
-        self, log: Log, position: Position, emit: Callable[[Event], None], raw: RawSink, share: Share
-    ) -> None:
+    def __init__(self, log: Log, position: Position, emit: Callable[[Event], None], raw: RawSink, share: Share) -> None:
         self.log = log
         self.position = position
         self._emit = emit
@@ -81,9 +79,7 @@ class Teller:
                 data = data[end + 1 :]
             self.position.fresh = False
         cut = data.rfind(b"\n") + 1
-        if gen is None:
-            cut = len(data)
-        elif not cut and len(gen.rest) + len(data) > LONGEST:
+        if gen is None or (not cut and len(gen.rest) + len(data) > LONGEST):
             cut = len(data)
         rest = gen.rest if gen is not None else b""
         if not cut:

@@ -219,10 +219,7 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         health=health,
         downtime=_downtime(scope, child("downtime"), health),
         writer=_writer(scope, child("writer")),
-        logs=tuple(
-            _log(scope, item)
-            for item in owner("logs").objects("logs")
-        ),
+        logs=tuple(_log(scope, item) for item in owner("logs").objects("logs")),
         records=tuple(record(scope, item) for item in owner("records").objects("records")),
         steps=_steps(scope, steps, phases),
     )

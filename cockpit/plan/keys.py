@@ -83,7 +83,12 @@ SERVICE_BODY: tuple[Key, ...] = (
         "the probe that tells which host accepts writes",
         "writer: {http: …, old: xen, new: karl}",
     ),
-    Key("logs", listing(obj("log")), "files and journald units to tail on the hosts", "logs: [{host: old, file: /var/log/mail.log}]"),
+    Key(
+        "logs",
+        listing(obj("log")),
+        "files and journald units to tail on the hosts",
+        "logs: [{host: old, file: /var/log/mail.log}]",
+    ),
     Key(
         "records",
         listing(obj("record")),

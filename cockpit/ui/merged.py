@@ -12,7 +12,12 @@ from cockpit.state import LogView, RunState
 from cockpit.ui.paint import Line, fit
 from cockpit.ui.view import View
 
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
+    )
+}
 
 # `2026-11-21T08:47:29.123456+01:00` (RFC 5424 §6.2.3, with or without `<PRI>1 ` before it), also with a blank for the T.
 _ISO = re.compile(

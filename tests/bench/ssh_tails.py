@@ -112,7 +112,9 @@ def theirs(host: RealHost, seconds: float, folder: Path) -> Ages:
     ages = Ages()
     (folder / "known").write_text(f"{host.address} {host.host_key}\n")
     words = ["ssh", "-i", str(host.rig.key), "-o", f"UserKnownHostsFile={folder}/known", f"root@{host.address}"]
-    with subprocess.Popen([*words, "tail", "-n", "0", "-F", LOG], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tail:
+    with subprocess.Popen(
+        [*words, "tail", "-n", "0", "-F", LOG], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as tail:
         assert tail.stdout is not None
         time.sleep(1)
         writer = writing(host, seconds)

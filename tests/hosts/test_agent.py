@@ -88,7 +88,7 @@ async def test_every_kind_of_rotation_keeps_every_line_once(seat: Seat) -> None:
 
 
 async def test_rotations_while_nobody_looks_are_read_in_their_order_afterwards(seat: Seat) -> None:
-    seat.log.write(100)
+    seat.log.write(10)
     async with following(seat):
         await seat.until_told()
         for kind in seat.log.kinds:
@@ -109,9 +109,9 @@ async def test_a_python_agent_and_a_shell_agent_take_over_from_each_other(python
     async with following(python):
         await python.until_told()
         for kind in ("dash", "python2"):
-            (tmp_path / "bin-python/python3").rename(tmp_path / "python") if kind == "dash" else (tmp_path / "python").rename(
-                tmp_path / "bin-python/python3"
-            )
+            (tmp_path / "bin-python/python3").rename(tmp_path / "python") if kind == "dash" else (
+                tmp_path / "python"
+            ).rename(tmp_path / "bin-python/python3")
             python.pool.python = kind != "dash"
             python.pool.drop()
             python.log.rotate("rename-gzip")

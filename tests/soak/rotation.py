@@ -95,7 +95,9 @@ class Rotated:
             else:
                 self._copy(first)
         if tool in EXT:
-            subprocess.run([tool, "-q", str(target)] if tool != "zstd" else [tool, "-q", "--rm", str(target)], check=True)
+            subprocess.run(
+                [tool, "-q", str(target)] if tool != "zstd" else [tool, "-q", "--rm", str(target)], check=True
+            )
 
 
 class Writer(threading.Thread):
@@ -130,7 +132,11 @@ class Writer(threading.Thread):
                 written += due
             while rotated < min(self._rotations, spent / self._seconds * self._rotations):
                 log = self.logs[rotated % len(self.logs)]
-                log.rotate(log.kinds[(rotated // len(self.logs) * 5 + rotated) % len(log.kinds)] if rotated < 60 else self._random.choice(log.kinds))
+                log.rotate(
+                    log.kinds[(rotated // len(self.logs) * 5 + rotated) % len(log.kinds)]
+                    if rotated < 60
+                    else self._random.choice(log.kinds)
+                )
                 rotated += 1
             if spent >= self._seconds and rotated >= self._rotations:
                 break
@@ -146,7 +152,9 @@ def wrong(log: Rotated, told: list[str]) -> str:
     if told == wanted:
         return ""
     missing, extra = set(wanted) - set(told), len(told) - len(set(told))
-    place = next((at for at, (a, b) in enumerate(zip(told, wanted, strict=False)) if a != b), min(len(told), len(wanted)))
+    place = next(
+        (at for at, (a, b) in enumerate(zip(told, wanted, strict=False)) if a != b), min(len(told), len(wanted))
+    )
     return (
         f"{log.path.name}: {len(wanted)} lines written, {len(told)} told, {len(missing)} lost, {extra} doubled; "
         f"from line {place} on: {told[place : place + 2]} for {wanted[place : place + 2]}"

@@ -43,10 +43,7 @@ HOSTS: dict[str, dict[str, Any]] = {
 def seen(told: Told, log: Rotated) -> list[str]:
     """All lines that were told of a log."""
     return [
-        line
-        for event in told.of(LogSeen)
-        if event.file.rpartition("/")[2] == log.path.name
-        for line in event.lines
+        line for event in told.of(LogSeen) if event.file.rpartition("/")[2] == log.path.name for line in event.lines
     ]
 
 

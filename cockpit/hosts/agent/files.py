@@ -134,6 +134,7 @@ class Gen:
         self._mtime = 0
         if isinstance(source, Plain):
             self.mtime = source.stat().st_mtime_ns
+            self.seen = max(offset, source.stat().st_size)
             self._recollect(source)
 
     def adopt(self, source: "Plain | Packed") -> None:

@@ -101,7 +101,9 @@ siblings() {
         rest=${suffix#?}
         case $rest in old | bak | prev) numbers=0 dates=0 rest=0 ;; [0-9]*) ;; *) continue ;; esac
         case $rest in *[!0-9._T:-]*) continue ;; ?????*) numbers=0 ;; *) dates=0 ;; esac
+        # Both may have been there a moment ago: the one that was packed stands for the other.
         case "$found" in *" $n
+"* | *" $bare
 "*) continue ;; esac
         status "$p" || continue
         # Some packers keep whole seconds only.
@@ -252,6 +254,7 @@ look() {
         off=0
         if [ "$mode" = end ] && [ "$size" -gt $begin ]; then off=$((size - begin)); fi
         add "$1" 0 "$source_" "$held" "$off"
+        eval "z_$1_0=$size"
         print_ "$source_" 0 "$((off < finger ? off : finger))"
         eval "hl_$1_0=$((off < finger ? off : finger)); hh_$1_0=$hash"
         frame "$1" 0 "$off" 0 0

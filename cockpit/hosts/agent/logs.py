@@ -82,7 +82,7 @@ class Log:
         numbered.sort(key=lambda item: -int(suffixes[item[0]][1:]))
         dated.sort(key=lambda item: [int(digits) for digits in re.findall(r"\d+", suffixes[item[0]])])
         rest.sort(key=lambda item: item[1].st_mtime_ns)
-        ordered, queues = [], [queue for queue in (numbered, dated, rest) if queue]
+        ordered, queues = [], [queue for queue in (dated, numbered, rest) if queue]
         while queues:
             first = min(queues, key=lambda queue: queue[0][1].st_mtime_ns)
             ordered.append(first.pop(0))

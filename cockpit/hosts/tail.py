@@ -112,7 +112,7 @@ class Tails:
             self._take(host, frame, tellers)
             # A reader that always finds something in its buffer never lets go of the loop by itself.
             await asyncio.sleep(0)
-            while self._waiting() > MOST_WAITING:
+            while self._waiting() > MOST_WAITING:  # noqa: ASYNC110  # the journal's thread has no event for it
                 await asyncio.sleep(0.01)
 
     def _take(self, host: str, frame: Frame, tellers: list[Teller]) -> None:

@@ -36,7 +36,9 @@ def log(host: str, *lines: tuple[float, str]) -> LogView:
 
 
 def test_lines_stand_in_the_order_of_their_times_with_the_clocks_put_right() -> None:
-    old = log("old", (AT + 9, "2026-11-21T08:47:31Z third"), (AT + 9, "  its trace"), (AT + 9, "2026-11-21T08:47:34Z fifth"))
+    old = log(
+        "old", (AT + 9, "2026-11-21T08:47:31Z third"), (AT + 9, "  its trace"), (AT + 9, "2026-11-21T08:47:34Z fifth")
+    )
     new = log("new", (AT + 9, "2026-11-21T08:48:30Z second"), (AT + 9, "2026-11-21T08:48:33Z fourth"))
     state = RunState(clocks={"new": ClockView(offset=60.0)})
     found = [entry.text.split()[-1] for entry in merged(state, [("old", old), ("new", new)])]

@@ -355,6 +355,28 @@ class LogSeen(Event, frozen=True, kw_only=True, tag="log.lines"):
     dropped: int = 0
     alarms: tuple[int, ...] = ()
     """Indexes into `lines` that match the plan's alarm."""
+    position: str = ""
+    """How far the log is told with this event; a tail goes on from here after a restart."""
+    behind: int = 0
+    """Bytes that the host had and we had not, when these came."""
+
+
+class LogGap(Event, frozen=True, kw_only=True, tag="log.gap"):
+    """The host itself has lost part of a log before it could be read: at least `size` bytes."""
+
+    host: str
+    file: str
+    size: int = 0
+    position: str = ""
+
+
+class HostClock(Event, frozen=True, kw_only=True, tag="host.clock"):
+    """How far a host's clock is ahead of ours, seconds, right to within `bound`; `zone` is its local time's offset from UTC."""
+
+    host: str
+    offset: float
+    bound: float
+    zone: int = 0
 
 
 class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
@@ -399,6 +421,8 @@ AnyEvent = (
     | DnsSeen
     | HorizonSeen
     | LogSeen
+    | LogGap
+    | HostClock
     | Unknown
 )
 

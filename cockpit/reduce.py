@@ -9,6 +9,7 @@ from cockpit.plan.model import Step
 from cockpit.state import (
     BUSY,
     RING,
+    ClockView,
     DnsView,
     DownView,
     GateView,
@@ -107,8 +108,13 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
                 word = "taken from us" if event.lost else "held"
                 return _tell(state, record, "", word, f"{event.host}: {event.holder}")
             return state
+        case ev.HostClock():
+            clock = ClockView(offset=event.offset, bound=event.bound, zone=event.zone, utc=record.utc)
+            return replace(state, clocks=state.clocks | {event.host: clock})
         case ev.LogSeen():
             return _log(state, record, event)
+        case ev.LogGap():
+            return _gap(state, record, event)
         case (
             ev.StepIntended()
             | ev.StepMoved()
@@ -407,12 +413,33 @@ def _log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
         alarms=log.alarms + len(alarms),
         rate=rate,
         utc=record.utc,
+        behind=event.behind,
+        position=event.position or log.position,
+        raw_end=event.offset + event.length if event.position else log.raw_end,
     )
     state = replace(state, logs=state.logs | {key: log})
     first = next((event.lines[index] for index in event.alarms if index < len(event.lines)), None)
     if first is not None and not _alarmed_lately(state, key, record.utc):
         state = _tell(state, record, "", "alarm", f"{key}  {first}")
     return state
+
+
+def _gap(state: RunState, record: ev.Record, event: ev.LogGap) -> RunState:
+    """What the host has lost stands in the log as a line, and on the timeline."""
+    key = f"{event.host}:{event.file}"
+    log = state.logs.get(key) or LogView(host=event.host, file=event.file)
+    size = f"at least {event.size} bytes" if event.size else "an unknown number of bytes"
+    line = (log.count, record.utc, f"— gap: the host has lost {size} here —", True)
+    log = replace(
+        log,
+        lines=(*log.lines, line)[-RING:],
+        count=log.count + 1,
+        gaps=log.gaps + 1,
+        lost=log.lost + event.size,
+        utc=record.utc,
+        position=event.position or log.position,
+    )
+    return _tell(replace(state, logs=state.logs | {key: log}), record, "", "gap", f"{key} has lost {size} on its host")
 
 
 def _alarmed_lately(state: RunState, key: str, utc: float) -> bool:

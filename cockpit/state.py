@@ -122,6 +122,23 @@ class LogView(Data, frozen=True, kw_only=True):
     alarms: int = 0
     rate: float = 0.0
     utc: float = 0.0
+    behind: int = 0
+    """Bytes that the host had and we had not, at the last news."""
+    gaps: int = 0
+    """How often the host itself has lost something, and how many bytes at least."""
+    lost: int = 0
+    position: str = ""
+    """How far it is told, and how long its raw file is with that."""
+    raw_end: int = 0
+
+
+class ClockView(Data, frozen=True, kw_only=True):
+    """A host's clock: seconds ahead of ours, right to within `bound`; `zone` is its local time's offset from UTC, seconds."""
+
+    offset: float = 0.0
+    bound: float = 0.0
+    zone: int = 0
+    utc: float = 0.0
 
 
 class HostView(Data, frozen=True, kw_only=True):
@@ -181,6 +198,7 @@ class RunState(Data, frozen=True, kw_only=True):
     services: dict[str, ServiceView] = {}
     gates: dict[str, GateView] = {}
     hosts: dict[str, HostView] = {}
+    clocks: dict[str, ClockView] = {}
     logs: dict[str, LogView] = {}
     """`host:file` → its ring."""
     questions: dict[str, QuestionView] = {}

@@ -144,7 +144,8 @@ class Conductor:
         self._locks = Locks(self._pool, self._emit, clock, token_of(run.path), holder)
         self._jobs = Jobs(self._pool)
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
-        self._tails = Tails(self._pool, logs, self._emit, journal.raw)
+        told = {name: (log.position, log.raw_end) for name, log in ledger.state.logs.items() if log.position}
+        self._tails = Tails(self._pool, logs, self._emit, journal.raw, told, lambda: journal.waiting)
         self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
         shell = ShellHands(self._pool, self._jobs, journal.raw, vault)
         kinds: dict[str, Hands] = {

@@ -16,7 +16,7 @@ from cockpit.plan.model import HttpCheck, Manual, RecordSet, WaitLog
 class LogMarks(Protocol):
     """Positions in tailed logs, and waiting for a pattern behind one."""
 
-    async def mark(self, host: str, file: str) -> str: ...
+    async def mark(self, host: str, file: str, unit: str = "") -> str: ...
 
     async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]: ...
 
@@ -76,9 +76,9 @@ class ConductorHands:
         marks: dict[str, str] = {}
         for index, log in enumerate(call.step.verify_log):
             try:
-                marks[f"log{index}"] = await self._logs.mark(log.host, log.file)
+                marks[f"log{index}"] = await self._logs.mark(log.host, log.file, log.unit)
             except Exception as error:
-                return Outcome(verdict="unknown", detail=f"{log.host}:{log.file} cannot be read: {error}")
+                return Outcome(verdict="unknown", detail=f"{log.host}:{log.name} cannot be read: {error}")
         return Outcome(verdict="ok", captured={**outcome.captured, **marks}, detail=outcome.detail)
 
     async def _verified(self, call: Call, say: Say) -> Outcome:

@@ -1,164 +1,150 @@
-"""Following log files on the hosts: one channel a host, positions by file and offset, nothing lost over a lost link."""
+"""Following logs on the hosts: one agent a host on one channel, every byte once, over lost links, rotations and restarts.
+
+The agent (`cockpit/hosts/agent`) knows generations and offsets; this side keeps how far each log arrived, so that a new agent
+goes on exactly there. `frames.py` has what they say, `telling.py` what becomes of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import asyncssh
 
-from cockpit.events import Event, LogSeen
+from cockpit.events import Event, Trouble
+from cockpit.hosts.clocks import Clocks
+from cockpit.hosts.frames import Frame, command, frames, text
 from cockpit.hosts.output import RawSink
 from cockpit.hosts.pool import HostPool, Unreachable, quoted
-from cockpit.plan.model import Log, WaitLog
+from cockpit.hosts.positions import Position
+from cockpit.hosts.telling import PER_SECOND, Share, Teller
+from cockpit.hosts.waits import LogWaits
+from cockpit.plan.model import Log
 from cockpit.text import harmless
 
-EVERY = 0.1
-MOST_LINES = 2000
-"""Lines of one event; of a flood, the last ones are told and the rest counted (the raw file has all)."""
+SILENCE = 30.0
+"""Seconds without a word after which an agent counts as lost; it says something every second."""
 
-LONGEST = 256 * 1024
+MOST_WAITING = 200
+"""Events that may wait for the disk before the hosts have to wait."""
 
-# Frames: `F index inode offset length time` and that many bytes. A new inode starts at 0; a file that shrank, too.
-_AGENT = r"""
-LC_ALL=C; export LC_ALL
-n=$#; i=0
-for a do i=$((i+1)); eval "f$i=\${a%:*:*}"; r=${a%:*}; eval "n$i=\${r##*:}"; eval "o$i=\${a##*:}"; done
-while :; do
-  i=0; any=0
-  while [ $i -lt $n ]; do
-    i=$((i+1)); eval "f=\$f$i; ino=\$n$i; o=\$o$i"
-    s=$(stat -L -c '%i %s' -- "$f" 2>/dev/null) || continue
-    now=${s% *}; size=${s#* }
-    if [ "$ino" = - ]; then ino=$now; [ "$o" -ge 0 ] || { o=$((size - 4096)); [ "$o" -ge 0 ] || o=0; }
-    elif [ "$ino" != "$now" ]; then
-      if [ -f "$f.1" ] && [ "$(stat -L -c %i -- "$f.1")" = "$ino" ]; then
-        rest=$(stat -L -c %s -- "$f.1")
-        if [ "$rest" -gt "$o" ]; then
-          k=$((rest - o)); [ $k -le 262144 ] || k=262144
-          echo "F $i $ino $o $k"; tail -c "+$((o+1))" -- "$f.1" | head -c $k; any=1; eval "o$i=$((o+k))"; continue
-        fi
-      fi
-      ino=$now; o=0
-    elif [ "$size" -lt "$o" ]; then o=0; fi
-    if [ "$size" -gt "$o" ]; then
-      k=$((size - o)); [ $k -le 262144 ] || k=262144
-      echo "F $i $ino $o $k"; tail -c "+$((o+1))" -- "$f" | head -c $k; any=1; o=$((o+k))
-    fi
-    eval "n$i=$ino; o$i=$o"
-  done
-  if [ $any = 0 ]; then echo P; sleep 0.1 2>/dev/null || sleep 1; fi
-done
-"""
+AGAIN = 0.3
 
-_LOOK = r'tail -c "+$(($2+1))" -- "$1" 2>/dev/null | grep -E -m 1 -- "$3"'
+LOST = (Unreachable, asyncssh.Error, OSError, ValueError, IndexError, asyncio.IncompleteReadError, TimeoutError)
+"""What ends an agent's stream. The link tells of itself; positions stay, so nothing is lost or doubled."""
 
 
-class _File:
-    def __init__(self, log: Log, alarm: re.Pattern[str] | None) -> None:
-        self.log = log
-        self.alarm = alarm
-        self.inode = "-"
-        self.offset = -1
-        self.rest = b""
-        self.first_rest = True
+@asynccontextmanager
+async def agent(pool: HostPool, host: str, orders: str) -> AsyncIterator[AsyncIterator[Frame]]:
+    """An agent that runs on a host, and its frames. Raises what is in LOST."""
+    async with pool[host].process(f"exec sh -c {quoted(command())}") as process:
+        async with asyncio.timeout(SILENCE):
+            for _ in range(50):
+                # A login may greet with words of its own first.
+                kind = (await process.stdout.readuntil(b"\n")).strip().decode("ascii", "replace")
+                if kind in {"python", "sh"}:
+                    break
+            process.stdin.write(text(kind) + b"orders\n" + orders.encode("utf-8", "surrogateescape") + b"go\n")
+        yield frames(process.stdout)
 
 
 class Tails:
-    """Follows every log of a plan. `mark` and `wait_for` look at any file of a host, tailed or not."""
+    """Follows every log of a plan. `mark` and `wait_for` look at any log of a host, tailed or not."""
 
-    def __init__(self, pool: HostPool, logs: tuple[Log, ...], emit: Callable[[Event], None], raw: RawSink) -> None:
+    def __init__(
+        self,
+        pool: HostPool,
+        logs: tuple[Log, ...],
+        emit: Callable[[Event], None],
+        raw: RawSink,
+        positions: Mapping[str, tuple[str, int]] | None = None,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`positions` is how far each log (`host:name`) was told in the journal, and its raw file with it; `waiting` says how
+        many events the disk has not taken yet."""
         self._pool = pool
         self._emit = emit
-        self._raw = raw
-        self._files: dict[str, list[_File]] = {}
+        self._waiting = waiting
+        self._tellers: dict[str, list[Teller]] = {}
+        self._trouble: dict[str, str] = {}
+        share = max(20_000.0, PER_SECOND / max(1, len(logs)))
         for log in logs:
-            self._files.setdefault(log.host, []).append(_File(log, re.compile(log.alarm) if log.alarm else None))
+            word, at = (positions or {}).get(f"{log.host}:{log.name}", ("", 0))
+            teller = Teller(log, Position(word), emit, raw, Share(share))
+            if word:
+                teller.cut(at)
+            self._tellers.setdefault(log.host, []).append(teller)
+        self._clocks = Clocks(pool, emit)
+        self._waits = LogWaits(lambda host, orders: agent(pool, host, orders))
+        self.mark = self._waits.mark
+        self.wait_for = self._waits.wait_for
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for host, tailed in self._files.items():
-                group.create_task(self._host(host, tailed), name=f"tails of {host}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for host, tellers in self._tellers.items():
+                    group.create_task(self._host(host, tellers), name=f"tails of {host}")
+                    group.create_task(self._clocks.keep(host), name=f"clock of {host}")
+        finally:
+            for tellers in self._tellers.values():
+                for teller in tellers:
+                    teller.close()
 
-    async def _host(self, host: str, tailed: list[_File]) -> None:
+    async def _host(self, host: str, tellers: list[Teller]) -> None:
         while True:
-            words = " ".join(quoted(f"{file.log.file}:{file.inode}:{file.offset}") for file in tailed)
-            try:
-                async with self._pool[host].process(f"exec sh -c {quoted(_AGENT)} cockpit-tail {words}") as process:
-                    await self._follow(process, tailed)
-            except (Unreachable, asyncssh.Error, OSError, ValueError, asyncio.IncompleteReadError):
-                pass  # The link tells of itself; positions stay, so nothing is lost or doubled.
-            await asyncio.sleep(0.3)
-
-    async def _follow(self, process: asyncssh.SSHClientProcess[bytes], tailed: list[_File]) -> None:
-        while True:
-            header = await process.stdout.readuntil(b"\n", 4096)
-            word, *rest = header.split()
-            if word != b"F":
-                continue
-            index, inode, offset, length = (int(part) for part in rest)
-            file = tailed[index - 1]
-            began = time.monotonic()
-            data = await process.stdout.readexactly(length)
-            if str(inode) != file.inode or offset < file.offset:
-                file.rest, file.first_rest = b"", file.offset < 0 and offset > 0
-            file.inode, file.offset = str(inode), offset + length
-            self._tell(file, data, time.monotonic() - began)
-
-    def _tell(self, file: _File, data: bytes, lag: float) -> None:
-        log = file.log
-        name = f"log.{log.host}.{log.file.replace('/', '_')}"
-        offset = self._raw(name, data)
-        pieces = (file.rest + data).split(b"\n")
-        file.rest = pieces.pop()
-        if file.first_rest and pieces:
-            # We began in the middle of a line: its first half was never ours.
-            del pieces[0]
-            file.first_rest = False
-        if len(file.rest) > LONGEST:
-            pieces.append(file.rest)
-            file.rest = b""
-        dropped = max(0, len(pieces) - MOST_LINES)
-        lines = tuple(harmless(piece) for piece in pieces[dropped:])
-        alarms = tuple(index for index, line in enumerate(lines) if file.alarm is not None and file.alarm.search(line))
-        if lines or dropped:
-            self._emit(
-                LogSeen(
-                    host=log.host,
-                    file=log.file,
-                    lines=lines,
-                    raw=f"raw/{name}",
-                    offset=offset,
-                    length=len(data),
-                    lag=round(lag, 3),
-                    dropped=dropped,
-                    alarms=alarms,
-                )
+            orders = "".join(
+                teller.position.orders(index, teller.log.file, teller.log.unit) for index, teller in enumerate(tellers)
             )
-
-    async def mark(self, host: str, file: str) -> str:
-        """Where a file ends now, as `inode:size`; `-:0` for one that does not exist yet. Raises Unreachable."""
-        ran = await self._pool[host].run(f"stat -L -c '%i:%s' -- {quoted(file)} 2>/dev/null || echo -:0", b"", 15)
-        return harmless(ran.out.strip(), 60)
-
-    async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]:
-        """Wait until the pattern (POSIX extended) appears behind `mark`. Returns whether, and the line or the sentence."""
-        inode, _, size = mark.partition(":")
-        deadline = time.monotonic() + log.timeout
-        while True:
             try:
-                now = await self.mark(log.host, log.file)
-                offset = int(size or 0) if now.partition(":")[0] == inode else 0
-                words = f"{quoted(log.file)} {offset} {quoted(log.pattern)}"
-                ran = await self._pool[log.host].run(f"sh -c {quoted(_LOOK)} cockpit-look {words}", b"", 30)
-                if ran.exit == 0 and ran.out.strip():
-                    return True, f"{log.host}:{log.file} says {harmless(ran.out.strip(), 160)}"
-                why = "it did not appear"
-            except Unreachable as error:
-                why = str(error)
-            if time.monotonic() > deadline:
-                return False, f"{log.pattern!r} in {log.host}:{log.file} within {log.timeout:.0f} s: {why}"
-            await asyncio.sleep(0.25)
+                async with agent(self._pool, host, orders) as coming:
+                    await self._follow(host, coming, tellers)
+            except LOST:
+                pass
+            await asyncio.sleep(AGAIN)
+
+    async def _follow(self, host: str, coming: AsyncIterator[Frame], tellers: list[Teller]) -> None:
+        while True:
+            async with asyncio.timeout(SILENCE):
+                frame = await anext(coming)
+            self._take(host, frame, tellers)
+            # A reader that always finds something in its buffer never lets go of the loop by itself.
+            await asyncio.sleep(0)
+            while self._waiting() > MOST_WAITING:  # noqa: ASYNC110  # the journal's thread has no event for it
+                await asyncio.sleep(0.01)
+
+    def _take(self, host: str, frame: Frame, tellers: list[Teller]) -> None:
+        if frame.kind == "P":
+            return
+        teller = tellers[frame.index]
+        position = teller.position
+        match frame.kind:
+            case "F":
+                gen = position.take(frame)
+                self._trouble.pop(f"{host}:{teller.log.name}", None)
+                if frame.data:
+                    lag = self._clocks.age(host, frame.time, time.time())
+                    teller.take(gen, frame.data, lag, max(0, frame.seen - gen.offset))
+            case "U":
+                position.cursor = frame.key
+                teller.take(None, frame.data, self._clocks.age(host, frame.time, time.time()))
+            case "G":
+                gap = position.generations.get(frame.serial)
+                if gap is not None:
+                    teller.finish(gap)
+                teller.gap(frame.seen)
+            case "Q" | "X":
+                quiet = position.generations.get(frame.serial)
+                if frame.kind == "X":
+                    position.end(frame.serial)
+                if quiet is not None:
+                    teller.finish(quiet)
+            case "T":
+                self._tell_trouble(f"{host}:{teller.log.name}", host, harmless(frame.key, 200))
+
+    def _tell_trouble(self, log: str, host: str, why: str) -> None:
+        if self._trouble.get(log) != why:
+            self._trouble[log] = why
+            self._emit(Trouble(message=f"{log} cannot be read: {why}", where=host))

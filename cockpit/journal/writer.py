@@ -72,6 +72,11 @@ class JournalWriter:
         """Head of the hash chain after the last line written."""
         return self._head
 
+    @property
+    def waiting(self) -> int:
+        """Events that are not written yet."""
+        return len(self._waiting)
+
     def subscribe(self, observer: Observer) -> None:
         """Call `observer` with every record once it is in the file (and synced, for durable kinds)."""
         self._observers.append(observer)

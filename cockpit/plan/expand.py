@@ -29,7 +29,7 @@ from cockpit.plan.model import (
 )
 from cockpit.plan.scope import BUILT_IN, VARIABLE, Scope, Site
 from cockpit.plan.shape import Leaf, Obj
-from cockpit.plan.steps import build, expectation, record, url
+from cockpit.plan.steps import build, expectation, log_name, record, url
 
 
 def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
@@ -229,13 +229,15 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         health=health,
         downtime=_downtime(scope, child("downtime"), health),
         writer=_writer(scope, child("writer")),
-        logs=tuple(
-            Log(host=scope.host(item.leaf("host")), file=scope.field(item, "file"), alarm=scope.field(item, "alarm"))
-            for item in owner("logs").objects("logs")
-        ),
+        logs=tuple(_log(scope, item) for item in owner("logs").objects("logs")),
         records=tuple(record(scope, item) for item in owner("records").objects("records")),
         steps=_steps(scope, steps, phases),
     )
+
+
+def _log(scope: Scope, obj: Obj) -> Log:
+    file, unit = log_name(scope, obj)
+    return Log(host=scope.host(obj.leaf("host")), file=file, unit=unit, alarm=scope.field(obj, "alarm"))
 
 
 def _steps(scope: Scope, objects: tuple[Obj, ...], phases: tuple[str, ...]) -> tuple[Step, ...]:

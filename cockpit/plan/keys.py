@@ -83,7 +83,12 @@ SERVICE_BODY: tuple[Key, ...] = (
         "the probe that tells which host accepts writes",
         "writer: {http: …, old: xen, new: karl}",
     ),
-    Key("logs", listing(obj("log")), "files to tail on the hosts", "logs: [{host: old, file: /var/log/mail.log}]"),
+    Key(
+        "logs",
+        listing(obj("log")),
+        "files and journald units to tail on the hosts",
+        "logs: [{host: old, file: /var/log/mail.log}]",
+    ),
     Key(
         "records",
         listing(obj("record")),
@@ -269,7 +274,8 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
     ),
     "log": (
         Key("host", ID, "the host's id", "host: old", True),
-        Key("file", PLAIN, "the file", "file: /var/log/mail.log", True),
+        Key("file", PLAIN, "the file; relative to the login's home, or from / on", "file: /var/log/mail.log"),
+        Key("unit", PLAIN, "or the journald unit", "unit: postfix.service"),
         Key("alarm", PATTERN, "a regular expression that marks a line", 'alarm: "NOQUEUE|fatal"'),
     ),
     "record": RECORD,
@@ -385,7 +391,8 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
     ),
     "log_check": (
         Key("host", ID, "the host's id", "host: new", True),
-        Key("file", PLAIN, "the file", "file: /var/log/mail.log", True),
+        Key("file", PLAIN, "the file; relative to the login's home, or from / on", "file: /var/log/mail.log"),
+        Key("unit", PLAIN, "or the journald unit", "unit: postfix.service"),
         Key("pattern", PATTERN, "a regular expression", 'pattern: "status=sent"', True),
         Key("timeout", DURATION, "60s by default", "timeout: 2m"),
     ),

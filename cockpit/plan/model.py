@@ -113,11 +113,17 @@ class Writer(Frozen, frozen=True, kw_only=True):
 
 
 class Log(Frozen, frozen=True, kw_only=True):
-    """A file to tail on a host. `alarm` is a regular expression that marks a line."""
+    """A file or a journald unit to tail on a host. `alarm` is a regular expression that marks a line."""
 
     host: str
-    file: str
+    file: str = ""
     alarm: str = ""
+    unit: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called on screen and in events."""
+        return self.file or self.unit
 
 
 class RecordSet(Frozen, frozen=True, kw_only=True):
@@ -187,12 +193,18 @@ class Manual(Frozen, frozen=True, kw_only=True, tag_field="do", tag="manual"):
 
 
 class WaitLog(Frozen, frozen=True, kw_only=True):
-    """Done when `pattern` appears in `file` on `host` after the step began."""
+    """Done when `pattern` appears in `file`, or in what `unit` logs, on `host` after the step began."""
 
     host: str
-    file: str
+    file: str = ""
     pattern: str
     timeout: float = 60.0
+    unit: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called on screen and in events."""
+        return self.file or self.unit
 
 
 class HttpCheck(Frozen, frozen=True, kw_only=True):

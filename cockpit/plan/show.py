@@ -103,7 +103,7 @@ def _service(service: Service, plan: Plan) -> Iterator[str]:
     if service.writer is not None:
         yield f"- writer: {service.writer.url} says `{service.writer.old}` (old) or `{service.writer.new}` (new)"
     for log in service.logs:
-        yield f"- log: {log.host}:{log.file}" + (f", alarm `{log.alarm}`" if log.alarm else "")
+        yield f"- log: {log.host}:{log.name}" + (f", alarm `{log.alarm}`" if log.alarm else "")
     for record in service.records:
         yield f"- record: {_record(record)}"
     if service.health or service.writer or service.logs or service.records:
@@ -147,7 +147,7 @@ def _step(number: int, step: Step, plan: Plan) -> Iterator[str]:
     for check in step.verify_http:
         yield f"Verified when {check.url} at {check.at} answers: {_expect(check.expect)}."
     for wait in step.verify_log:
-        yield f"Verified when `{wait.pattern}` appears in {wait.host}:{wait.file} within {wait.timeout:g} s."
+        yield f"Verified when `{wait.pattern}` appears in {wait.host}:{wait.name} within {wait.timeout:g} s."
     if step.verify_http or step.verify_log:
         yield ""
 

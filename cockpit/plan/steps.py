@@ -272,10 +272,25 @@ def _http(scope: Scope, obj: Obj) -> HttpCheck:
     )
 
 
+def log_name(scope: Scope, obj: Obj) -> tuple[str, str]:
+    """The file and the unit of a log: exactly one of them."""
+    found = scope.site.found
+    file, unit = scope.field(obj, "file"), scope.field(obj, "unit")
+    if ("file" in obj.named) == ("unit" in obj.named):
+        at = obj.named.get("unit", obj)
+        found.error(at, "log", "a log is a file or a journald unit", "write file: …, or unit: …", scope.service)
+    leaf = obj.leaf("file") or obj.leaf("unit")
+    if leaf is not None and (any(ord(char) < 32 for char in file + unit) or unit.startswith("-") or " " in unit):
+        found.error(leaf, "log", "no log can be called so", "write one line without control codes", scope.service)
+    return file, unit
+
+
 def _log(scope: Scope, obj: Obj) -> WaitLog:
+    file, unit = log_name(scope, obj)
     return WaitLog(
         host=scope.host(obj.leaf("host")),
-        file=scope.field(obj, "file"),
+        file=file,
+        unit=unit,
         pattern=scope.field(obj, "pattern"),
         timeout=obj.seconds("timeout", 60.0),
     )

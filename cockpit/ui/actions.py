@@ -142,6 +142,10 @@ def _logs(state: RunState, view: View, seat: Seat) -> str:
     return "" if view.page in {"logs", "tails"} else "open the logs first (l)"
 
 
+def _logs_page(state: RunState, view: View, seat: Seat) -> str:
+    return "" if view.page == "logs" else "open the logs first (l)"
+
+
 def _close_gate(state: RunState, view: View, seat: Seat) -> str:
     return "" if open_last(state) else "no gate is open"
 
@@ -288,6 +292,14 @@ ACTIONS: tuple[Action, ...] = (
         label="hold log",
         help="hold the logs still, or follow them again; in a replay: play",
         why_not=_logs,
+        footer=False,
+    ),
+    Action(
+        id="merge-logs",
+        key="o",
+        label="by time",
+        help="the logs of old and new as one, by time, or side by side",
+        why_not=_logs_page,
         footer=False,
     ),
     Action(

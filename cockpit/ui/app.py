@@ -229,6 +229,8 @@ class CockpitApp(App[None]):
                 newest = max((log.count for log in self.state.logs.values()), default=0)
                 stamp = max((log.lines[-1][1] for log in self.state.logs.values() if log.lines), default=0.0)
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
+            case "merge-logs":
+                self.look(merged=not view.merged, scroll=0)
             case "tails" | "dns" | "fleet" | "timeline" | "notes" | "help":
                 self.look(page="board" if view.page == action else action, scroll=0)
 

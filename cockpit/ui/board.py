@@ -111,7 +111,7 @@ def board(state: RunState, view: View, width: int, height: int, now: float) -> l
 def log_of(state: RunState, plan: Plan, role: str, turn: int) -> LogView | None:
     """The log shown for a side: each key press turns to the next of its logs."""
     names = [
-        f"{log.host}:{log.file}"
+        f"{log.host}:{log.name}"
         for service in plan.services
         for log in service.logs
         if log.host in plan.hosts and plan.hosts[log.host].role == role
@@ -143,7 +143,7 @@ def log_lines(state: RunState, log: LogView | None, role: str, width: int, heigh
     if log is None:
         return [[(f" {role.upper()} ", role), ("no log is named in the plan", "dim")]]
     link = state.hosts.get(log.host)
-    head: Line = [(f" {role.upper()} ", role), (f"{log.host}:{log.file}", "title"), (f"  {log.rate:.0f}/s", "dim")]
+    head: Line = [(f" {role.upper()} ", role), (f"{log.host}:{log.file}", "title"), *pace(log)]
     if link is not None and link.link == "down":
         head += [("  link down ", "bad"), (link.detail, "dim")]
     if log.dropped:
@@ -155,6 +155,18 @@ def log_lines(state: RunState, log: LogView | None, role: str, width: int, heigh
         mark = "! " if alarm else " "
         lines.append([(mark, "bad"), (brief(text, width - len(mark)), "bad" if alarm else "")])
     return [fit(line, width) for line in lines]
+
+
+def pace(log: LogView) -> Line:
+    """How fast a log comes, how late, and what is missing of it."""
+    line: Line = [(f"  {log.rate:.0f}/s", "dim")]
+    if log.count:
+        line.append((f"  lag {log.lag:.1f} s", "warn" if log.lag >= 1 else "dim"))
+    if log.behind > 1_000_000:
+        line.append((f"  {log.behind / 1e6:.0f} MB behind", "warn"))
+    if log.gaps:
+        line.append((f"  {log.gaps} gap{'s' if log.gaps > 1 else ''}: {log.lost} bytes lost on the host", "bad"))
+    return line
 
 
 def brief(text: str, width: int) -> str:

@@ -9,8 +9,9 @@ from cockpit.engine import rules
 from cockpit.plan.model import Op
 from cockpit.plan.script import command_text
 from cockpit.state import RunState, TimelineEntry
-from cockpit.ui.board import log_of
+from cockpit.ui.board import log_of, pace
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
+from cockpit.ui.merged import merged_lines
 from cockpit.ui.paint import Line, beside, fit, seconds
 from cockpit.ui.panel import WRITERS, dns, downtime, health, phases
 from cockpit.ui.view import View, focus, focus_step, shown
@@ -136,7 +137,7 @@ def _step(state: RunState, ref: str, width: int) -> list[Line]:
             [(f"── verify also, {index + 1}: ", "frame"), (f"GET {check.url} at {check.at}: {check.expect.status}", "")]
         )
     for log in planned.verify_log:
-        lines.append([("── verify also: ", "frame"), (f"{log.pattern!r} appears in {log.host}:{log.file}", "")])
+        lines.append([("── verify also: ", "frame"), (f"{log.pattern!r} appears in {log.host}:{log.name}", "")])
     return lines
 
 
@@ -302,6 +303,9 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
     plan = state.plan
     if plan is None:
         return _filled([], width, height)
+    if view.merged:
+        both = [(role, log_of(state, plan, role, view.log)) for role in ("old", "new")]
+        return merged_lines(state, view, [(role, log) for role, log in both if log is not None], width, height)
     blocks: list[tuple[list[Line], int]] = []
     half = width // 2
     room = max(1, height - 1)
@@ -315,7 +319,9 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
                 [
                     (f" {role.upper()} ", role),
                     (f"{log.host}:{log.file}", "title"),
-                    (f" {log.rate:.0f}/s{frozen}{hits}", "warn"),
+                    *pace(log),
+                    (f"  {log.dropped} left out" if log.dropped else "", "warn"),
+                    (f"{frozen}{hits}", "warn"),
                 ]
             )
             kept = [line for line in log.lines if _kept(view, line[2]) and (view.frozen < 0 or line[1] <= view.frozen)]

@@ -48,7 +48,7 @@ def tails_page(state: RunState, view: View, width: int, height: int, now: float)
 def logs_of(plan: Plan, role: str) -> list[tuple[str, str]]:
     """(host, file) of every log on the hosts of a role, each once, in the plan's order."""
     found = [
-        (log.host, log.file)
+        (log.host, log.name)
         for service in plan.services
         for log in service.logs
         if log.host in plan.hosts and plan.hosts[log.host].role == role

@@ -24,6 +24,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     frozen: int = -1
     """Number of the log line at the bottom of a paused log; -1 follows."""
     search: str = ""
+    merged: bool = False
+    """Whether the logs page shows old and new as one, by time."""
 
 
 def shown(state: RunState, view: View) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 first-frame      time to the first painted frame, beside a one-widget Textual program's
 step-overhead    what engine and journal add to a step, beyond its remote command, with every intent and outcome on disk
 tails            eight visible tails at 1,000 lines a second each: processor time, and how long a key waits
+ssh-tails        a log of 100,000 lines a second over SSH, from the write to the journal, beside `ssh host tail -F`; needs root
 check            `cockpit check` of a plan with 500 services
 ssh              commands on real SSH servers, beside ssh, Fabric, pyinfra and Ansible on the same servers; needs root
 redaction        log events through the journal's redactor and raw bytes through a stream, with 10 secrets beside none
@@ -14,7 +15,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("first-frame", "step-overhead", "tails", "check", "ssh", "redaction")
+NAMES = ("first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "redaction")
 
 
 def main() -> int:

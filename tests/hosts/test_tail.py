@@ -12,7 +12,8 @@ import pytest
 
 from cockpit.events import LogSeen, Record
 from cockpit.hosts.pool import HostPool
-from cockpit.hosts.tail import MOST_LINES, Tails
+from cockpit.hosts.tail import Tails
+from cockpit.hosts.telling import MOST_LINES
 from cockpit.lab import Lab
 from cockpit.plan.model import Log, WaitLog
 from cockpit.reduce import reduce

@@ -150,7 +150,8 @@ E
             [ "$m_" -gt "$m" ] || continue
         fi
         case "$known" in *" $k_ "* | *" $k_/$m_ "*) continue ;; esac
-        [ -n "$here_" ] || ! read_before "$1" "$dir$n_" || continue
+        # Behind one that is known, the order says enough; but packers that keep whole seconds only upset it.
+        if { [ -z "$here_" ] || [ -n "$(tool_of "$n_")" ]; } && read_before "$1" "$dir$n_"; then continue; fi
         between="$between$r_ $k_ $s_ $m_ $n_
 "
     done <<E

@@ -483,6 +483,11 @@ while IFS= read -r line && [ "$line" != go ]; do
             case $path in '~/'*) path=$HOME/${path#??} ;; esac
             case $path in */*) dir=${path%/*}/ ;; *) dir='' ;; esac
             eval "path_$i=\$path mode_$i=\${rest%% *} dir_$i=\$dir base_$i=\${path##*/} since_$i=$up next_$i=0 gens_$i= unit_$i=" ;;
+        done*)
+            # shellcheck disable=SC2086  # fields
+            set -- $rest
+            eval "known_$i=\"\${known_$i-} $2/$3 \""
+            [ "$4" -lt 64 ] || eval "heads_$i=\"\${heads_$i-} $4:$5\"" ;;
         gen*)
             # shellcheck disable=SC2086  # fields
             set -- $rest

@@ -5,6 +5,7 @@ bytes, then a line `orders`, and the orders, up to a line `go`:
 
     file INDEX MODE PATH                              MODE: `end` tells the last 4 KiB first, `begin` everything
     gen INDEX KEY OFFSET SEEN MTIME HEAD HASH NEAR HASH   a generation of it that was read before, the oldest first
+    done INDEX KEY MTIME HEAD HASH                    a generation that was read to its end, before the others
     unit INDEX CURSOR NAME                            a journald unit; `-` for no cursor
 
 HEAD and NEAR are how many of its first bytes, and of the bytes before OFFSET, have the hashes beside them (24 hex digits of

@@ -7,6 +7,8 @@ from cockpit.hosts.frames import FINGER, Frame, mark_of
 LONGEST = 256 * 1024
 """Bytes of a line without its end that wait for it; then they are told as a line."""
 
+MOST_DONE = 30
+
 
 class Generation:
     """One life of a log file, as far as it arrived here."""
@@ -21,6 +23,7 @@ class Generation:
         """The beginning of a line whose end has not come yet."""
         self.joined = False
         """Whether it goes on with the rest of the generation before it, and has not done so yet."""
+        self._first = b""
         self._near = b""
         self._near_mark = (0, "-")
 
@@ -30,9 +33,16 @@ class Generation:
             raise ValueError(f"bytes from {frame.offset} on came where {self.offset} was next")
         self.key, self.mtime, self.seen, self.head = frame.key, frame.mtime, frame.seen, frame.head
         if frame.data:
+            if len(self._first) == frame.offset < FINGER:
+                self._first += frame.data[: FINGER - len(self._first)]
             self.offset = frame.offset + len(frame.data)
             self._near = (self._near + frame.data[-FINGER:])[-FINGER:]
             self._near_mark = (0, "")
+
+    def done(self) -> str:
+        """What it is recognised by once it was read to its end."""
+        length, print_ = mark_of(self._first) if self._first else self.head
+        return f"{self.key} {self.mtime} {length} {print_}"
 
     def token(self, back: int = 0) -> str:
         """It in one word, as the agent's orders and the journal have it; `back` bytes of `rest` are left out."""
@@ -61,6 +71,8 @@ class Position:
     def __init__(self, word: str = "") -> None:
         """From its word in the journal; '' for a log that nobody followed. A word of another version counts as ''."""
         self.generations: dict[int, Generation] = {}
+        self.done: list[str] = []
+        """Generations that were read to their end lately: a copy of one is not to be read again."""
         self.cursor = "-"
         self.mode = "end"
         self.fresh = True
@@ -93,6 +105,7 @@ class Position:
             return f"unit {index} {self.cursor} {unit}\n"
         self.generations = dict(enumerate(self.generations.values()))
         lines = [f"file {index} {self.mode} {file}\n"]
+        lines += [f"done {index} {word}\n" for word in self.done]
         lines += [f"gen {index} {gen.token().replace(',', ' ')}\n" for gen in self.generations.values()]
         return "".join(lines)
 
@@ -123,6 +136,8 @@ class Position:
         if after is not None and after.joined:
             self._join(next(number for number, one in self.generations.items() if one is after), after)
         del self.generations[serial]
+        if gen.offset:
+            self.done = [*self.done, gen.done()][-MOST_DONE:]
         return gen.rest
 
     def _join(self, serial: int, gen: Generation) -> None:

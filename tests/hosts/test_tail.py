@@ -132,14 +132,14 @@ async def test_lines_that_match_the_alarm_are_marked(pool: HostPool, told: Told,
 async def test_a_flood_is_counted_where_it_is_not_told_and_its_bytes_are_kept(
     pool: HostPool, told: Told, log: Path, tmp_path: Path
 ) -> None:
-    flood = b"".join(b"%d\n" % number for number in range(100_000))
+    flood = b"".join(b"%d\n" % number for number in range(600_000))
     async with tailed(pool, told):
         await until_followed(log, told)
         write(log, flood)
-        await seen(told, "99999")
+        await seen(told, "599999")
     events = told.of(LogSeen)
     assert max(len(event.lines) for event in events) <= MOST_LINES
-    assert sum(len(event.lines) + event.dropped for event in events) == 100_000
+    assert sum(len(event.lines) + event.dropped for event in events) == 600_000
     assert sum(event.dropped for event in events) > 0
     [raw] = (tmp_path / "raw").iterdir()
     assert raw.read_bytes() == b"begun\n" + flood
@@ -173,7 +173,8 @@ async def test_hostile_lines_are_harmless_text_in_bounded_memory(
 
     def emit(event: object) -> None:
         nonlocal state
-        assert isinstance(event, LogSeen)
+        if not isinstance(event, LogSeen):
+            return
         state = reduce(state, Record(seq=state.seq + 1, utc=state.seq * 0.1, mono=0.0, actor="", event=event))
         found.extend(line[:4050] for line in event.lines[-50:])
         if "the end" in event.lines:

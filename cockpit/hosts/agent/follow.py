@@ -105,6 +105,11 @@ def configure(lines: "list[str]") -> "list[Log | Unit]":
         elif word == "unit":
             index, cursor, name = rest.split(" ", 2)
             followed[int(index)] = Unit(int(index), cursor, name)
+        elif word == "done":
+            index, key, mtime, head, head_hash = rest.split(" ")
+            log = followed[int(index)]
+            assert isinstance(log, Log)
+            log.known.append((key, int(mtime), int(head), head_hash))
         elif word == "gen":
             index, key, offset, seen, mtime, head, head_hash, near, near_hash = rest.split(" ")
             log = followed[int(index)]

@@ -150,7 +150,8 @@ E
             [ "$m_" -gt "$m" ] || continue
         fi
         case "$known" in *" $k_ "* | *" $k_/$m_ "*) continue ;; esac
-        [ -n "$here_" ] || ! read_before "$1" "$dir$n_" || continue
+        # Behind one that is known, the order says enough; but packers that keep whole seconds only upset it.
+        if { [ -z "$here_" ] || [ -n "$(tool_of "$n_")" ]; } && read_before "$1" "$dir$n_"; then continue; fi
         between="$between$r_ $k_ $s_ $m_ $n_
 "
     done <<E
@@ -482,6 +483,11 @@ while IFS= read -r line && [ "$line" != go ]; do
             case $path in '~/'*) path=$HOME/${path#??} ;; esac
             case $path in */*) dir=${path%/*}/ ;; *) dir='' ;; esac
             eval "path_$i=\$path mode_$i=\${rest%% *} dir_$i=\$dir base_$i=\${path##*/} since_$i=$up next_$i=0 gens_$i= unit_$i=" ;;
+        done*)
+            # shellcheck disable=SC2086  # fields
+            set -- $rest
+            eval "known_$i=\"\${known_$i-} $2/$3 \""
+            [ "$4" -lt 64 ] || eval "heads_$i=\"\${heads_$i-} $4:$5\"" ;;
         gen*)
             # shellcheck disable=SC2086  # fields
             set -- $rest

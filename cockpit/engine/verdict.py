@@ -7,13 +7,15 @@ from cockpit.state import RunState
 
 
 def exit_status(state: RunState) -> int:
-    """Headless exit status: 0 every step is ticked, 1 a step failed or is in doubt, 3 a gate stayed closed."""
+    """Headless exit status: 0 every step is ticked, 1 a step failed or is in doubt, 3 a gate stayed closed, 4 another run
+    holds a host."""
+    complete = all(rules.complete(state, service) for service in state.services)
+    if any(host.holder for host in state.hosts.values()) and not complete:
+        return 4
     views = [view for service in state.services.values() for view in service.steps.values()]
     if any(view.state in rules.STOPS_ADVANCE for view in views):
         return 1
-    if any(host.link == "down" for host in state.hosts.values()) and not all(
-        rules.complete(state, service) for service in state.services
-    ):
+    if any(host.link == "down" for host in state.hosts.values()) and not complete:
         return 1
     plan = state.plan
     active = {service.id for service in plan.services if service.disposition != "drop"} if plan is not None else set()
@@ -31,5 +33,8 @@ def verdict(state: RunState) -> str:
         for view in service.steps.values()
         if view.state in rules.STOPS_ADVANCE
     ]
+    held = [f"{id} is held: {host.holder}" for id, host in state.hosts.items() if host.holder]
+    if held and done < len(state.services):
+        return f"{done} of {len(state.services)} services are cut over; {'; '.join(held)}"
     text = f"{done} of {len(state.services)} services are cut over"
     return f"{text}; in doubt: {', '.join(doubtful)}" if doubtful else text

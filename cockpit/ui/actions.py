@@ -9,6 +9,7 @@ import msgspec
 from cockpit.engine import rules
 from cockpit.intents import Danger
 from cockpit.state import BUSY, RunState
+from cockpit.ui.hosts import held
 from cockpit.ui.view import View, focus, focus_step
 
 
@@ -146,6 +147,10 @@ def _logs_page(state: RunState, view: View, seat: Seat) -> str:
     return "" if view.page == "logs" else "open the logs first (l)"
 
 
+def _take_over(state: RunState, view: View, seat: Seat) -> str:
+    return "" if held(state) is not None else "no other run holds a host"
+
+
 def _close_gate(state: RunState, view: View, seat: Seat) -> str:
     return "" if open_last(state) else "no gate is open"
 
@@ -267,6 +272,15 @@ ACTIONS: tuple[Action, ...] = (
         help="take the service in focus back to its last safe point",
         danger="destructive",
         why_not=_drive(_abort),
+        footer=False,
+    ),
+    Action(
+        id="take-over",
+        key="T",
+        label="take over",
+        help="take a host from another run: you type its name",
+        danger="acts",
+        why_not=_drive(_take_over),
         footer=False,
     ),
     Action(

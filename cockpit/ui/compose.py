@@ -7,6 +7,7 @@ from cockpit.ui import pages
 from cockpit.ui.actions import ACTIONS, Seat, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
+from cockpit.ui.hosts import host_lines
 from cockpit.ui.paint import Line, fit
 from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
@@ -41,7 +42,7 @@ def screen(
     if width < SMALLEST[0] or height < SMALLEST[1]:
         words = f" {width}×{height} is too small: 80×24 shows everything"
         return [fit([(words, "warn")], width), *([fit([], width)] * (height - 1))]
-    below: list[Line] = []
+    below = host_lines(state, width, now)
     if asked := question_line(state, seat):
         below.append(fit(asked, width))
     if message:

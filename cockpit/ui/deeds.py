@@ -11,6 +11,7 @@ from cockpit.ui.actions import open_last, open_next
 from cockpit.ui.board import log_of
 from cockpit.ui.clipboard import copy
 from cockpit.ui.dialogs import Ask, Choose
+from cockpit.ui.hosts import held
 from cockpit.ui.view import focus, focus_step
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ async def perform(app: CockpitApp, action: str) -> None:
             )
             if typed:
                 await app.send(it.Abort(service=service, typed=typed))
+        case "take-over":
+            await _take_over(app)
         case "panic":
             await app.send(it.Panic())
         case "note":
@@ -106,6 +109,17 @@ async def _undo(app: CockpitApp, service: str) -> None:
         body += f"\n{text[0]}"
     if await app.push_screen_wait(Choose(f"Undo {ref}?", body, (("undo", "Undo"),))):
         await app.send(it.Undo(service=service))
+
+
+async def _take_over(app: CockpitApp) -> None:
+    found = held(app.state)
+    if found is None:
+        return
+    host, holder = found
+    body = f"It is held: {holder}.\nFrom now on that run can start nothing there any more; what it has begun goes on."
+    typed = await app.push_screen_wait(Ask(f"Take over {host}", body, exact=host, ok="Take over"))
+    if typed:
+        await app.send(it.TakeOver(host=host, typed=typed))
 
 
 async def _gate(app: CockpitApp, gate_id: str) -> None:

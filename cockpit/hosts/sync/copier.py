@@ -101,8 +101,10 @@ class Copier:
                 if first:
                     made, touched = layers.lists(found.items)
                     text = files("cockpit.hosts.sync").joinpath("aside.sh").read_text()
-                    script = f"exec sh -c {quoted(text)} cockpit-aside {quoted(aside)} {index} {quoted(parts.here(pair.target))} {len(made)}"
-                    await self._on_target(action, script, made + touched, 3600.0)
+                    listed = f"umask 077; cd && mkdir -p {quoted(aside)} && cat >{quoted(f'{aside}/made.{index}')}"
+                    await self._on_target(action, listed, made, 600.0)
+                    words = f"{quoted(aside)} {index} {quoted(parts.here(pair.target))}"
+                    await self._on_target(action, f"exec sh -c {quoted(text)} cockpit-aside {words}", touched, 3600.0)
         stamp = f"umask 077; cd && mkdir -p {quoted(aside)} && : >{quoted(aside)}/stamp && sleep 0.01"
         ran = await self._pool[action.source].run(stamp, b"", 30)
         if ran.exit != 0:

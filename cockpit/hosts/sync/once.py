@@ -32,10 +32,10 @@ trap 'rmdir .cockpit/once/lock 2>/dev/null' EXIT
 _OPEN = (
     _LOCKED
     + r"""
-name=$1; lines=$(head -n 1); cat >".cockpit/once/$name.serve" || exit 1
+name=$1; IFS= read -r line; cat >".cockpit/once/$name.serve" || exit 1
 [ -f "$keys" ] || : >".cockpit/once/$name.made"
 [ ! -s "$keys" ] || [ -z "$(tail -c 1 "$keys")" ] || echo >>"$keys"
-printf '%s\n' "$lines" >>"$keys"
+printf '%s\n' "$line" >>"$keys"
 """
 )
 _CLOSE = (
@@ -51,7 +51,7 @@ rm -f ".cockpit/once/$name.serve" ".cockpit/once/$name.made"
 )
 _PLACE = r"""
 umask 077; cd || exit 1; d=.cockpit/once/$1; mkdir -p "$d" || exit 1; cd "$d" || exit 1
-head -c "$2" >rsh && head -c "$3" >known && cat >key && { [ -s key ] || rm key; } && echo "$4" >limit
+printf '%s\n' "$2" >rsh && printf '%s\n' "$3" >known && echo "$4" >limit && cat >key && { [ -s key ] || rm key; }
 """
 
 
@@ -88,15 +88,16 @@ class Once:
         seen = link.get_server_host_key()
         if seen is None:
             raise Unreachable(f"{self._source}: its host key is not known to us")
-        known = f"cockpit-source {seen.export_public_key().decode().strip()}\n".encode()
+        known = f"cockpit-source {seen.export_public_key().decode().strip()}"
         user, address, port = where(host, link)
         agent = kind == "agent"
         command = f"exec sh -c {quoted(serve)} cockpit" if agent else ""
-        rsh = parts.call(user, address, port, command, agent).encode()
+        rsh = parts.call(user, address, port, command, agent)
         key = asyncssh.generate_private_key("ssh-ed25519")
         secret = b"" if agent else key.export_private_key()
-        place = f"exec sh -c {quoted(_PLACE)} cockpit-once {quoted(self.name)} {len(rsh)} {len(known)} {limit}"
-        placing = self._pool[self._target].run(place, rsh + known + secret, 30.0)
+        words = " ".join(quoted(word) for word in (self.name, rsh, known, str(limit)))
+        place = f"exec sh -c {quoted(_PLACE)} cockpit-once {words}"
+        placing = self._pool[self._target].run(place, secret, 30.0)
         if agent:
             _whole(self._target, await placing)
             await self._forward()

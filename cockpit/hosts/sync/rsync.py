@@ -14,7 +14,7 @@ SENTINEL = ".cockpit-sync"
 """The file on the source's root that names the direction; it is neither copied nor deleted nor compared."""
 
 _ESCAPE = re.compile(rb"\\#([0-7]{3})")
-_CODE = re.compile(rb"(?:\*deleting  ?|[<>ch.][fdLDS][^ ]{7,9}) +")
+_CODE = re.compile(rb"(?:\*deleting  |[<>ch.][fdLDS][^ ]{7,9}) ")
 _ASKED = re.compile(
     r" rsync --server --sender (-[A-Za-z]+\.[A-Za-z]*)((?: --[a-z0-9-]+(?:=[A-Za-z0-9%.]+)?)*) \. /x/ ?$"
 )
@@ -219,7 +219,7 @@ def created_in(log: Iterable[bytes]) -> list[str]:
     """Names that a pass created, from its `--log-file` lines (`DATE TIME [PID] CODE NAME`)."""
     names: list[str] = []
     for line in log:
-        found = re.match(rb"\S+ \S+ \[\d+\] [<>ch.][fdLDS]\++ +", line)
+        found = re.match(rb"\S+ \S+ \[\d+\] [<>ch.][fdLDS]\++ ", line)
         if found is not None:
             names.append(unescaped(line[found.end() :]))
     return names

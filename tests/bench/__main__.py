@@ -4,6 +4,7 @@ first-frame      time to the first painted frame, beside a one-widget Textual pr
 step-overhead    what engine and journal add to a step, beyond its remote command, with every intent and outcome on disk
 tails            eight visible tails at 1,000 lines a second each: processor time, and how long a key waits
 check            `cockpit check` of a plan with 500 services
+sync             first copy and no-change pass of 100,000 files between real hosts, beside bare rsync over ssh
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("first-frame", "step-overhead", "tails", "check")
+NAMES = ("first-frame", "step-overhead", "tails", "check", "sync")
 
 
 def main() -> int:

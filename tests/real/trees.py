@@ -162,13 +162,25 @@ def look(top: Path, times: bool = True) -> dict[bytes, tuple[object, ...]]:
         elif stat.S_ISCHR(it.st_mode) or stat.S_ISBLK(it.st_mode):
             content = it.st_rdev
         extended = tuple(
-            sorted((key, os.getxattr(path, key, follow_symlinks=False)) for key in os.listxattr(path, follow_symlinks=False))
+            sorted(
+                (key, os.getxattr(path, key, follow_symlinks=False))
+                for key in os.listxattr(path, follow_symlinks=False)
+            )
         )
         group = b""
         if not stat.S_ISDIR(it.st_mode) and it.st_nlink > 1:
             group = inodes.setdefault((it.st_dev, it.st_ino), name)
         when = it.st_mtime_ns if times else 0
-        found[name] = (stat.S_IFMT(it.st_mode), it.st_mode & 0o7777, it.st_uid, it.st_gid, when, content, group, extended)
+        found[name] = (
+            stat.S_IFMT(it.st_mode),
+            it.st_mode & 0o7777,
+            it.st_uid,
+            it.st_gid,
+            when,
+            content,
+            group,
+            extended,
+        )
     return found
 
 

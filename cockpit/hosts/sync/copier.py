@@ -31,6 +31,13 @@ PATIENCE = 30
 """How often a pass between hosts that broke off is begun again by its own job."""
 
 
+SMALL = 16 << 20
+"""Bytes to come below which a broken file is simply sent again."""
+
+MANY = 1_000_000
+"""Entries from which the list of names is not held in memory as a whole."""
+
+
 class Refused(Exception):
     """The copy must not begin. The sentence says why."""
 
@@ -38,7 +45,10 @@ class Refused(Exception):
 class Seen(msgspec.Struct):
     """What an op saw that a later op of the same step uses; nothing depends on its being there."""
 
-    bytes: int = 0
+    bytes: int = -1
+    entries: int = -1
+    facts: Facts | None = None
+    """As capture found them; the apply that follows at once asks again only before it deletes."""
     plain: bool = False
     """Neither tree holds an ACL or an extended attribute: the copy need not ask for them (the verification does)."""
 
@@ -75,7 +85,7 @@ class Copier:
                 _say(call, say, f"by {carrier.route.kind}: {carrier.route.why}; {known.words}")
                 for index, pair in enumerate(pairs(action)):
                     total = _sum(total, await self._look(carrier, action, known, index, pair, "look"))
-            self._seen[call.step.ref] = Seen(bytes=total.bytes, plain=await plain)
+            self._seen[call.step.ref] = Seen(bytes=total.bytes, entries=total.files, plain=await plain)
         finally:
             plain.cancel()
         if total.same:
@@ -109,12 +119,24 @@ class Copier:
         ran = await self._pool[action.source].run(stamp, b"", 30)
         if ran.exit != 0:
             return Outcome(verdict="failed", detail=f"{action.source} cannot be stamped: {ran.text}")
+        self._seen.setdefault(call.step.ref, Seen()).facts = known
         return Outcome(verdict="ok", captured={"aside": aside, "tool": "rsync"})
+
+    def remembered(self, call: Call, action: Sync) -> Facts | None:
+        """What capture found, for the apply right after it; once, and never for one that deletes."""
+        seen = self._seen.get(call.step.ref)
+        if seen is None:
+            return None
+        known, seen.facts = seen.facts, None
+        return known if call.op == "apply" and not action.delete else None
 
     async def apply(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
         self._paths(action, known)
         aside = call.captured.get("aside") or _aside(call, action)
         words = ("copy", "look") if action.delete else ("copy",)
+        seen = self._seen.get(call.step.ref) or Seen()
+        # -1: nobody looked.
+        partial = not 0 <= seen.bytes < SMALL
         async with self._carrier(call, action, known, words, keep=True) as carrier:
             passages = []
             for index, pair in enumerate(pairs(action)):
@@ -124,8 +146,10 @@ class Copier:
                     found = await self._look(carrier, action, known, index, pair, "look")
                     self._guard(action, known, index, pair, found)
                     doomed = found.deleted
-                options = rsync.copying(self._extended(call, known), action.exclude, doomed=doomed)
-                passages.append(parts.Passage(index, options, carrier.rsh(f"copy.{index}"), pair.target, fresh))
+                whole = self._whole(call, known)
+                options = rsync.copying(self._extended(call, known), action.exclude, doomed=doomed, whole=whole)
+                rsh = carrier.rsh(f"copy.{index}")
+                passages.append(parts.Passage(index, options, rsh, pair.target, fresh=fresh, partial=partial))
             teller = self._teller(call, action, say)
             if carrier.relay:
                 outcome = await self._relayed(call, carrier, aside, passages, teller, say)
@@ -195,10 +219,10 @@ class Copier:
             extended = self._extended(call, known) if word == "copy" else known.extended
             match word:
                 case "copy":
-                    options = rsync.copying(extended, (), doomed=None)
+                    options = rsync.copying(extended, (), doomed=None, whole=self._whole(call, known))
                 case _:
                     options = rsync.looking(extended, (), delete=False, checksum=word == "check")
-            at = (action.target, word, extended)
+            at = (action.target, word, f"{extended} {self._whole(call, known)}")
             if at not in self._asked:
                 ask = "sh -c 'echo \" $*\" >&2; exit 9' ask"
                 script = (
@@ -214,6 +238,10 @@ class Copier:
     def _extended(self, call: Call, known: Facts) -> str:
         seen = self._seen.get(call.step.ref)
         return "" if seen is not None and seen.plain else known.extended
+
+    def _whole(self, call: Call, known: Facts) -> bool:
+        seen = self._seen.get(call.step.ref) or Seen()
+        return 0 <= seen.entries < MANY and not {"absent", "empty"} & set(known.target.paths)
 
     async def _plain(self, action: Sync, known: Facts) -> bool:
         """Whether neither tree holds an ACL or an extended attribute; False when that cannot be told cheaply."""
@@ -287,7 +315,7 @@ class Copier:
 
     def _teller(self, call: Call, action: Sync, say: Say) -> CopyTeller:
         seen = self._seen.get(call.step.ref)
-        made = CopyTeller(call, say, seen.bytes if seen is not None else 0, self.bucket(call, action).rate)
+        made = CopyTeller(call, say, max(seen.bytes, 0) if seen is not None else 0, self.bucket(call, action).rate)
         self._tellers[call.step.ref] = made
         return made
 

@@ -72,7 +72,7 @@ class SyncHands:
                 return await undo.undo(call, action, say) if call.op == "undo" else await undo.verify(call, action)
             tar = self._tarred
             return await tar.undo(call, action) if call.op == "undo" else await tar.verify_undo(call, action)
-        known = await facts(self._pool, action)
+        known = self._copier.remembered(call, action) or await facts(self._pool, action)
         if known.rsync and tool != "tar":
             match call.op:
                 case "probe":

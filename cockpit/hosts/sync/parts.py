@@ -60,17 +60,23 @@ def look(options: Sequence[str], call: str, tree: str, counts: bool) -> str:
 class Passage:
     """One pair of a copy."""
 
-    def __init__(self, index: int, options: Sequence[str], call: str, tree: str, fresh: bool) -> None:
-        self.index, self.options, self.call, self.tree, self.fresh = index, options, call, tree, fresh
+    def __init__(self, index: int, options: Sequence[str], call: str, tree: str, *, fresh: bool, partial: bool) -> None:
+        self.index, self.options, self.call, self.tree = index, options, call, tree
+        self.fresh, self.partial = fresh, partial
 
     def text(self) -> str:
-        """Its function and where it lands. A tree that was not there before has nothing to set aside."""
+        """Its function and where it lands. A tree that was not there before has nothing to set aside.
+
+        What a broken pass had of a file is kept in one folder beside all trees: below each folder of the tree it would cost a
+        look for each file. Where little is to come it is not kept at all."""
         kept = f'--log-file="$1/log.{self.index}" {quoted("--log-file-format=%i %n")} '
+        if self.partial:
+            kept += '--partial-dir="$aside/partial" '
         if not self.fresh:
             kept += f'-b --backup-dir="$1/kept.{self.index}" '
         return (
             f"tree_{self.index}={quoted(here(self.tree))}\n"
-            f'pass_{self.index}() {{ exec 3<&8 4>&9; exec rsync {words(self.options)} --partial-dir="$aside/partial" {kept}'
+            f"pass_{self.index}() {{ exec 3<&8 4>&9; exec rsync {words(self.options)} {kept}"
             f"{self.call} x:/ {quoted(below(self.tree))}; }}\n"
         )
 

@@ -27,9 +27,6 @@ _PROGRESS = re.compile(rb"^\s*([\d,.]+)\s+(\d+)%\s+(\S+/s)\s+(\S+)(?:\s+\(xfr#(\
 _LETTERS = re.compile(r"-[nvlHogDtpAXrcSib]+e\.[A-Za-z]*")
 _LONG = frozenset({"--numeric-ids", "--log-format", "--itemize-changes"})
 
-RETRY = frozenset({10, 12, 19, 20, 30, 35, 255})
-"""Exit statuses after which the same pass may simply be begun again: the link, a signal, a time-out."""
-
 MEANING = {
     1: "it does not understand the options",
     3: "a folder cannot be entered or made",
@@ -85,10 +82,11 @@ def looking(extended: str, exclude: Iterable[str], *, delete: bool, checksum: bo
     return [*base(extended, exclude), *told, *(["-c"] if checksum else []), *(["--delete"] if delete else [])]
 
 
-def copying(extended: str, exclude: Iterable[str], *, doomed: int | None) -> list[str]:
-    """A pass that copies; `doomed` is how many entries it may delete, None for not at all."""
+def copying(extended: str, exclude: Iterable[str], *, doomed: int | None, whole: bool) -> list[str]:
+    """A pass that copies; `doomed` is how many entries it may delete, None for not at all. `whole`: the list of names is made
+    before anything else, which is faster where little has changed, and takes 100 bytes of memory a name."""
     delete = [] if doomed is None else ["--delete-delay", f"--max-delete={doomed}"]
-    return [*base(extended, exclude), "--info=progress2", *delete]
+    return [*base(extended, exclude), "--info=progress2", *(["--no-inc-recursive"] if whole else []), *delete]
 
 
 def serving(asked: str) -> str:

@@ -2,6 +2,7 @@
 
 kill    SIGKILL of the conductor at every journal position of one client's cutover and undo on the lab, and at random ones of six
 plans   the fuzzers over plan text and plan data, twenty thousand examples each
+sync    100,000 files with everything that a file system can hold, by each transport, killed 20 times on the way
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -15,13 +16,17 @@ import sys
 def main() -> int:
     """0 when nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("name", choices=("kill", "plans", "engine"))
+    parser.add_argument("name", choices=("kill", "plans", "engine", "sync"))
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
     options = parser.parse_args()
     if options.name == "kill":
         from tests.soak.kill import run
 
         return run(options.workers)
+    if options.name == "sync":
+        from tests.soak import sync
+
+        return sync.run()
     import pytest
 
     if options.name == "plans":

@@ -23,6 +23,7 @@ from cockpit.hosts.sync.bucket import Bucket
 from cockpit.hosts.sync.carrier import Carrier, Route, carrying
 from cockpit.hosts.sync.facts import Facts, Pair, pairs
 from cockpit.hosts.sync.once import Once
+from cockpit.hosts.sync.sweep import sweep
 from cockpit.hosts.sync.teller import CopyTeller, clock, size
 from cockpit.plan.model import Sync
 from cockpit.text import harmless
@@ -155,7 +156,7 @@ class Copier:
                 outcome = await self._relayed(call, carrier, aside, passages, teller, say)
             else:
                 outcome = await self._direct(call, action, carrier, aside, passages, teller, say)
-        return self._passed(call, action, teller, outcome, carrier.route.kind, say)
+        return await self._passed(call, action, teller, outcome, aside, carrier.route.kind, say)
 
     async def recall(self, call: Call, action: Sync, say: Say) -> Outcome:
         """After a crash: a copy between the hosts runs on as a job, and is followed; one through us ended with us."""
@@ -168,7 +169,8 @@ class Copier:
             return Outcome(verdict="nothing", detail="the copy ended with the conductor, or never began")
         if end.kind != "lost":
             await Once(self._pool, action.source, action.target, call.job).close()
-        return self._passed(call, action, teller, _ended(end, output.last), "a copy that ran on", say)
+        aside = call.captured["aside"]
+        return await self._passed(call, action, teller, _ended(end, output.last), aside, "a copy that ran on", say)
 
     async def verify(self, call: Call, action: Sync, known: Facts) -> Outcome:
         late = total = 0
@@ -357,10 +359,17 @@ class Copier:
     def _limiting(self, call: Call, action: Sync):  # type: ignore[no-untyped-def]
         return _Limiting(self._pool, action.target, call.job, self.bucket(call, action))
 
-    def _passed(self, call: Call, action: Sync, teller: CopyTeller, outcome: Outcome, how: str, say: Say) -> Outcome:
+    async def _passed(
+        self, call: Call, action: Sync, teller: CopyTeller, outcome: Outcome, aside: str, how: str, say: Say
+    ) -> Outcome:
         self._tellers.pop(call.step.ref, None)
         if outcome.verdict != "ok":
             return outcome
+        if teller.broken:
+            for pair in pairs(action):
+                halves = await sweep(self._pool, action.source, action.target, pair, aside, call.job)
+                if halves:
+                    _say(call, say, f"{halves} half files of a pass that was killed were removed from {pair.target}")
         took = time.monotonic() - teller.began
         again = f", begun {teller.rounds} times" if teller.rounds > len(pairs(action)) else ""
         detail = f"{teller.files:,} files, {size(teller.moved)} in {clock(took) if took >= 60 else f'{took:.1f} s'} by rsync, {how}{again}"

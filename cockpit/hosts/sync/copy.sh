@@ -3,7 +3,8 @@
 #   once    private folder of this copy: key, limit, progress; removed at the end
 #   pass_N  a function for each pair of paths: one rsync, its layer of `aside` as $1
 #   tree_N  where the pair lands
-# It says on standard output: `@at PAIR ROUND PROGRESS` now and then, `@round PAIR ROUND LIMIT`, `@end PAIR STATUS`, and words.
+# It says on standard output: `@at PAIR ROUND PROGRESS` now and then, `@round PAIR ROUND LIMIT`, `@end PAIR STATUS`, `@broken PAIR`
+# when a pass was killed and may have left half files, and words.
 export LC_ALL=C
 cd || exit 1
 umask 022
@@ -72,5 +73,6 @@ pair() {
         sleep "$((failed < 10 ? failed : 10))"
     done
     echo "@end $1 $status"
+    for layer in "$aside"/[0-9]*; do [ -f "$layer/ended" ] || { echo "@broken $1"; break; }; done
     case $status in 0 | 24) ;; *) exit "$status" ;; esac
 }

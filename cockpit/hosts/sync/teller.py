@@ -40,6 +40,7 @@ class CopyTeller:
         self._trail: list[tuple[float, int]] = [(now(), 0)]
         self._told = 0.0
         self.rounds = 0
+        self.broken = False
         self.began = now()
         self.ended: dict[str, int] = {}
         self.connected: Callable[[], None] = lambda: None
@@ -72,6 +73,8 @@ class CopyTeller:
                 self._done[fields[0], fields[1]] = seen
                 self.connected()
                 self._tell(seen)
+        elif kind == b"@broken":
+            self.broken = True
         elif kind == b"@end" and len(fields) == 2:
             self.ended[fields[0].decode("ascii", "replace")] = int(fields[1]) if fields[1].isdigit() else -1
         return False

@@ -24,7 +24,8 @@ from cockpit.hosts.sync.carrier import Carrier, Route, carrying
 from cockpit.hosts.sync.facts import Facts, Pair, pairs
 from cockpit.hosts.sync.once import Once
 from cockpit.hosts.sync.sweep import sweep
-from cockpit.hosts.sync.teller import CopyTeller, clock, size
+from cockpit.hosts.sync.teller import CopyTeller, size
+from cockpit.passes import clock
 from cockpit.plan.model import Sync
 from cockpit.text import harmless
 
@@ -187,7 +188,8 @@ class Copier:
                     late += changed
                 if wrong:
                     first = min(wrong)
-                    detail = f"{len(wrong):,} entries of {pair.source} differ, the first: {wrong[first]} ./{first.removeprefix('./')}"
+                    shown = f"{wrong[first]} ./{first.removeprefix('./')}"
+                    detail = f"{len(wrong):,} entries of {pair.source} differ, the first: {shown}"
                     return Outcome(verdict="no", detail=harmless(detail, 300))
                 total += found.files
         if action.marks and not action.delete:
@@ -372,7 +374,8 @@ class Copier:
                     _say(call, say, f"{halves} half files of a pass that was killed were removed from {pair.target}")
         took = time.monotonic() - teller.began
         again = f", begun {teller.rounds} times" if teller.rounds > len(pairs(action)) else ""
-        detail = f"{teller.files:,} files, {size(teller.moved)} in {clock(took) if took >= 60 else f'{took:.1f} s'} by rsync, {how}{again}"
+        lasted = clock(took) if took >= 60 else f"{took:.1f} s"
+        detail = f"{teller.files:,} files, {size(teller.moved)} in {lasted} by rsync, {how}{again}"
         _say(call, say, detail)
         say(
             SyncPassed(
@@ -393,7 +396,8 @@ class Copier:
         script = (
             f"cd && case {quoted(call.captured['aside'])} in /*) stamp={quoted(call.captured['aside'])}/stamp ;; "
             f"*) stamp=$PWD/{quoted(call.captured['aside'])}/stamp ;; esac; cd -- {quoted(parts.here(pair.source))} && "
-            '{ find . -cnewer "$stamp" -exec printf "%s\\0" {} + 2>/dev/null || find . -newer "$stamp" -exec printf "%s\\0" {} +; }'
+            '{ find . -cnewer "$stamp" -exec printf "%s\\0" {} + 2>/dev/null || '
+            'find . -newer "$stamp" -exec printf "%s\\0" {} +; }'
         )
         ran = await self._pool[action.source].run(script, b"", 600, 256 << 20)
         newer = {name.removeprefix("./") for name in ran.out.decode("utf-8", "surrogateescape").split("\0")}

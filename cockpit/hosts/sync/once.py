@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 
 import asyncssh
@@ -43,8 +44,11 @@ _CLOSE = (
     + r"""
 name=$1
 if [ -f "$keys" ] && grep -q " cockpit-once-$name\$" "$keys"; then
-    cp -p "$keys" "$keys.cockpit" && { grep -v " cockpit-once-$name\$" "$keys" >"$keys.cockpit" || :; } &&
-    if [ -f ".cockpit/once/$name.made" ] && [ ! -s "$keys.cockpit" ]; then rm -f "$keys" "$keys.cockpit"; else mv "$keys.cockpit" "$keys"; fi || exit 1
+    cp -p "$keys" "$keys.cockpit" || exit 1
+    grep -v " cockpit-once-$name\$" "$keys" >"$keys.cockpit"
+    [ $? -le 1 ] || exit 1
+    if [ -f ".cockpit/once/$name.made" ] && [ ! -s "$keys.cockpit" ]; then rm -f "$keys" "$keys.cockpit"
+    else mv "$keys.cockpit" "$keys"; fi || exit 1
 fi
 rm -f ".cockpit/once/$name.serve" ".cockpit/once/$name.made"
 """
@@ -154,6 +158,9 @@ def where(host: Host, link: asyncssh.SSHClientConnection | None) -> tuple[str, s
     peer = link.get_extra_info("peername") if link is not None else None
     user = host.ssh.rpartition("@")[0] or (str(link.get_extra_info("username")) if link is not None else "")
     number = int(port) if colon and port.isdigit() else int(peer[1]) if peer else 22
+    if re.fullmatch(r"[^:]+:\d+|\[.*\]:\d+", host.address):
+        name, _, text = host.address.rpartition(":")
+        return user, name.strip("[]"), int(text)
     address = host.address or (str(peer[0]) if peer else name or spec)
     return user, address, number
 

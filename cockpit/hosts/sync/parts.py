@@ -14,7 +14,8 @@ ONCE = ".cockpit/once"
 """Below the home of either host: what exists for one copy only."""
 
 _COUNT = (
-    r"""awk '/^\*deleting/{d++;next} /^[<>ch.][fdLDS]/{if(substr($0,3,4)=="++++")c++;else if(substr($0,1,1)==".")a++;else u++;next}"""
+    r"""awk '/^\*deleting/{d++;next} """
+    r"""/^[<>ch.][fdLDS]/{if(substr($0,3,4)=="++++")c++;else if(substr($0,1,1)==".")a++;else u++;next}"""
     r""" {print} END{printf "@counts created=%d changed=%d attributes=%d deleted=%d\n",c,u,a,d}'"""
 )
 

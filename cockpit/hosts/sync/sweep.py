@@ -36,8 +36,8 @@ done' cockpit-judge
 _REMOVE = r"""
 cd || exit 1
 case $2 in /*) ref=$2/time ;; *) ref=$PWD/$2/time ;; esac
-cd -- "$1" && xargs -0 sh -c 'ref=$1; shift; for name do touch -r "${name%/*}" "$ref"; rm -f -- "$name"; touch -r "$ref" "${name%/*}"; done' \
-    cockpit-remove "$ref"
+cd -- "$1" && xargs -0 sh -c 'ref=$1; shift
+for name do touch -r "${name%/*}" "$ref"; rm -f -- "$name"; touch -r "$ref" "${name%/*}"; done' cockpit-remove "$ref"
 """
 
 

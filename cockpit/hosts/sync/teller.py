@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cockpit.engine.ports import Call, Say
 from cockpit.events import StepProgress
 from cockpit.hosts.sync.rsync import Progress, progress
+from cockpit.passes import clock
 
 WINDOW = 15.0
 """Seconds over which the rate is taken."""
@@ -20,12 +21,6 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} TB"
-
-
-def clock(seconds: float) -> str:
-    """A time left, as `m:ss`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
 class CopyTeller:

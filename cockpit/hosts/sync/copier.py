@@ -210,6 +210,22 @@ class Copier:
                     raise Refused(f"not all of {pair.source} can be read on {action.source}: use an account that can")
             if known.target.paths[index] == "file":
                 raise Refused(f"{pair.target} on {action.target} is no folder: move it away first")
+            if action.delete:
+                # Also where there is nothing to delete by now: what comes after would.
+                self._way(action, known, index, pair)
+
+    def _way(self, action: Sync, known: Facts, index: int, pair: Pair) -> None:
+        here, there = (known.source.mark, pair.source), (known.target.mark, pair.target)
+        why = guard.direction(
+            source=action.source,
+            target=action.target,
+            path=pair.source,
+            reverse=guard.sentinel(there, here),
+            sentinels=(known.source.sentinels[index], known.target.sentinels[index]),
+            empty=known.source.paths[index] == "empty",
+        )
+        if why:
+            raise Refused(why)
 
     def _carrier(self, call: Call, action: Sync, known: Facts, words: tuple[str, ...], keep: bool = False):  # type: ignore[no-untyped-def]
         return _Opening(self, call, action, known, words, keep)
@@ -286,7 +302,7 @@ class Copier:
         return found
 
     def _guard(self, action: Sync, known: Facts, index: int, pair: Pair, found: rsync.Look) -> None:
-        if not action.delete or not found.deleted:
+        if not action.delete or not (found.deleted or known.source.paths[index] == "empty"):
             return
         here, there = (known.source.mark, pair.source), (known.target.mark, pair.target)
         why = guard.refusal(
@@ -449,7 +465,8 @@ class _Limiting:
 
     async def _follow(self) -> None:
         told = self._bucket.rate
-        script = f'cd && cd {quoted(f"{parts.ONCE}/{self._job}")} || exit 0; echo "$1" >limit; kill -s TERM "$(cat pid)" 2>/dev/null; :'
+        private = quoted(f"{parts.ONCE}/{self._job}")
+        script = f'cd && cd {private} || exit 0; echo "$1" >limit; kill -s TERM "$(cat pid)" 2>/dev/null; :'
         while True:
             await self._bucket.news()
             if self._bucket.rate == told:

@@ -38,6 +38,19 @@ def most(limit: str, holds: int) -> int:
     return int(text)
 
 
+def direction(*, source: str, target: str, path: str, reverse: str, sentinels: tuple[str, str], empty: bool) -> str:
+    """Why a copy that may delete looks the wrong way round, '' when it does not. `reverse` is the sentinel's line of the other
+    direction, `sentinels` what was found on source and target."""
+    if empty:
+        return f"{path} on {source} is empty: deleting on {target} would take everything there; nothing was deleted"
+    if reverse in sentinels:
+        return (
+            f"a sentinel ({SENTINEL}) names {target} as the source and {source} as the target: from and to look swapped; "
+            "nothing was deleted"
+        )
+    return ""
+
+
 def refusal(
     *,
     source: str,
@@ -54,13 +67,11 @@ def refusal(
 ) -> str:
     """Why deleting must not begin, '' when it may. `wanted` is the sentinel's line and `reverse`
     that of the other direction; `on_source` and `on_target` are what was found."""
-    if empty:
-        return f"{path} on {source} is empty: deleting on {target} would take everything there; nothing was deleted"
-    if on_target == reverse or on_source == reverse:
-        return (
-            f"a sentinel ({SENTINEL}) names {target} as the source and {source} as the target: from and to look swapped; "
-            "nothing was deleted"
-        )
+    why = direction(
+        source=source, target=target, path=path, reverse=reverse, sentinels=(on_source, on_target), empty=empty
+    )
+    if why:
+        return why
     if not on_source:
         return (
             f"there is no sentinel {SENTINEL} in {path} on {source}: run a copy without delete in this direction first, "

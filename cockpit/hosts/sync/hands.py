@@ -13,8 +13,9 @@ from cockpit.hosts.job import Jobs
 from cockpit.hosts.output import RawSink
 from cockpit.hosts.pool import HostPool, Unreachable
 from cockpit.hosts.sync.carrier import NoRoute
-from cockpit.hosts.sync.copier import Copier, Refused
+from cockpit.hosts.sync.copier import Copier
 from cockpit.hosts.sync.facts import facts
+from cockpit.hosts.sync.looking import Refused
 from cockpit.hosts.sync.manifest import Unreadable
 from cockpit.hosts.sync.tarred import Tarred
 from cockpit.hosts.sync.undoing import Undoer
@@ -89,7 +90,9 @@ class SyncHands:
             case "capture":
                 return await self._tarred.capture(call, action, known)
             case "apply":
-                return await self._tarred.apply(call, action, known, self._copier.bucket(call, action), say)
+                return await self._tarred.apply(
+                    call, action, known, self._copier.looks.bucket(call.step.ref, action.bwlimit), say
+                )
             case _:
                 return await self._tarred.verify(call, action)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,6 +128,38 @@ async def test_a_forwarded_agent_is_there_for_the_handshake_only(
             assert any("by agent: the plan says so" in line for line in at.said())
     assert differences(look(old.root / "srv/tree"), look(new.root / "srv/tree")) == {}
     assert list(new.file("root/.cockpit/once").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["gnu", "busybox"])
+async def test_without_rsync_a_tar_stream_carries_what_tar_can_and_says_what_it_leaves_out(
+    desk: Rig, new: RealHost, tmp_path: Path, kind: str
+) -> None:
+    bare = desk.host(
+        f"bare-{kind}", without=("rsync",), tools=kind, server="dropbear" if kind == "busybox" else "openssh"
+    )
+    top = bare.root / "srv/tree"
+    everything(top)
+    (top / "socket").unlink()
+    if kind == "busybox":
+        # What its tar cannot write: numbers over seven octal digits, and times before 1970.
+        bare.run("cd /srv/tree; chown -h 12345:54321 deep/er; touch -d @1 one")
+    os.utime(top / "deep", ns=(10**18, 10**18))
+    os.utime(top, ns=(10**18, 10**18))
+    async with syncing(tmp_path / "raw", bare, new) as at:
+        await at.copied(step())
+        left = [line for line in at.said() if "a tar stream does not carry sockets" in line]
+        assert left
+        assert ("extended attributes" in left[0]) == (kind == "busybox")
+
+    def seen(host: RealHost) -> dict[bytes, tuple[object, ...]]:
+        found = look(host.root / "srv/tree")
+        # Fractions of a second, times of links, and without the tools attributes are told to be left out.
+        return {
+            name: (*it[:4], it[4] // 10**9 if it[0] != stat.S_IFLNK else 0, *it[5:7], it[7] if kind == "gnu" else ())  # type: ignore[operator]
+            for name, it in found.items()
+        }
+
+    assert differences(seen(bare), seen(new)) == {}
 
 
 async def test_where_the_hosts_cannot_see_each_other_the_cockpit_relays_and_says_why(

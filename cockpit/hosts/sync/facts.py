@@ -19,6 +19,7 @@ echo "machine=$(cat "${COCKPIT_MACHINE_ID_FILE:-/etc/machine-id}" 2>/dev/null | 
 command -v rsync >/dev/null && echo "rsync=$(rsync --version 2>/dev/null | tr '\n' ' ')"
 command -v ssh >/dev/null && echo "ssh=$(ssh -V 2>&1 | head -n 1)"
 command -v getfattr >/dev/null && echo getfattr=yes
+tar --version 2>/dev/null | grep -q 'GNU tar' && echo tar=gnu
 [ -f .ssh/authorized_keys ] && [ -w .ssh/authorized_keys ] && echo keys=yes
 n=0
 for path do
@@ -62,6 +63,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     ssh: str
     keys: bool
     getfattr: bool
+    gnu_tar: bool
     paths: tuple[str, ...]
     sentinels: tuple[str, ...]
 
@@ -76,6 +78,25 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def rsync(self) -> bool:
         """Whether both have one that speaks what is needed."""
         return self.source.rsync is not None and self.target.rsync is not None
+
+    @property
+    def owners(self) -> bool:
+        """Whether owners can be read and made as they are."""
+        return self.source.root and self.target.root
+
+    @property
+    def tar_extended(self) -> bool:
+        """Whether tar can carry ACLs and extended attributes, and what came of them can be read."""
+        both = (self.source, self.target)
+        return self.owners and all(side.gnu_tar and side.getfattr for side in both)
+
+    @property
+    def tar_words(self) -> str:
+        """What a tar stream leaves out."""
+        lacking = ["sockets", *([] if self.tar_extended else ["ACLs", "extended attributes"])]
+        if not self.owners:
+            lacking.append("owners and devices without root on both")
+        return f"a tar stream does not carry {', '.join(lacking)}, nor fractions of a second"
 
     @property
     def extended(self) -> str:
@@ -135,6 +156,7 @@ async def _ask(pool: HostPool, host: str, paths: list[str]) -> HostFacts:
         ssh=harmless(found.get("ssh", ""), 80),
         keys="keys" in found,
         getfattr="getfattr" in found,
+        gnu_tar="tar" in found,
         paths=tuple(found.get(f"path.{index}", "absent") for index in range(len(paths))),
         sentinels=tuple(harmless(found.get(f"sentinel.{index}", ""), 4000) for index in range(len(paths))),
     )

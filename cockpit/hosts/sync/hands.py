@@ -94,7 +94,7 @@ class SyncHands:
                     call, action, known, self._copier.looks.bucket(call.step.ref, action.bwlimit), say
                 )
             case _:
-                return await self._tarred.verify(call, action)
+                return await self._tarred.verify(call, action, known)
 
     async def recall(self, call: Call, say: Say) -> Outcome:
         """A copy between the hosts runs on, and so does an undo; one through us ended with us, and running it again is safe."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from cockpit.engine.ports import Call, Outcome, Say
 from cockpit.events import StepOutput, SyncPassed
@@ -35,20 +35,21 @@ class Tarred:
         self._pool = pool
         self._transfers = transfers
 
-    async def _differences(self, action: Sync) -> list[tuple[Pair, Manifest, Manifest, Difference]]:
-        return [(pair, *await self._difference(action, pair)) for pair in pairs(action)]
+    async def _differences(self, action: Sync, known: Facts) -> list[tuple[Pair, Manifest, Manifest, Difference]]:
+        return [(pair, *await self._difference(action, known, pair)) for pair in pairs(action)]
 
-    async def _difference(self, action: Sync, pair: Pair) -> tuple[Manifest, Manifest, Difference]:
+    async def _difference(self, action: Sync, known: Facts, pair: Pair) -> tuple[Manifest, Manifest, Difference]:
+        left_out = (f"/{SENTINEL}", *action.exclude)
         source, target = await asyncio.gather(
-            manifest(self._pool, action.source, pair.source, (f"/{SENTINEL}", *action.exclude)),
-            manifest(self._pool, action.target, pair.target, (f"/{SENTINEL}", *action.exclude)),
+            manifest(self._pool, action.source, pair.source, left_out, owners=known.owners),
+            manifest(self._pool, action.target, pair.target, left_out, owners=known.owners),
         )
         return source, target, compare(source, target)
 
     async def probe(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
-        lines = (f"by a tar stream through the cockpit: {known.words}",)
+        lines = (f"by a tar stream through the cockpit: {known.words}; {known.tar_words}",)
         say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="out", lines=lines))
-        found = await self._differences(action)
+        found = await self._differences(action, known)
         for pair, source, _, _ in found:
             if source.absent:
                 return Outcome(verdict="failed", detail=f"{pair.source} does not exist on {action.source}")
@@ -63,7 +64,7 @@ class Tarred:
         """Set aside on the target what the copy would overwrite or delete, list what it would create, and stamp the source. A
         further attempt adds to what the first one set aside: that was before any act of ours."""
         aside = call.captured.get("aside") or f".cockpit/aside/{call.job.removesuffix('.capture')}"
-        for index, (pair, source, target, difference) in enumerate(await self._differences(action)):
+        for index, (pair, source, target, difference) in enumerate(await self._differences(action, known)):
             why = _refusal(action, known, index, source, target, difference)
             if why:
                 return Outcome(verdict="failed", detail=why)
@@ -72,14 +73,19 @@ class Tarred:
             keep = [name for name in doomed if name not in made | kept and not _is_directory(target, name)]
             fresh = "." in difference.create
             made |= set(difference.create) - kept
-            keep_list, how = _names(keep)
+            # A tar that takes no list gets its names as arguments, in as many archives as that needs.
+            if known.target.gnu_tar:
+                pack = f'tar -C "$tree" -cf kept.{index}.{call.attempt}.tar --null -T keep'
+            else:
+                each = f'cd "$1" && a=$2 && shift 2 && tar -cf "$a/kept.{index}.{call.attempt}.$$.tar" "$@"'
+                pack = f'xargs -0 sh -c {quoted(each)} keep "$tree" "$PWD" <keep'
             script = (
                 f"umask 077; mkdir -p {quoted(aside)} && here=$PWD && cd {quoted(aside)} && cat >keep && "
                 f"case {quoted(pair.target)} in /*) tree={quoted(pair.target)};; *) tree=$here/{quoted(pair.target)};; esac && "
-                f'if [ -s keep ]; then tar -C "$tree" -cf kept.{index}.{call.attempt}.tar {how} -T keep; fi && rm keep'
+                f"if [ -s keep ]; then {pack}; fi && rm keep"
             )
             lists = (("made", layers.nul(sorted(made, reverse=True))), ("kept", layers.nul(sorted(kept | set(keep)))))
-            ran = await self._pool[action.target].run(script, keep_list, 600)
+            ran = await self._pool[action.target].run(script, layers.nul(keep), 600)
             for name, data in lists:
                 if ran.exit == 0:
                     put = f"umask 077; cd {quoted(aside)} && cat >{name}.{index}" + (
@@ -108,13 +114,13 @@ class Tarred:
     async def apply(self, call: Call, action: Sync, known: Facts, bucket: Bucket, say: Say) -> Outcome:
         began = time.monotonic()
         moved = entries = files = 0
-        for index, (pair, source, target, difference) in enumerate(await self._differences(action)):
+        for index, (pair, source, target, difference) in enumerate(await self._differences(action, known)):
             why = _refusal(action, known, index, source, target, difference)
             if why or source.absent:
                 return Outcome(verdict="failed", detail=why or f"{pair.source} does not exist on {action.source}")
             if difference.moves or (action.delete and difference.surplus):
                 async with self._transfers:
-                    outcome = await self._tar(call, action, pair, difference, bucket, say)
+                    outcome = await self._tar(call, action, known, pair, source, difference, bucket, say)
                 if outcome.verdict != "ok":
                     return outcome
             moved += difference.bytes
@@ -131,19 +137,55 @@ class Tarred:
         return Outcome(verdict="ok", detail=detail)
 
     async def _tar(
-        self, call: Call, action: Sync, pair: Pair, difference: Difference, bucket: Bucket, say: Say
+        self, call: Call, action: Sync, known: Facts, pair: Pair, source: Manifest, difference: Difference, bucket: Bucket,
+        say: Say,
+    ) -> Outcome:  # fmt: skip
+        """Exactly the names that differ: what is no folder, then what goes, then the folders, so that their times stay."""
+        # What comes or goes in a folder changes its time.
+        around = {
+            name.rpartition("/")[0] or "." for name in difference.moves + difference.surplus
+        } & source.entries.keys()
+        folders = [name for name in {*difference.moves, *around} if _is_directory(source, name)]
+        rest = [name for name in difference.moves if not _is_directory(source, name)]
+        teller = StreamTeller(call, say, max(difference.bytes, 1))
+        for names in (rest, sorted(folders, reverse=True)):
+            if names:
+                outcome = await self._stream(action, known, pair, names, bucket, teller)
+                if outcome.verdict != "ok":
+                    return outcome
+            if names is rest:
+                outcome = await self._delete(action, pair, difference)
+                if outcome.verdict != "ok":
+                    return outcome
+        return Outcome(verdict="ok")
+
+    async def _stream(
+        self, action: Sync, known: Facts, pair: Pair, names: list[str], bucket: Bucket, teller: StreamTeller
     ) -> Outcome:
-        """A stream from tar to tar with back-pressure, of exactly the names that differ."""
-        names, how = _names(difference.moves)
-        pack = f"tar -C {quoted(pair.source)} --no-recursion -cf - {how} -T -"
-        unpack = f"mkdir -p {quoted(pair.target)} && tar -C {quoted(pair.target)} -xpf -"
-        total = max(difference.bytes, 1)
+        """A stream from tar to tar with back-pressure. A tar that takes no list of names gets them as arguments, so many at a
+        time."""
+        if known.source.gnu_tar:
+            return await self._one(action, known, pair, names, bucket, teller)
+        for some in _batches(names):
+            outcome = await self._one(action, known, pair, some, bucket, teller)
+            if outcome.verdict != "ok":
+                return outcome
+        return Outcome(verdict="ok")
+
+    async def _one(
+        self, action: Sync, known: Facts, pair: Pair, names: list[str], bucket: Bucket, teller: StreamTeller
+    ) -> Outcome:
+        more = " --acls --xattrs --xattrs-include='*'" if known.tar_extended else ""
+        sparse = " --sparse --format=posix" if known.source.gnu_tar and known.target.gnu_tar else ""
+        numeric = " --numeric-owner" if known.owners else ""
+        pack = f"tar -C {quoted(pair.source)} --no-recursion{numeric}{more}{sparse} -cf -"
+        pack = f"{pack} --null -T -" if known.source.gnu_tar else f"xargs -0 {pack}"
+        unpack = f"mkdir -p {quoted(pair.target)} && tar -C {quoted(pair.target)}{numeric}{more} -xpf -"
         async with (
             self._pool[action.source].process(pack) as reading,
             self._pool[action.target].process(unpack) as writing,
         ):
-            feed(reading.stdin, names)
-            teller = StreamTeller(call, say, total)
+            feed(reading.stdin, layers.nul(names))
             while chunk := await reading.stdout.read(CHUNK):
                 await bucket.take(len(chunk))
                 writing.stdin.write(chunk)
@@ -157,9 +199,9 @@ class Tarred:
                 return Outcome(verdict="unknown", detail="the link was lost in the middle of the copy")
             # GNU tar's 1 means that a file changed while it was read: the verification decides.
             if statuses[0] not in {0, 1} or statuses[1] != 0:
-                said = harmless(await writing.stderr.read(4096) or await reading.stderr.read(4096), 300)
+                said = harmless(await reading.stderr.read(4096) + await writing.stderr.read(4096), 300)
                 return Outcome(verdict="failed", detail=f"tar ended with {statuses[0]} and {statuses[1]}: {said}")
-        return await self._delete(action, pair, difference)
+        return Outcome(verdict="ok")
 
     async def _delete(self, action: Sync, pair: Pair, difference: Difference) -> Outcome:
         if not action.delete or not difference.surplus:
@@ -168,12 +210,12 @@ class Tarred:
         ran = await self._pool[action.target].run(script, layers.nul(reversed(difference.surplus)), 600)
         return Outcome(verdict="ok") if ran.exit == 0 else Outcome(verdict="failed", detail=f"delete: {ran.text}")
 
-    async def verify(self, call: Call, action: Sync) -> Outcome:
+    async def verify(self, call: Call, action: Sync, known: Facts) -> Outcome:
         """Both trees again, by their checksums. In a pass before the freeze old goes on changing: what it wrote since the
         stamp is left to the final pass, anything else must be the same."""
         late = 0
         total = 0
-        for pair, source, target, difference in await self._differences(action):
+        for pair, source, target, difference in await self._differences(action, known):
             if source.absent or target.absent:
                 gone = action.source if source.absent else action.target
                 return Outcome(verdict="no", detail=f"{pair.source if source.absent else pair.target} is not on {gone}")
@@ -186,7 +228,10 @@ class Tarred:
                 return Outcome(verdict="no", detail=f"{len(wrong)} entries of {pair.source} differ, the first: {first}")
             total += len(source.entries)
         since = f"; {late} changed on {action.source} since and are left to the final pass" if late else ""
-        return Outcome(verdict="ok", detail=f"{total} entries have the same checksums on both{since}")
+        return Outcome(
+            verdict="ok",
+            detail=f"{total} entries have the same checksums on both (ACLs and extended attributes were not compared){since}",
+        )
 
     async def _not_since(self, call: Call, action: Sync, pair: Pair, wrong: set[str]) -> tuple[set[str], int]:
         stamp = f"{call.captured['aside']}/stamp"
@@ -235,11 +280,18 @@ class Tarred:
         return Outcome(verdict="ok", detail="the target is as it was")
 
 
-def _names(names: Sequence[str]) -> tuple[bytes, str]:
-    """Names for tar's -T, and the option that takes: only a name with a newline asks for `--null`, which some tars lack."""
-    if any("\n" in name for name in names):
-        return layers.nul(names), "--null"
-    return layers.nul(names).replace(b"\0", b"\n"), ""
+def _batches(names: list[str], room: int = 16_000) -> Iterator[list[str]]:
+    """Names that fit on one command line each time, wherever that is short."""
+    some: list[str] = []
+    size = 0
+    for name in names:
+        size += len(name.encode("utf-8", "surrogateescape")) + 1
+        if some and size > room:
+            yield some
+            some, size = [], len(name)
+        some.append(name)
+    if some:
+        yield some
 
 
 def _is_directory(tree: Manifest, name: str) -> bool:

@@ -54,10 +54,17 @@ async def settled(at: Syncing, planned: Step, job: str, captured: dict[str, str]
 
 
 async def copied(
-    folder: Path, old: RealHost, new: RealHost, via: str, deaths: int, pause: float, say: Callable[[str], None]
+    folder: Path,
+    old: RealHost,
+    new: RealHost,
+    via: str,
+    deaths: int,
+    pause: float,
+    say: Callable[[str], None],
+    bwlimit: int = 0,
 ) -> list[str]:
     """Copy, dying so many times. Returns the sentences of what went wrong."""
-    planned = step(via=via)
+    planned = step(via=via, bwlimit=bwlimit)
     chance = random.Random(deaths)
     async with syncing(folder, old, new) as at:
         attempt, captured = 0, {}

@@ -35,7 +35,7 @@ PATIENCE = 30
 
 
 SMALL = 16 << 20
-"""Bytes to come below which a broken file is simply sent again."""
+"""Bytes of the largest file, below which a broken one is simply sent again and progress is told by the block."""
 
 
 class Copier:
@@ -63,7 +63,9 @@ class Copier:
                 _say(call, say, f"by {carrier.route.kind}: {carrier.route.why}; {known.words}")
                 for index, pair in enumerate(pairs(action)):
                     total = _sum(total, await self.looks.look(carrier, action, known, index, pair, "look"))
-            self.looks.seen[call.step.ref] = Seen(bytes=total.bytes, entries=total.files, plain=await plain)
+            self.looks.seen[call.step.ref] = Seen(
+                bytes=total.bytes, entries=total.files, largest=total.largest, plain=await plain
+            )
         finally:
             plain.cancel()
         if total.same:
@@ -114,7 +116,7 @@ class Copier:
         words = ("copy", "look") if action.delete else ("copy",)
         seen = self.looks.seen.get(call.step.ref) or Seen()
         # -1: nobody looked.
-        partial = not 0 <= seen.bytes < SMALL
+        large = not 0 <= seen.largest < SMALL
         async with self.looks.carrier(call, action, known, words, keep=True) as carrier:
             passages = []
             for index, pair in enumerate(pairs(action)):
@@ -125,9 +127,11 @@ class Copier:
                     allowing.deletions(action, known, index, pair, found)
                     doomed = found.deleted
                 whole = self.looks.whole(call, known)
-                options = rsync.copying(self.looks.extended(call, known), action.exclude, doomed=doomed, whole=whole)
+                options = rsync.copying(
+                    self.looks.extended(call, known), action.exclude, doomed=doomed, whole=whole, large=large
+                )
                 rsh = carrier.rsh(f"copy.{index}")
-                passages.append(parts.Passage(index, options, rsh, pair.target, fresh=fresh, partial=partial))
+                passages.append(parts.Passage(index, options, rsh, pair.target, fresh=fresh, large=large))
             teller = self._teller(call, action, say)
             if carrier.relay:
                 outcome = await self._relayed(call, carrier, aside, passages, teller, say)
@@ -294,7 +298,9 @@ def _aside(call: Call, action: Sync) -> str:
 
 def _sum(one: rsync.Look, two: rsync.Look) -> rsync.Look:
     fields = ("created", "changed", "attributes", "deleted", "bytes", "holds", "files")
-    return rsync.Look(**{field: getattr(one, field) + getattr(two, field) for field in fields})
+    return rsync.Look(
+        **{field: getattr(one, field) + getattr(two, field) for field in fields}, largest=max(one.largest, two.largest)
+    )
 
 
 def _say(call: Call, say: Say, text: str) -> None:

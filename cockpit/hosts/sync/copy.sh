@@ -2,7 +2,7 @@
 #   aside   folder for what undo needs and for partial files
 #   once    private folder of this copy: key, limit, progress; removed at the end
 #   pass_N  a function for each pair of paths: one rsync, its layer of `aside` as $1
-#   tree_N  where the pair lands
+#   tree_N  where the pair lands; fresh_N is set when that was not there, or empty
 # It says on standard output: `@at PAIR ROUND PROGRESS` now and then, `@round PAIR ROUND LIMIT`, `@end PAIR STATUS`, `@broken PAIR`
 # when a pass was killed and may have left half files, and words.
 export LC_ALL=C
@@ -73,6 +73,10 @@ pair() {
         sleep "$((failed < 10 ? failed : 10))"
     done
     echo "@end $1 $status"
+    if eval "[ -n \"\$fresh_$1\" ]"; then
+        (eval "cd -- \"\$tree_$1\"" && find . -exec printf '%s\0' {} +) >"$aside/came.$1.part" &&
+            mv "$aside/came.$1.part" "$aside/came.$1"
+    fi
     for layer in "$aside"/[0-9]*; do [ -f "$layer/ended" ] || { echo "@broken $1"; break; }; done
     case $status in 0 | 24) ;; *) exit "$status" ;; esac
 }

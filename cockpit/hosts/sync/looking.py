@@ -30,6 +30,7 @@ class Seen(msgspec.Struct):
 
     bytes: int = -1
     entries: int = -1
+    largest: int = -1
     facts: Facts | None = None
     """As capture found them; the apply that follows at once asks again only before it deletes."""
     plain: bool = False
@@ -117,7 +118,9 @@ class Looks:
     ) -> rsync.Look:
         """One pass that changes nothing. Raises Refused when rsync cannot do it, Unreachable when the link was lost."""
         lines: list[bytes] = []
-        options = rsync.looking(known.extended, action.exclude, delete=action.delete, checksum=word == "check")
+        options = rsync.looking(
+            known.extended, action.exclude, delete=action.delete, checksum=word == "check", sizes=not names
+        )
         script = parts.look(options, carrier.rsh(f"{word}.{index}"), pair.target, counts=not names)
         async with self._transfers:
             if await carrier.run(f"{word}.{index}", script, lines.append) is None:

@@ -15,8 +15,9 @@ ONCE = ".cockpit/once"
 
 _COUNT = (
     r"""awk '/^\*deleting/{d++;next} """
-    r"""/^[<>ch.][fdLDS]/{if(substr($0,3,4)=="++++")c++;else if(substr($0,1,1)==".")a++;else u++;next}"""
-    r""" {print} END{printf "@counts created=%d changed=%d attributes=%d deleted=%d\n",c,u,a,d}'"""
+    r"""/^[<>ch.][fdLDS]/{if(substr($0,3,4)=="++++")c++;else if(substr($0,1,1)==".")a++;else u++;"""
+    r"""if(substr($0,2,1)=="f"&&substr($0,1,1)!="."&&$2>m)m=$2;next}"""
+    r""" {print} END{printf "@counts created=%d changed=%d attributes=%d deleted=%d largest=%d\n",c,u,a,d,m}'"""
 )
 
 RELAY = "exec 5<&0; cat <&5 >&4 & cat <&3; kill $! 2>/dev/null"
@@ -61,22 +62,24 @@ def look(options: Sequence[str], call: str, tree: str, counts: bool) -> str:
 class Passage:
     """One pair of a copy."""
 
-    def __init__(self, index: int, options: Sequence[str], call: str, tree: str, *, fresh: bool, partial: bool) -> None:
+    def __init__(self, index: int, options: Sequence[str], call: str, tree: str, *, fresh: bool, large: bool) -> None:
         self.index, self.options, self.call, self.tree = index, options, call, tree
-        self.fresh, self.partial = fresh, partial
+        self.fresh, self.large = fresh, large
 
     def text(self) -> str:
-        """Its function and where it lands. A tree that was not there before has nothing to set aside.
+        """Its function and where it lands. A tree that was not there before has nothing to set aside, and all of it is ours:
+        what came is listed once, at the end.
 
         What a broken pass had of a file is kept in one folder beside all trees: below each folder of the tree it would cost a
         look for each file. Where little is to come it is not kept at all."""
-        kept = f'--log-file="$1/log.{self.index}" {quoted("--log-file-format=%i %n")} '
-        if self.partial:
+        kept = ""
+        if self.large:
             kept += '--partial-dir="$aside/partial" '
         if not self.fresh:
+            kept += f'--log-file="$1/log.{self.index}" {quoted("--log-file-format=%i %n")} '
             kept += f'-b --backup-dir="$1/kept.{self.index}" '
         return (
-            f"tree_{self.index}={quoted(here(self.tree))}\n"
+            f"tree_{self.index}={quoted(here(self.tree))} fresh_{self.index}={1 if self.fresh else ''}\n"
             f"pass_{self.index}() {{ exec 3<&8 4>&9; exec rsync {words(self.options)} {kept}"
             f"{self.call} x:/ {quoted(below(self.tree))}; }}\n"
         )

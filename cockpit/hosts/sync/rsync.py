@@ -76,17 +76,19 @@ def base(extended: str, exclude: Iterable[str]) -> list[str]:
     ]
 
 
-def looking(extended: str, exclude: Iterable[str], *, delete: bool, checksum: bool) -> list[str]:
-    """A pass that changes nothing and tells each difference."""
-    told = ["-n", "-i", "--out-format=%i %n", "--stats"]
+def looking(extended: str, exclude: Iterable[str], *, delete: bool, checksum: bool, sizes: bool = False) -> list[str]:
+    """A pass that changes nothing and tells each difference; with `sizes` the length of each before its name."""
+    told = ["-n", "-i", "--out-format=%i %l %n" if sizes else "--out-format=%i %n", "--stats"]
     return [*base(extended, exclude), *told, *(["-c"] if checksum else []), *(["--delete"] if delete else [])]
 
 
-def copying(extended: str, exclude: Iterable[str], *, doomed: int | None, whole: bool) -> list[str]:
+def copying(extended: str, exclude: Iterable[str], *, doomed: int | None, whole: bool, large: bool = True) -> list[str]:
     """A pass that copies; `doomed` is how many entries it may delete, None for not at all. `whole`: the list of names is made
     before anything else, which is faster where little has changed, and takes 100 bytes of memory a name."""
     delete = [] if doomed is None else ["--delete-delay", f"--max-delete={doomed}"]
-    return [*base(extended, exclude), "--info=progress2", *(["--no-inc-recursive"] if whole else []), *delete]
+    # Of small files there is progress enough when it is told by the block; a line for each costs a write for each.
+    told = ["--info=progress2", *([] if large else ["--outbuf=B"])]
+    return [*base(extended, exclude), *told, *(["--no-inc-recursive"] if whole else []), *delete]
 
 
 def serving(asked: str) -> str:
@@ -140,6 +142,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     holds: int = 0
     files: int = 0
     """Entries of the source."""
+    largest: int = 0
+    """Bytes of the largest file that would come; counted by a look that tells no names."""
     items: tuple[Item, ...] = ()
 
     @property
@@ -159,7 +163,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 def look(lines: Iterable[bytes]) -> tuple[Look, list[bytes]]:
     """The differences that a looking pass told, and the lines that are neither (complaints)."""
-    counts = {"created": 0, "changed": 0, "attributes": 0, "deleted": 0}
+    counts = {"created": 0, "changed": 0, "attributes": 0, "deleted": 0, "largest": 0}
     totals: dict[bytes, int] = {}
     items: list[Item] = []
     said: list[bytes] = []

@@ -64,7 +64,9 @@ class CopyTeller:
             self.rounds += 1
         elif kind == b"@at" and len(fields) == 3:
             seen = progress(fields[2])
-            if seen is not None:
+            before = self._done.get((fields[0], fields[1]))
+            # A line that was cut in two reads as less than there is.
+            if seen is not None and (before is None or seen.bytes >= before.bytes):
                 self._done[fields[0], fields[1]] = seen
                 self.connected()
                 self._tell(seen)

@@ -24,6 +24,9 @@ for layer in [0-9]*; do
 done
 printf 'listed\0'
 if [ -f "made.$2" ]; then cat "made.$2"; fi
+if [ -f "came.$2" ]; then cat "came.$2"
+# A copy into an empty folder that never came to its end: nothing else can have begun to use it.
+elif [ -f "absent.$2" ] || [ -f "empty.$2" ]; then cd && cd -- "$3" 2>/dev/null && find . -exec printf '%s\0' {} +; fi
 printf 'end\0'
 """
 
@@ -78,7 +81,10 @@ class Undoer:
     async def _prepare(self, action: Sync, aside: str, index: int) -> None:
         """Work out what goes and what comes back, and write the lists to the target. Raises Unreachable."""
         link = self._pool[action.target]
-        ran = await link.run(f"sh -c {quoted(_LAYERS)} cockpit-layers {quoted(aside)} {index}", b"", 600, 512 << 20)
+        tree = parts.here(pairs(action)[index].target)
+        ran = await link.run(
+            f"sh -c {quoted(_LAYERS)} cockpit-layers {quoted(aside)} {index} {quoted(tree)}", b"", 600, 512 << 20
+        )
         words = ran.out.split(b"\0")
         if ran.exit != 0 or (words != [b""] and words[-2:] != [b"end", b""]):
             raise Unreachable(f"{action.target}: {aside} cannot be read: {ran.text or 'the answer was cut off'}")

@@ -231,6 +231,26 @@ class StepProgress(Event, frozen=True, kw_only=True, tag="step.progress"):
     detail: str = ""
 
 
+class StepLimited(Event, frozen=True, kw_only=True, tag="step.limited"):
+    """A copy may move so many bytes a second from now on; 0 for as many as it can."""
+
+    ref: str
+    rate: int
+
+
+class SyncPassed(Event, frozen=True, kw_only=True, tag="sync.passed"):
+    """A copy's pass ended well. The passes of a service predict its final one."""
+
+    ref: str
+    seconds: float
+    bytes: int = 0
+    """Of files that were brought over."""
+    files: int = 0
+    entries: int = 0
+    """Looked at, whether they differed or not."""
+    final: bool = False
+
+
 class ServiceAdvancing(Event, frozen=True, kw_only=True, tag="service.advancing"):
     """Whether a service goes on by itself to the next gate."""
 
@@ -409,6 +429,8 @@ AnyEvent = (
     | StepApplied
     | StepOutput
     | StepProgress
+    | StepLimited
+    | SyncPassed
     | ServiceAdvancing
     | LossDeclared
     | GateOpened
@@ -445,6 +467,7 @@ DURABLE: tuple[type[Event], ...] = (
     StepCaptured,
     StepApplied,
     StepMoved,
+    StepLimited,
     ServiceAdvancing,
     LossDeclared,
     GateOpened,

@@ -64,6 +64,13 @@ class Decide(Intent, frozen=True, kw_only=True, tag="decide"):
     reason: str
 
 
+class Limit(Intent, frozen=True, kw_only=True, tag="limit"):
+    """Hold a copy to `rate` bytes a second from now on; 0 lets it go as fast as it can."""
+
+    ref: str
+    rate: int
+
+
 class Pause(Intent, frozen=True, kw_only=True, tag="pause"):
     """Start nothing new; clocks run on."""
 
@@ -124,6 +131,7 @@ AnyIntent = (
     | Skip
     | Answer
     | Decide
+    | Limit
     | Pause
     | Continue
     | Abort

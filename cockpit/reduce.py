@@ -16,6 +16,7 @@ from cockpit.state import (
     HealthView,
     HostView,
     LogView,
+    PassView,
     QuestionView,
     RunState,
     ServiceView,
@@ -122,6 +123,8 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             | ev.StepApplied()
             | ev.StepOutput()
             | ev.StepProgress()
+            | ev.StepLimited()
+            | ev.SyncPassed()
         ):
             return _step(state, record, event)
         case (
@@ -191,7 +194,19 @@ def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered 
             return _tell(replace(state, questions=others), record, "", "not answered", f"{event.name}: {event.reason}")
 
 
-StepEvent = ev.StepIntended | ev.StepMoved | ev.StepCaptured | ev.StepApplied | ev.StepOutput | ev.StepProgress
+StepEvent = (
+    ev.StepIntended
+    | ev.StepMoved
+    | ev.StepCaptured
+    | ev.StepApplied
+    | ev.StepOutput
+    | ev.StepProgress
+    | ev.StepLimited
+    | ev.SyncPassed
+)
+
+PASSES = 40
+"""Passes of a service's copies that are kept."""
 
 
 def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
@@ -225,6 +240,20 @@ def _step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
             )
         case ev.StepProgress():
             step = replace(step, fraction=event.fraction, progress=event.detail)
+        case ev.StepLimited():
+            step = replace(step, limit=event.rate)
+            telling = ("limit", f"{event.rate:,} bytes/s" if event.rate else "none")
+        case ev.SyncPassed():
+            passed = PassView(
+                ref=event.ref,
+                utc=record.utc,
+                seconds=event.seconds,
+                bytes=event.bytes,
+                files=event.files,
+                entries=event.entries,
+                final=event.final,
+            )
+            service = replace(service, passes=(*service.passes, passed)[-PASSES:])
         case ev.StepMoved():
             step, service = _moved(step, service, record, event)
             telling = (event.state, event.detail)

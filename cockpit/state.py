@@ -46,6 +46,8 @@ class StepView(Data, frozen=True, kw_only=True):
     output_count: int = 0
     told: dict[str, int] = {}
     """Bytes of `out` and `err` of `job` that are in `output`."""
+    limit: int = -1
+    """Bytes a second that somebody set for a copy; -1 leaves it to the plan."""
     seq: int = 0
 
 
@@ -82,6 +84,18 @@ class DownView(Data, frozen=True, kw_only=True):
     samples: int = 0
 
 
+class PassView(Data, frozen=True, kw_only=True):
+    """A pass of a copy that ended well, at `utc`."""
+
+    ref: str
+    utc: float
+    seconds: float
+    bytes: int
+    files: int
+    entries: int
+    final: bool
+
+
 class ServiceView(Data, frozen=True, kw_only=True):
     """One service: its steps by id, and what the probes last saw."""
 
@@ -108,6 +122,8 @@ class ServiceView(Data, frozen=True, kw_only=True):
     may_write: frozenset[str] = frozenset({"old"})
     """The sides that the steps done so far have left open to writes."""
     losses_declared: int = 0
+    passes: tuple[PassView, ...] = ()
+    """Of its copies, the newest last."""
     advancing: bool = False
 
 

@@ -148,9 +148,14 @@ class Conductor:
         self._tails = Tails(self._pool, logs, self._emit, journal.raw, told, lambda: journal.waiting)
         self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
         shell = ShellHands(self._pool, self._jobs, journal.raw, vault)
+        limits = {
+            ref: view.limit for s in ledger.state.services.values() for ref, view in s.steps.items() if view.limit >= 0
+        }
+        sync = SyncHands(self._pool, journal.raw, limits)
+        journal.subscribe(sync.observe)
         kinds: dict[str, Hands] = {
             "shell": shell,
-            "sync": SyncHands(self._pool, journal.raw),
+            "sync": sync,
             "dns": DnsHands(plan.dns, clock),
             "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
         }

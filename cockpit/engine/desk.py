@@ -75,6 +75,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 if intent.ref.partition("/")[0] in self.busy:
                     return f"{intent.ref} is being looked up on its host"
                 return "" if intent.reason.strip() else "say what you found: a decision needs a reason"
+            case it.Limit():
+                return rules.refuse_limit(self.state, intent.ref, intent.rate)
             case it.Continue():
                 return "" if state.paused or state.panicked or self.broken else "the run is not paused"
             case it.Pause():

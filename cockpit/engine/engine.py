@@ -143,6 +143,8 @@ class Engine:
             case it.Decide():
                 planned = self.state.planned(intent.ref)
                 self._start(planned.service, self._life.decide(planned, intent.applied, intent.reason, actor))
+            case it.Limit():
+                await self._ledger.write(ev.StepLimited(ref=intent.ref, rate=intent.rate), actor)
             case it.Pause():
                 await self._ledger.write(ev.RunPaused(), actor)
             case it.Continue():

@@ -9,6 +9,7 @@ import msgspec
 
 from cockpit.events import FAILURES
 from cockpit.plan.model import Evidence, Gate, Plan, Service, Step
+from cockpit.rate import LEAST
 from cockpit.state import BUSY, SETTLED, TICKED, RunState, ServiceView, StepView
 
 TAKEN_BACK: frozenset[str] = frozenset({"done", "unverified", "drifted", "undo_failed", "failed"})
@@ -344,3 +345,14 @@ def condition_holds(plan: Plan, step: Step) -> bool:
     if condition.var:
         return service.vars.get(condition.var, "") == condition.equals
     return True
+
+
+def refuse_limit(state: RunState, ref: str, rate: int) -> str:
+    """Why a copy cannot be held to so many bytes a second, '' when it can."""
+    if state.planned(ref).kind != "sync":
+        return f"{ref} copies nothing"
+    if not state.driver:
+        return "nobody holds the wheel"
+    return (
+        "" if rate == 0 or rate >= LEAST else f"{rate} bytes a second is too little: {LEAST} or more, or 0 for no limit"
+    )

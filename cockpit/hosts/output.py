@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from cockpit.engine.ports import Call, Say
@@ -30,10 +31,13 @@ class OutputTeller:
     """Collects the output of one op of one step. Feed it chunks; `flush` at the end.
 
     After a crash (`resumed`) `call.told` says up to which byte of each stream the journal has lines: what is over is cut from
-    the raw files, and `begin` is where to read on."""
+    the raw files, and `begin` is where to read on. `keep` takes each line and says whether it is for people."""
 
-    def __init__(self, call: Call, say: Say, raw: RawSink, resumed: bool = False) -> None:
+    def __init__(
+        self, call: Call, say: Say, raw: RawSink, resumed: bool = False, keep: Callable[[bytes], bool] = bool
+    ) -> None:
         self._call = call
+        self._keep = keep
         self.begin: dict[str, int] = {}
         for stream in ("out", "err") if resumed else ():
             at = call.told.get(stream, 0)
@@ -56,6 +60,7 @@ class OutputTeller:
         self._end[stream] = offset + len(data)
         pieces = _BREAK.split(self._rest[stream] + data)
         rest = pieces.pop()
+        pieces = [piece for piece in pieces if self._keep(piece)]
         if len(rest) > LONGEST:
             pieces.append(rest)
             rest = b""

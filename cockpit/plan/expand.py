@@ -30,6 +30,7 @@ from cockpit.plan.model import (
 from cockpit.plan.scope import BUILT_IN, VARIABLE, Scope, Site
 from cockpit.plan.shape import Leaf, Obj
 from cockpit.plan.steps import build, expectation, log_name, record, url
+from cockpit.plan.syncs import marked
 
 
 def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
@@ -231,7 +232,7 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         writer=_writer(scope, child("writer")),
         logs=tuple(_log(scope, item) for item in owner("logs").objects("logs")),
         records=tuple(record(scope, item) for item in owner("records").objects("records")),
-        steps=_steps(scope, steps, phases),
+        steps=marked(_steps(scope, steps, phases)),
     )
 
 

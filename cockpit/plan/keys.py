@@ -350,7 +350,38 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
             "exclude: [cache/]",
         ),
         Key("delete", BOOL, "remove from the target what the source lacks; false by default", "delete: true"),
+        Key(
+            "limit",
+            PLAIN,
+            "most entries that may be deleted, a number or a percentage of what the target holds; 10% by default",
+            "limit: 100",
+        ),
+        Key(
+            "backup",
+            PLAIN,
+            "folder on the target to which what is overwritten or deleted is moved; below `~/.cockpit/aside` by default",
+            "backup: /var/backups/cutover",
+        ),
         Key("final", BOOL, "the pass inside the freeze; false by default", "final: true"),
+        Key(
+            "via",
+            one_of("auto", "agent", "key", "relay"),
+            "how the bytes travel: straight from host to host by a one-time key or your forwarded agent, or through the cockpit; "
+            "`auto` takes the key where the target reaches the source, else the relay",
+            "via: key",
+        ),
+        Key(
+            "at",
+            PLAIN,
+            "`address` or `address:port` at which the target finds the source; the source's `address` by default",
+            "at: 10.0.0.5:22",
+        ),
+        Key(
+            "bwlimit",
+            PLAIN,
+            "most bytes a second, which can be changed while it runs; no limit by default",
+            "bwlimit: 10m",
+        ),
     ),
     "change": RECORD,
     "manual": (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from cockpit.plan import syncs
 from cockpit.plan.findings import Findings, Place
 from cockpit.plan.model import DnsChange, Plan, Service, Shell, Step, Sync
 from cockpit.plan.reader import Map, Node, Scalar, Seq, Spot
@@ -24,6 +25,7 @@ def lint(plan: Plan, site: Site) -> None:
         for step in service.steps:
             _step(step, plan, site)
         _writers(service, site)
+        syncs.lint(service.steps, site, site.places.get(f"service:{service.id}", Spot(1, 1)))
     _cycles(plan, site)
 
 

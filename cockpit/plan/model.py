@@ -176,6 +176,18 @@ class Sync(Frozen, frozen=True, kw_only=True, tag_field="do", tag="sync"):
     delete: bool = False
     final: bool = False
     """The pass inside the freeze; its duration is predicted from the passes before."""
+    via: Literal["auto", "agent", "key", "relay"] = "auto"
+    """How the bytes travel; `auto` takes a one-time key where the target reaches the source, else the relay."""
+    at: str = ""
+    """Where the target finds the source, when that is not where we find it."""
+    bwlimit: int = 0
+    """Bytes a second, 0 for no limit."""
+    limit: str = ""
+    """Most entries that may be deleted, a number or a percentage of what the target holds; empty means 10%."""
+    backup: str = ""
+    """Folder on the target for what is overwritten or deleted; empty means below `.cockpit/aside`."""
+    marks: bool = False
+    """Whether a verified pass writes the sentinel that a later pass needs to delete (the loader says so)."""
 
 
 class DnsChange(Frozen, frozen=True, kw_only=True, tag_field="do", tag="dns"):

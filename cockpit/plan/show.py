@@ -175,7 +175,14 @@ def _action(step: Step) -> Iterator[str]:
             yield from (f"- `{source}` → `{target}`" for source, target in zip(action.paths, into, strict=False))
             yield from (f"- without `{pattern}`" for pattern in action.exclude)
             if action.delete:
-                yield "- **deletes** on the target what the source lacks"
+                kept = action.backup or "~/.cockpit/aside"
+                yield f"- **deletes** on the target what the source lacks, at most {action.limit or '10%'}, moved to `{kept}`"
+            if action.marks:
+                yield "- once verified, writes the sentinel `.cockpit-sync` on the source, which a pass that deletes needs"
+            if action.via != "auto" or action.at:
+                yield f"- by {action.via}" + (f", finding the source at {action.at}" if action.at else "")
+            if action.bwlimit:
+                yield f"- at most {action.bwlimit:,} bytes a second"
         case DnsChange():
             yield f"Update, if and only if the old set is served: {_record(action.record)}"
         case Manual():

@@ -23,6 +23,7 @@ from cockpit.plan.recipes import Recipe, parse
 from cockpit.plan.scope import Link, Scope
 from cockpit.plan.secrets import usable, wanted
 from cockpit.plan.shape import Leaf, Obj
+from cockpit.plan.syncs import sync
 
 _ACTS = ("use", "run", "sync", "dns", "manual")
 _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
@@ -132,7 +133,7 @@ def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual |
     if child is None:
         return None, None
     if act == "sync":
-        return _sync(scope, child), None
+        return sync(scope, child), None
     if act == "dns":
         return DnsChange(record=record(scope, child)), None
     observe = child.obj("observe")
@@ -189,28 +190,6 @@ def _params(scope: Scope, obj: Obj, recipe: Recipe, given: dict[str, str]) -> No
             found.warn(
                 at, "missing-parameter", f"recipe {recipe.name} wants {name}: {words}", f"write with: {{{name}: …}}"
             )
-
-
-def _sync(scope: Scope, obj: Obj) -> Sync:
-    found, source, target = scope.site.found, obj.leaf("from"), obj.leaf("to")
-    if source is not None and target is not None and source.text == target.text:
-        found.error(target, "same-host", f"it copies from {source.text} to itself", "write the other host")
-    paths, into = scope.texts(obj, "paths"), scope.texts(obj, "into")
-    if "paths" in obj.named and not obj.items("paths"):
-        found.error(obj.named["paths"], "empty", "there is nothing to copy", "write paths: [srv/]")
-    if into and len(into) != len(paths):
-        found.error(
-            obj.named["into"], "into", f"into has {len(into)} places for {len(paths)} paths", "one for each path"
-        )
-    return Sync(
-        source=scope.host(source),
-        target=scope.host(target),
-        paths=paths,
-        to=into,
-        exclude=scope.texts(obj, "exclude"),
-        delete=obj.truth("delete", False),
-        final=obj.truth("final", False),
-    )
 
 
 def _needs(scope: Scope, obj: Obj, before: str) -> tuple[Need, ...]:

@@ -127,6 +127,11 @@ def _answer(state: RunState, view: View, seat: Seat) -> str:
     return "no step waits for an answer"
 
 
+def _limit(state: RunState, view: View, seat: Seat) -> str:
+    ref = focus_step(state, view)
+    return rules.refuse_limit(state, ref, 0) if ref else "no step"
+
+
 def _claim(state: RunState, view: View, seat: Seat) -> str:
     if seat.replay or not seat.can_drive:
         return "this screen only watches"
@@ -245,6 +250,15 @@ ACTIONS: tuple[Action, ...] = (
         label="question",
         help="answer what the conductor asks: a password, a host key",
         why_not=_drive(_question),
+        footer=False,
+    ),
+    Action(
+        id="limit",
+        key="B",
+        label="limit",
+        help="hold the copy in focus to so many bytes a second, also while it runs",
+        danger="acts",
+        why_not=_drive(_limit),
         footer=False,
     ),
     Action(id="pause", key="p", label="pause", help="start nothing new, or go on; clocks run", why_not=_drive(_pause)),

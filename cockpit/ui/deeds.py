@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.plan.script import command_text
+from cockpit.rate import rate
 from cockpit.ui.actions import open_last, open_next
 from cockpit.ui.board import log_of
 from cockpit.ui.clipboard import copy
@@ -45,6 +46,8 @@ async def perform(app: CockpitApp, action: str) -> None:
             await _answer(app, ref)
         case "question":
             await app.attention.answer(app, next(iter(state.questions)))
+        case "limit":
+            await _limit(app, ref)
         case "pause":
             await app.send(it.Continue() if state.paused or state.panicked else it.Pause())
         case "gate":
@@ -175,6 +178,19 @@ async def _answer(app: CockpitApp, ref: str) -> None:
         text = await app.push_screen_wait(Ask(f"{ref}", "What was said or seen?", required=False))
         if text is not None:
             await app.send(it.Answer(ref=ref, done=found == "done", text=text))
+
+
+async def _limit(app: CockpitApp, ref: str) -> None:
+    text = await app.push_screen_wait(
+        Ask(f"Limit {ref}", "Bytes a second: 800k, 10m, 1g; 0 for no limit. It holds at once.", ok="Limit")
+    )
+    if text is None:
+        return
+    count = rate(text)
+    if count is None:
+        app.say(f"{text} is no rate: write 800k, 10m, 1g or 0")
+        return
+    await app.send(it.Limit(ref=ref, rate=count))
 
 
 async def _filter(app: CockpitApp) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from cockpit.engine import rules
+from cockpit.passes import final_sync, words
 from cockpit.plan.model import Op
 from cockpit.plan.script import command_text
 from cockpit.state import RunState, TimelineEntry
@@ -43,6 +44,7 @@ def service_page(state: RunState, view: View, width: int, height: int, now: floa
         ],
         [(" ", ""), *phases(plan, service, seen, width)],
         [(" ", ""), *health(seen, width // 2), ("   ", ""), *dns(seen, now), ("  ", ""), *downtime(service, seen)],
+        *_prediction(state, id, now),
         [("─" * width, "frame")],
     ]
     here = focus_step(state, view)
@@ -60,6 +62,15 @@ def service_page(state: RunState, view: View, width: int, height: int, now: floa
         room,
     )
     return _filled(top + body, width, height)
+
+
+def _prediction(state: RunState, id: str, now: float) -> list[Line]:
+    """How long the final copy will take, once passes have been timed."""
+    found = final_sync(state, id, now)
+    if found is None:
+        return []
+    ref, prediction = found
+    return [[(" final sync ", "dim"), (f"{ref.partition('/')[2]} predicted {words(prediction)}", "title")]]
 
 
 def _steps(state: RunState, service: str, here: str, width: int, now: float) -> list[Line]:
@@ -112,6 +123,7 @@ def _step(state: RunState, ref: str, width: int) -> list[Line]:
         ("released by", planned.released_by),
         ("point of no return", "" if planned.point_of_no_return == "none" else planned.point_of_no_return),
         ("beware", planned.warns),
+        ("limit", "" if step.limit < 0 else f"{step.limit:,} bytes/s" if step.limit else "none"),
         ("cites", " ".join(planned.seeds)),
         ("captured", " ".join(f"{name}={value}" for name, value in step.captured.items())),
     ]

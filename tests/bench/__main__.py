@@ -7,6 +7,7 @@ ssh-tails        a log of 100,000 lines a second over SSH, from the write to the
 check            `cockpit check` of a plan with 500 services
 ssh              commands on real SSH servers, beside ssh, Fabric, pyinfra and Ansible on the same servers; needs root
 redaction        log events through the journal's redactor and raw bytes through a stream, with 10 secrets beside none
+sync             first copy and no-change pass of 100,000 files between real hosts, beside bare rsync over ssh
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "redaction")
+NAMES = ("first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "sync", "redaction")
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.events import GateOpened, StepIntended, StepMoved, WheelLost, WriterSeen
-from cockpit.plan.model import Manual
+from cockpit.plan.model import Manual, Sync
 from tests.engine.world import Rig, small_plan
 
 
@@ -446,4 +446,19 @@ async def test_a_no_from_its_owner_fails_a_manual_step() -> None:
     assert await rig.submit(it.Answer(ref="s0/copy", done=False, text="not tonight")) == ""
     await rig.settle()
     assert (rig.state.step("s0/copy").state, rig.state.step("s0/copy").detail) == ("failed", "answered: not tonight")
+    await rig.kill()
+
+
+async def test_a_copy_can_be_held_to_a_rate_and_the_journal_keeps_it() -> None:
+    plan = small_plan()
+    service = plan.services[0]
+    copy = replace(service.steps[0], kind="sync", action=Sync(source="old", target="new", paths=("a",)))
+    steps = (copy, *service.steps[1:])
+    rig = Rig(replace(plan, services=(replace(service, steps=steps), *plan.services[1:])))
+    await rig.start()
+    assert "too little" in await rig.submit(it.Limit(ref=copy.ref, rate=5))
+    assert "copies nothing" in await rig.submit(it.Limit(ref=steps[1].ref, rate=0))
+    assert await rig.submit(it.Limit(ref=copy.ref, rate=800_000)) == ""
+    assert rig.state.step(copy.ref).limit == 800_000
+    assert rig.state.step(steps[1].ref).limit == -1
     await rig.kill()

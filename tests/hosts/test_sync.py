@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cockpit.hosts.manifest import _SCRIPT, Manifest, _left_out, manifest
 from cockpit.hosts.pool import HostPool
-from cockpit.hosts.sync import SyncHands
+from cockpit.hosts.sync import SyncHands, guard
+from cockpit.hosts.sync.facts import facts
+from cockpit.hosts.sync.manifest import _SCRIPT, Manifest, _left_out, manifest
+from cockpit.hosts.sync.rsync import SENTINEL
 from cockpit.lab import Lab
 from cockpit.plan.model import Op, Step, Sync
 from tests.hosts.told import Told, call_of
@@ -46,7 +48,8 @@ def hands(pool: HostPool, told: Told, tool: str, monkeypatch: pytest.MonkeyPatch
             async def asked(command: str, *rest: object) -> object:
                 return await run(command.replace("command -v rsync", "command -v no-rsync-here"), *rest)  # type: ignore[arg-type]
 
-            return type("Link", (), {"run": staticmethod(asked), "process": staticmethod(link.process)})()
+            made = {"run": staticmethod(asked), "process": staticmethod(link.process), "host": link.host}
+            return type("Link", (), made)()
 
         monkeypatch.setattr(HostPool, "__getitem__", without_rsync)
     return SyncHands(pool, told.raw)
@@ -73,6 +76,14 @@ async def copied(hands: SyncHands, told: Told, planned: Step) -> dict[str, str]:
         verdict, detail, _ = await act(hands, told, planned, op, captured)  # type: ignore[arg-type]
         assert verdict == "ok", (op, detail)
     return captured
+
+
+async def permit(pool: HostPool, lab: Lab) -> None:
+    """The sentinel that a first copy without deletion would have left."""
+    known = await facts(pool, Sync(source="old", target="new", paths=("tree",)))
+    line = guard.sentinel((known.source.mark, "tree"), (known.target.mark, "tree"))
+    (lab.old.home / "tree").mkdir(exist_ok=True)
+    (lab.old.home / "tree" / SENTINEL).write_text(line + "\n")
 
 
 def plant(folder: Path) -> None:
@@ -113,13 +124,15 @@ async def test_a_copy_brings_every_kind_of_name_and_undo_takes_all_of_it_away(
     assert look(lab.new.home / "tree") == look(lab.old.home / "tree")
     assert (await act(hands, told, step(), "probe"))[0] == "ok"
     said = [line for event in told.events for line in getattr(event, "lines", ())]
-    assert any(line.endswith(f"by {tool}") for line in said), said
+    assert any(f" s by {tool}" in line for line in said), said
     assert (await act(hands, told, step(), "undo", captured))[0] == "ok"
     assert (await act(hands, told, step(), "verify_undo", captured))[0] == "ok"
     assert not (lab.new.home / "tree").exists()
 
 
-async def test_what_is_overwritten_or_deleted_comes_back_with_the_undo(hands: SyncHands, told: Told, lab: Lab) -> None:
+async def test_what_is_overwritten_or_deleted_comes_back_with_the_undo(
+    hands: SyncHands, told: Told, lab: Lab, pool: HostPool
+) -> None:
     plant(lab.old.home / "tree")
     target = lab.new.home / "tree"
     target.mkdir()
@@ -130,8 +143,11 @@ async def test_what_is_overwritten_or_deleted_comes_back_with_the_undo(hands: Sy
     (target / "only on new").write_text("kept aside")
     (target / "only\non new").write_text("kept aside, too")
     before = look(target)
+    await permit(pool, lab)
     captured = await copied(hands, told, step(delete=True))
-    assert look(target) == look(lab.old.home / "tree")
+    was = look(lab.old.home / "tree")
+    del was[SENTINEL]
+    assert look(target) == was
     assert (await act(hands, told, step(), "undo", captured))[0] == "ok"
     after = look(target)
     assert {name: what for name, what in after.items() if name != "."} == {
@@ -148,7 +164,7 @@ async def test_without_delete_what_only_new_has_stays(hands: SyncHands, told: To
 
 
 async def test_what_is_excluded_is_neither_copied_nor_deleted_nor_compared(
-    hands: SyncHands, told: Told, lab: Lab
+    hands: SyncHands, told: Told, lab: Lab, pool: HostPool
 ) -> None:
     for host in (lab.old, lab.new):
         (host.home / "tree/cache").mkdir(parents=True)
@@ -158,28 +174,45 @@ async def test_what_is_excluded_is_neither_copied_nor_deleted_nor_compared(
         (host.home / "tree/maintenance.flag").write_text(str(host.home))
         (host.home / "tree/deep/some.log").write_text(str(host.home))
     (lab.old.home / "tree/a\nname").write_text("that once took all with it")
+    await permit(pool, lab)
     await copied(hands, told, step(exclude=("cache/", "/maintenance.flag", "*.log"), delete=True))
     for name in ("cache/of", "deep/cache/of", "maintenance.flag", "deep/some.log"):
         assert (lab.new.home / "tree" / name).read_text() == str(lab.new.home), name
     assert (lab.new.home / "tree/a\nname").exists()
 
 
-async def test_a_copy_that_would_delete_most_of_new_does_not_begin(hands: SyncHands, told: Told, lab: Lab) -> None:
+async def test_a_copy_that_would_delete_too_much_of_new_does_not_begin(
+    hands: SyncHands, told: Told, lab: Lab, pool: HostPool
+) -> None:
     (lab.old.home / "tree").mkdir()
     (lab.old.home / "tree/one").write_text("1")
     target = lab.new.home / "tree"
     target.mkdir()
     for number in range(10):
         (target / f"precious-{number}").write_text("p")
-    verdict, detail, _ = await act(hands, told, step(delete=True), "capture")
-    assert verdict == "failed"
-    assert "more than half" in detail
-    shutil.rmtree(lab.old.home / "tree")
-    (lab.old.home / "tree").mkdir()
-    verdict, detail, _ = await act(hands, told, step(delete=True), "capture")
-    assert verdict == "failed"
-    assert "is empty there" in detail
-    assert len(list(target.iterdir())) == 10
+
+    async def refused(**changes: object) -> str:
+        for op, captured in (("capture", {}), ("apply", {"aside": ".cockpit/aside/x"})):
+            verdict, detail, _ = await act(hands, told, step(delete=True, **changes), op, captured)  # type: ignore[arg-type]
+            assert verdict == "failed", op
+        assert len(list(target.iterdir())) == 10
+        return detail
+
+    assert "there is no sentinel" in await refused()
+    await permit(pool, lab)
+    assert "would delete 10 of 11 entries on new; the limit is 10% (2)" in await refused()
+    assert "the limit is 9 (9)" in await refused(limit="9")
+    (lab.old.home / "tree" / "one").unlink()
+    assert "is empty: deleting on new would take everything" in await refused(limit="100%")
+    (lab.old.home / "tree" / "one").write_text("1")
+    line = (lab.old.home / "tree" / SENTINEL).read_text()
+    (lab.old.home / "tree" / SENTINEL).write_text(line.replace("tree", "other"))
+    assert "names another direction" in await refused(limit="100%")
+    first, second = line.split()[3:5], line.split()[6:8]
+    (lab.old.home / "tree" / SENTINEL).write_text(line)
+    (target / SENTINEL).write_text(" ".join([*line.split()[:3], *second, "to", *first]) + "\n")
+    verdict, detail, _ = await act(hands, told, step(delete=True, limit="100%"), "capture")
+    assert (verdict, "from and to look swapped" in detail) == ("failed", True)
 
 
 async def test_a_pass_before_the_freeze_forgives_what_changed_meanwhile_and_the_final_one_does_not(
@@ -194,7 +227,8 @@ async def test_a_pass_before_the_freeze_forgives_what_changed_meanwhile_and_the_
     assert "1 changed on old since" in detail
     verdict, detail, _ = await act(hands, told, step(final=True), "verify", captured)
     assert verdict == "no"
-    assert "1 entries of tree differ, the first: ./plain" in detail
+    assert "1 entries of tree differ, the first: " in detail
+    assert detail.endswith("./plain")
 
 
 async def test_damage_on_new_is_seen_though_size_and_time_are_the_same(hands: SyncHands, told: Told, lab: Lab) -> None:
@@ -291,8 +325,10 @@ async def test_an_undo_takes_back_all_that_several_attempts_did(hands: SyncHands
     (target / "script").write_text("what new had")
     before = look(target)
     first = (await act(hands, told, step(), "capture"))[2]
-    (target / "plain").write_text("half a copy")
-    (target / "deep").mkdir()
+    (lab.old.home / "tree/plain").write_text("what the first attempt brought")
+    assert (await act(hands, told, step(), "apply", first))[0] == "ok"
+    (lab.old.home / "tree/plain").write_text("what the second one brought")
+    (lab.old.home / "tree/deep/er/blob").write_text("changed")
     (lab.old.home / "tree/late").write_text("made on old after the first attempt")
     captured = (await act(hands, told, step(), "capture", first))[2]
     assert captured == first

@@ -168,4 +168,12 @@ BROKEN: list[tuple[str, str, str]] = [
     ("no-question", W, top("gates: [§{id: g, before: {wave: 2}}]")),
     ("evidence", E_, top("gates: [{id: g, question: q, before: {wave: 2}, evidence: [§{service: osf}]}]")),
     ("no-probe", E_, top("gates: [{id: g, question: q, before: {wave: 2}, evidence: [{service: osf, §health: new}]}]")),
+    # copies
+    ("choice", E_, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], via: §pigeon}}")),
+    ("rate", E_, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], bwlimit: §fast}}")),
+    ("rate", E_, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], bwlimit: §10}}")),
+    ("limit", E_, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], delete: true, limit: §most}}")),
+    ("unused-key", W, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], limit: §10}}")),
+    ("backup-inside", E_, steps("- {id: a, phase: copy, sync: {from: old, to: new, paths: [a], delete: true, backup: §a/old}}")),
+    ("delete-first", W, steps("- {id: a, phase: copy, §sync: {from: old, to: new, paths: [a], delete: true}}")),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ kill    SIGKILL of the conductor at every journal position of one client's cutov
 plans   the fuzzers over plan text and plan data, twenty thousand examples each
 hosts   a plan of 30 steps on real hosts, two hundred times: killed, cut off, restarted, rebooted, out of room, paused; needs root
 tails   tails on real hosts (OpenSSH and Python, OpenSSH and dash, Dropbear and busybox), rotated and cut off; needs root
+sync    100,000 files with everything that a file system can hold, by each transport, killed 20 times on the way
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -17,7 +18,7 @@ import sys
 def main() -> int:
     """0 when nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("name", choices=("kill", "hosts", "plans", "tails", "engine"))
+    parser.add_argument("name", choices=("kill", "hosts", "plans", "tails", "sync", "engine"))
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
     parser.add_argument("--count", type=int, default=200, help="hosts: how many runs")
     parser.add_argument("--longest", type=float, default=600.0, help="hosts: seconds of the longest cut")
@@ -34,6 +35,10 @@ def main() -> int:
         from tests.soak import tails
 
         return tails.run()
+    if options.name == "sync":
+        from tests.soak import sync
+
+        return sync.run()
     import pytest
 
     if options.name == "plans":

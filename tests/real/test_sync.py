@@ -206,4 +206,4 @@ async def test_deletion_needs_a_verified_first_copy_and_never_follows_an_empty_s
 async def test_killed_again_and_again_it_arrives_all_the_same(
     desk: Rig, old: RealHost, new: RealHost, tmp_path: Path
 ) -> None:
-    assert await copied(tmp_path / "raw", old, new, "key", 6, 0.4, print, 1_000_000) == []
+    assert await copied(tmp_path / "raw", old, new, "key", 6, 0.4, print, 10_000_000) == []

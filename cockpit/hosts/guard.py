@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from cockpit.engine.ports import Call, Outcome
-from cockpit.hosts.link import Unreachable, WrongHost
+from cockpit.hosts.errors import Unreachable, WrongHost
 from cockpit.hosts.pool import HostPool
 from cockpit.plan.model import Shell, Step, Sync
 

@@ -16,7 +16,8 @@ from typing import Literal, Protocol
 import asyncssh
 import msgspec
 
-from cockpit.hosts.link import Link, Unreachable, WrongHost, feed, quoted
+from cockpit.hosts.errors import Unreachable, WrongHost
+from cockpit.hosts.link import Link, feed, quoted
 from cockpit.text import harmless
 
 Kind = Literal["ended", "gone", "none", "rebooted", "refused", "fenced", "lost"]

@@ -6,24 +6,21 @@ import asyncio
 import contextlib
 import shlex
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncssh
-import msgspec
 
 from cockpit.clock import Clock
 from cockpit.events import Event, HostSeen
-from cockpit.hosts import become, sshconfig
-from cockpit.hosts.access import Access, Client, Refused, Wanted
-from cockpit.hosts.hostkey import Trust, refusal
+from cockpit.hosts import become
+from cockpit.hosts.access import Access, Refused, Wanted
+from cockpit.hosts.dial import HANDSHAKE, Dialler, Others
+from cockpit.hosts.errors import TooSlow, Unreachable, WrongHost, why
 from cockpit.hosts.identity import IDENTITY, Identity, mismatch, read_identity
 from cockpit.hosts.line import Line, Process
 from cockpit.hosts.shell import Ran, ShellLost, Shells
 from cockpit.plan.model import Host
-from cockpit.text import harmless
 
 LINES = 3
 """Connections to one host at most: the first is always open, another is opened when its channels run out."""
@@ -34,27 +31,6 @@ SILENT = 3.0
 
 DEAD = 15.0
 """Seconds without an answer after which the connection is given up."""
-
-HANDSHAKE = 20.0
-
-
-class Unreachable(Exception):
-    """The host could not be asked; nothing is known of what it does. The sentence says why."""
-
-
-class TooSlow(Unreachable):
-    """The host is there, but the command did not end in its time."""
-
-
-class WrongHost(Unreachable):
-    """It is not the machine that the plan means. The sentence says what was expected and found."""
-
-
-class Others(msgspec.Struct, frozen=True):
-    """What the plan says of all its hosts, by id, to tell a swap: pinned key fingerprints and machine-ids."""
-
-    prints: Mapping[str, tuple[str, ...]] = {}
-    machines: Mapping[str, str] = {}
 
 
 class Link:
@@ -76,16 +52,15 @@ class Link:
         """The words that a job's supervisor is given to tell whether the host is still ours."""
         self._emit = emit
         self._clock = clock
-        self._handshakes = handshakes
         self._access = access
         self._others = others
+        self._dialler = Dialler(host, emit, handshakes, access, others)
         self._lines: list[Line] = []
         self._spare = asyncio.Lock()
         self._freed = asyncio.Condition()
         self._up = asyncio.Event()
         self._trouble = "not connected yet"
         self._wrong: WrongHost | None = None
-        self._settings: sshconfig.Settings | None = None
         self._shells = Shells(self.process, self._end_group)
         self._chores: set[asyncio.Task[None]] = set()
         self._password = False
@@ -120,7 +95,7 @@ class Link:
             self._fall()
 
     async def _open(self) -> None:
-        line = await self._connect()
+        line = await self._dialler.connect()
         self._lines.append(line)
         try:
             await self._may_become(line)
@@ -177,95 +152,6 @@ class Link:
             line.abort()
         self._lines.clear()
 
-    # --- connecting ---------------------------------------------------------------------------------------------------
-
-    async def _connect(self) -> Line:
-        """One connection more, through the jump hosts. Asks a person for what is missing, and tries again with it. Raises
-        WrongHost, Unreachable, Refused and what asyncssh raises."""
-        asked: Counter[str] = Counter()
-        while True:
-            try:
-                return await self._attempt()
-            except Wanted as wanted:
-                asked[wanted.name] += 1
-                if asked[wanted.name] > 3:
-                    raise Refused(f"{wanted.question}: what was given was refused three times") from None
-                self._emit(HostSeen(host=self.host.id, link="connecting", detail=f"waits for you: {wanted.question}"))
-                await self._access.learn(wanted)
-
-    async def _attempt(self) -> Line:
-        config = self.host.ssh_config
-        settings = await self._look_up()
-        hops: list[asyncssh.SSHClientConnection] = []
-        try:
-            for jump in settings.jumps:
-                through = await sshconfig.look_up(jump, config)
-                trust = Trust("", through.known_hosts)
-                hops.append(await self._handshake(through, trust, hops[-1] if hops else None, jump))
-            trust = Trust(
-                self.host.host_key, (self.host.known_hosts,) if self.host.known_hosts else settings.known_hosts
-            )
-            connection = await self._handshake(settings, trust, hops[-1] if hops else None, self.host.id)
-        except BaseException:
-            for hop in hops:
-                hop.abort()
-            raise
-        return Line(connection, hops)
-
-    async def _look_up(self) -> sshconfig.Settings:
-        if self._settings is None:
-            found = await sshconfig.look_up(self.host.ssh, self.host.ssh_config)
-            if self.host.identity_file:
-                if not Path(self.host.identity_file).exists():
-                    raise FileNotFoundError(f"{self.host.id}: identity_file {self.host.identity_file}: No such file")
-                only = (self.host.identity_file,)
-                found = msgspec.structs.replace(found, identity_files=only, identities_only=True)
-            self._settings = found
-        return self._settings
-
-    @property
-    def limits(self) -> tuple[str, ...]:
-        """Sentences about what ssh_config asks for and we do not do."""
-        return self._settings.limits if self._settings is not None else ()
-
-    async def _handshake(
-        self, settings: sshconfig.Settings, trust: Trust, tunnel: asyncssh.SSHClientConnection | None, name: str
-    ) -> asyncssh.SSHClientConnection:
-        while True:
-            client = Client(trust, self._access, settings, name)
-            options = await self._access.options(settings, client)
-            try:
-                # Not asyncio.wait_for: in 3.11 it loses a cancellation that comes together with the result.
-                async with self._handshakes, asyncio.timeout(settings.connect_timeout or HANDSHAKE):
-                    return await asyncssh.connect(**options, **({} if tunnel is None else {"tunnel": tunnel}))
-            except asyncssh.HostKeyNotVerifiable as error:
-                offered = client.offered
-                if offered is None:
-                    raise WrongHost(
-                        f"{name}: its host key is refused ({harmless(error.reason, 200)}); nothing was sent"
-                    ) from None
-                if offered.standing != "unknown" or not await self._first_meeting(name, settings, trust, client):
-                    raise WrongHost(refusal(name, offered, self._others.prints)) from None
-            except asyncssh.DisconnectError:
-                # Refused, or cut off after too many tries.
-                if client.wanted is not None:
-                    raise client.wanted from None
-                raise
-
-    async def _first_meeting(self, name: str, settings: sshconfig.Settings, trust: Trust, client: Client) -> bool:
-        """A key that nobody knows yet: only a person who compared its fingerprint can let it in."""
-        offered = client.offered
-        assert offered is not None
-        question = (
-            f"{name} ({settings.hostname}) shows a host key for the first time: {offered.found}. "
-            "Compare it on the host itself: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
-        )
-        self._emit(HostSeen(host=self.host.id, link="connecting", detail=f"waits for you: host key {offered.found}"))
-        if not await self._access.confirm(f"host key of {name} {offered.found}", question):
-            return False
-        trust.accept(settings.alias or settings.asked, settings.port, offered)
-        return True
-
     async def _may_become(self, line: Line) -> None:
         """Find out whether becoming the other account needs a password, and have it before any step begins. Raises
         NotAllowed, Refused."""
@@ -310,6 +196,11 @@ class Link:
     # --- using --------------------------------------------------------------------------------------------------------
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """Sentences about what ssh_config asks for and we do not do."""
+        return self._dialler.limits
+
+    @property
     def jobs(self) -> str:
         """Shell text that says where the host keeps its jobs."""
         return f"COCKPIT_JOBS={quoted(self.host.jobs)}; export COCKPIT_JOBS; " if self.host.jobs else ""
@@ -347,7 +238,7 @@ class Link:
             if len(self._lines) < LINES and not self._spare.locked():
                 async with self._spare:
                     with contextlib.suppress(OSError, asyncssh.Error, TimeoutError, Unreachable, Refused):
-                        extra = await self._connect()
+                        extra = await self._dialler.connect()
                         if self._up.is_set():
                             self._lines.append(extra)
                             continue
@@ -467,15 +358,6 @@ def feed(stdin: asyncssh.SSHWriter[bytes], data: bytes) -> None:
     with contextlib.suppress(BrokenPipeError):
         stdin.write(data)
         stdin.write_eof()
-
-
-def why(error: BaseException) -> str:
-    """What went wrong with a connection, as words for a sentence."""
-    if isinstance(error, asyncssh.PermissionDenied):
-        return f"it refused our key: {harmless(error.reason, 200)}"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return harmless(str(error).strip() or type(error).__name__, 300)
 
 
 def quoted(text: str) -> str:

@@ -10,7 +10,9 @@ import asyncssh
 from cockpit.clock import Clock
 from cockpit.events import Event
 from cockpit.hosts.access import Access, Asks
-from cockpit.hosts.link import Link, Others, TooSlow, Unreachable, WrongHost, feed, quoted
+from cockpit.hosts.dial import Others
+from cockpit.hosts.errors import TooSlow, Unreachable, WrongHost
+from cockpit.hosts.link import Link, feed, quoted
 from cockpit.hosts.shell import Ran
 from cockpit.plan.model import Host
 

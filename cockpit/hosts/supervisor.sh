@@ -26,26 +26,25 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
         echo "X the script did not arrive whole, or there is no room in $jobs: $(df -P "$jobs" 2>/dev/null | tail -n 1)"
         exit 0
     fi
-    # A second start whose script comes late must not put it back once it has run.
-    if [ -L "$job/run" ]; then rm -f "$part"; else mv "$part" "$job/script"; fi
     if command -v setsid >/dev/null; then apart="setsid"; else apart="nohup"; fi
     # The substitution ends when the process has closed 3: the job is then claimed, by it or by another.
     # shellcheck disable=SC2016,SC2034  # expanded by the inner shell; nothing is said
     claimed=$($apart sh -c '
-        job=$1
+        job=$1 script=$5
         { read -r stat </proc/$$/stat; } 2>/dev/null
         lock=$3 token=$4 boot=$2
         set -- ${stat##*) }
-        ln -s "$$:${20:-0}:$boot" "$job/run" 2>/dev/null || exit 0
+        # The script of a start that comes second is not kept.
+        ln -s "$$:${20:-0}:$boot" "$job/run" 2>/dev/null || { rm -f "$script"; exit 0; }
         exec 3>&-
         if [ -n "$lock" ]; then
             case $(readlink "$lock") in "$token"*) ;; *) ln -s fenced "$job/rc"; exit 0 ;; esac
         fi
         # Whoever ends the group gently is to learn how the script ended; caught, not ignored: the script inherits that.
         trap : TERM INT HUP
-        sh "$job/script" >"$job/out" 2>"$job/err" </dev/null
+        sh "$script" >"$job/out" 2>"$job/err" </dev/null
         ln -s "$?" "$job/rc"
-    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" 3>&1 </dev/null >/dev/null 2>&1 &)
+    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" "$part" 3>&1 </dev/null >/dev/null 2>&1 &)
     if [ ! -L "$job/run" ]; then echo "X no process could be started for it"; exit 0; fi
 fi
 if [ ! -L "$job/run" ]; then echo N; exit 0; fi
@@ -100,6 +99,6 @@ while :; do
         exit 0
     fi
     looks=$((looks + 1))
-    if [ "$looks" -lt 10 ]; then nap=0.004; elif [ "$looks" -lt 40 ]; then nap=0.02; else nap=0.1; fi
+    if [ "$looks" -lt 20 ]; then nap=0.002; elif [ "$looks" -lt 40 ]; then nap=0.02; else nap=0.1; fi
     sleep "$nap" 2>/dev/null || sleep 1
 done

@@ -11,7 +11,7 @@ from cockpit.plan.model import DnsChange, Manual, Op, Shell, Step, Sync
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
-_VANISH = 'case $0 in */script) rm -f -- "$0" ;; esac\n'
+_VANISH = 'case $0 in */script.*) rm -f -- "$0" ;; esac\n'
 """A job's script that holds a secret is no longer on the host's disk once it has begun: the shell has it open."""
 
 

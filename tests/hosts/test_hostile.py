@@ -14,7 +14,7 @@ import asyncssh
 import pytest
 
 from cockpit.engine.ports import Outcome
-from cockpit.hosts import job, link
+from cockpit.hosts import dial, job, link
 from cockpit.hosts.hands import ShellHands
 from cockpit.hosts.job import Jobs
 from cockpit.hosts.pool import HostPool, Unreachable
@@ -37,6 +37,7 @@ class Open(asyncssh.SSHServer):
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience of a test: the same code with shorter waits."""
     monkeypatch.setattr(link, "HANDSHAKE", 1.0)
+    monkeypatch.setattr(dial, "HANDSHAKE", 1.0)
     monkeypatch.setattr("cockpit.hosts.hands.PATIENCE", 1.0)
     monkeypatch.setattr("cockpit.hosts.hands.ENDING", 2.0)
 

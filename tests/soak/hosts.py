@@ -226,7 +226,7 @@ def judge(run: RunFolder, hosts: dict[str, RealHost]) -> None:
 def _own(raw: bytes) -> bytes:
     """What the script itself said: on a disk that was full the shell adds, last, that it could not write."""
     lines = raw.splitlines(keepends=True)
-    while lines and b"/script: " in lines[-1]:
+    while lines and b"/script." in lines[-1]:
         lines.pop()
     return b"".join(lines)
 

@@ -61,9 +61,11 @@ class Lab(msgspec.Struct, frozen=True):
         return load_plan(self.plan_path)
 
     def forget(self) -> None:
-        """Take away what runs leave beside the services: copies, jobs, what was set aside."""
+        """Take away what runs leave beside the services: copies, jobs, locks, what was set aside."""
         for host in ("old", "new"):
             shutil.rmtree(self.folder / host / ".cockpit", ignore_errors=True)
+            # The run before was left, not ended: it still holds its hosts.
+            (self.folder / host / "var/cockpit.lock").unlink(missing_ok=True)
         for tree in ("srv", "var/mail"):
             for path in (self.folder / "new" / tree).glob("*"):
                 shutil.rmtree(path, ignore_errors=True)

@@ -86,7 +86,7 @@ def test_a_script_with_secrets_removes_itself_and_exports_none_of_them(plan: Pla
     action = msgspec.structs.replace(shell(plan), undo='printf "%s|" "$password" "$captured_was"; env | grep -c odd')
     text = script_for(action, "undo", {"was": f"<{values['osf_db']}>"}, values)
     (tmp_path / "job").mkdir()
-    for name in ("script", "mine.sh"):
+    for name in ("script.71", "mine.sh"):
         file = tmp_path / "job" / name
         file.write_text(text)
         ran = subprocess.run([*sh.split(), str(file)], capture_output=True, text=True)

@@ -156,12 +156,11 @@ class RealHost:
             "mount -t proc proc proc; mount --rbind /dev dev; mount -t sysfs sys sys 2>/dev/null;"
             "mount -t tmpfs run run; mkdir -p run/sshd;"
             f"mount --bind {self._disk}/boot proc/sys/kernel/random/boot_id;"
-            "exec chroot . /bin/sh -c '" + self._mask + "echo up; sleep infinity & while :; do wait $!; done'"
+            "exec chroot . /bin/sh -c '" + self._mask + "echo up; exec 5<&0; cat <&5 >/dev/null & wait $!'"
         )
         words = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", script]
-        self._init = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        # It ends with its input, so that no host outlives a test that was killed. A background job has no input of its own.
+        self._init = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._init.stdout is not None
         if self._init.stdout.readline() != b"up\n":
             raise RuntimeError(f"{self.name} did not come up")
@@ -295,8 +294,8 @@ class Rig:
         self.hosts: dict[str, RealHost] = {}
         self.key = folder / "id_ed25519"
         sh(f"ssh-keygen -q -t ed25519 -N '' -C rig -f {shlex.quote(str(self.key))}")
-        words = ["unshare", "--net", "--kill-child", "--fork", "sh", "-c", "echo up; exec sleep infinity"]
-        self._desk = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        words = ["unshare", "--net", "--kill-child", "--fork", "sh", "-c", "echo up; exec cat >/dev/null"]
+        self._desk = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
         assert self._desk.stdout is not None
         self._desk.stdout.readline()
         self.pid = int(sh(f"cat /proc/{self._desk.pid}/task/{self._desk.pid}/children").split()[0])

@@ -131,7 +131,9 @@ class Copier:
                     self.looks.extended(call, known), action.exclude, doomed=doomed, whole=whole, large=large
                 )
                 rsh = carrier.rsh(f"copy.{index}")
-                passages.append(parts.Passage(index, options, rsh, pair.target, fresh=fresh, large=large))
+                passages.append(
+                    parts.Passage(index, options, rsh, pair.target, fresh=fresh, large=large, inplace=known.inplace)
+                )
             teller = self._teller(call, action, say)
             if carrier.relay:
                 outcome = await self._relayed(call, carrier, aside, passages, teller, say)

@@ -1,7 +1,7 @@
 # Brings trees over with rsync, on the host that receives. Set before this text:
 #   aside   folder for what undo needs and for partial files
 #   once    private folder of this copy: key, limit, progress; removed at the end
-#   pass_N  a function for each pair of paths: one rsync, its layer of `aside` as $1
+#   pass_N  a function for each pair of paths: one rsync, its layer of `aside` as $1, the number of the round as $2
 #   tree_N  where the pair lands; fresh_N is set when that was not there, or empty
 # It says on standard output: `@at PAIR ROUND PROGRESS` now and then, `@round PAIR ROUND LIMIT`, `@end PAIR STATUS`, `@broken PAIR`
 # when a pass was killed and may have left half files, and words.
@@ -37,7 +37,7 @@ round() {
     (umask 077 && mkdir "$layer" && : >"$layer/began" && : >"$once/progress") || exit 1
     limit=$(cat "$once/limit" 2>/dev/null)
     echo "@round $1 $2 ${limit:-0}"
-    "pass_$1" "$layer" >>"$once/progress" 2>"$once/said" &
+    "pass_$1" "$layer" "$2" >>"$once/progress" 2>"$once/said" &
     child=$!
     echo "$child" >"$once/pid"
     tell "$1" "$2" &

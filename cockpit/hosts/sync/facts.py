@@ -107,6 +107,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return ("A" if one.acls and two.acls else "") + ("X" if one.xattrs and two.xattrs else "")
 
     @property
+    def inplace(self) -> bool:
+        """Whether the target's rsync takes `--inplace` together with `--sparse` (NEWS of 3.1.3)."""
+        return self.target.rsync is not None and tuple(map(int, self.target.rsync.version.split("."))) >= (3, 1, 3)
+
+    @property
     def words(self) -> str:
         """The tools, as a sentence."""
         said = []

@@ -60,27 +60,33 @@ def look(options: Sequence[str], call: str, tree: str, counts: bool) -> str:
 
 
 class Passage:
-    """One pair of a copy."""
+    """One pair of a copy. `inplace`: the target's rsync can write sparse files where they belong."""
 
-    def __init__(self, index: int, options: Sequence[str], call: str, tree: str, *, fresh: bool, large: bool) -> None:
+    def __init__(
+        self, index: int, options: Sequence[str], call: str, tree: str, *, fresh: bool, large: bool, inplace: bool
+    ) -> None:
         self.index, self.options, self.call, self.tree = index, options, call, tree
-        self.fresh, self.large = fresh, large
+        self.fresh, self.large, self.inplace = fresh, large, inplace
 
     def text(self) -> str:
         """Its function and where it lands. A tree that was not there before has nothing to set aside, and all of it is ours:
         what came is listed once, at the end.
 
         What a broken pass had of a file is kept in one folder beside all trees: below each folder of the tree it would cost a
-        look for each file. Where little is to come it is not kept at all."""
-        kept = ""
+        look for each file. Where little is to come it is not kept at all: the first round into a tree that is new writes files
+        where they belong, which saves a rename for each, and half a file is sent again."""
+        kept = first = ""
         if self.large:
             kept += '--partial-dir="$aside/partial" '
+        elif self.fresh and self.inplace:
+            first = "if [ \"$2\" = 1 ]; then set -- \"$1\" --inplace; else set -- \"$1\"; fi; "
+            kept += '${2:+"$2"} '
         if not self.fresh:
             kept += f'--log-file="$1/log.{self.index}" {quoted("--log-file-format=%i %n")} '
             kept += f'-b --backup-dir="$1/kept.{self.index}" '
         return (
             f"tree_{self.index}={quoted(here(self.tree))} fresh_{self.index}={1 if self.fresh else ''}\n"
-            f"pass_{self.index}() {{ exec 3<&8 4>&9; exec rsync {words(self.options)} {kept}"
+            f"pass_{self.index}() {{ {first}exec 3<&8 4>&9; exec rsync {words(self.options)} {kept}"
             f"{self.call} x:/ {quoted(below(self.tree))}; }}\n"
         )
 

@@ -16,7 +16,7 @@ from tests.real.syncing import Syncing, step, syncing
 
 TARGET = 1.1
 FILES = 100_000
-ROUNDS = 3
+ROUNDS = 5
 
 
 def plant(top: Path) -> None:

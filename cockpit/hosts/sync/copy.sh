@@ -74,7 +74,8 @@ pair() {
     done
     echo "@end $1 $status"
     if eval "[ -n \"\$fresh_$1\" ]"; then
-        (eval "cd -- \"\$tree_$1\"" && find . -exec printf '%s\0' {} +) >"$aside/came.$1.part" &&
+        # Not all know -print0; twice the same names do no harm.
+        (eval "cd -- \"\$tree_$1\"" && { find . -print0 2>/dev/null || find . -exec printf '%s\0' {} +; }) >"$aside/came.$1.part" &&
             mv "$aside/came.$1.part" "$aside/came.$1"
     fi
     for layer in "$aside"/[0-9]*; do [ -f "$layer/ended" ] || { echo "@broken $1"; break; }; done

@@ -73,6 +73,8 @@ class Position:
         self.generations: dict[int, Generation] = {}
         self.done: list[str] = []
         """Generations that were read to their end lately: a copy of one is not to be read again."""
+        self._joins: list[bool] = []
+        """Of generations that are looked for anew: whether each goes on with the one before."""
         self.cursor = "-"
         self.mode = "end"
         self.fresh = True
@@ -103,18 +105,32 @@ class Position:
         """The agent's orders for it; the serials of its generations are counted anew from 0."""
         if unit:
             return f"unit {index} {self.cursor} {unit}\n"
+        self._begin_anew()
         self.generations = dict(enumerate(self.generations.values()))
         lines = [f"file {index} {self.mode} {file}\n"]
         lines += [f"done {index} {word}\n" for word in self.done]
         lines += [f"gen {index} {gen.token().replace(',', ' ')}\n" for gen in self.generations.values()]
         return "".join(lines)
 
+    def _begin_anew(self) -> None:
+        """Forget the newest generations of which nothing was read: a file may have been copied, cut and renamed since, and what
+        was in it is older than what is in it now. The agent looks behind the one before, or by time."""
+        kept = list(self.generations.items())
+        self._joins = []
+        while len(kept) > 1 and not kept[-1][1].offset:
+            self._joins.insert(0, kept.pop()[1].joined)
+        self.generations = dict(kept)
+        if len(kept) == 1 and not (sole := kept[0][1]).offset and sole.key != "-":
+            sole.key = "-"
+            # It is its own successor.
+            sole.mtime -= 1
+
     def take(self, frame: Frame) -> Generation:
         """The generation that a frame is of, made where it is new. Raises ValueError."""
         gen = self.generations.get(frame.serial)
         if gen is None:
             gen = self.generations[frame.serial] = Generation(frame.key, frame.offset)
-            gen.joined = frame.joined
+            gen.joined = (self._joins.pop(0) if self._joins else False) or frame.joined
             if frame.offset == 0:
                 self.fresh = False
         if frame.data and gen.joined:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.events import HostClock, LogGap, LogSeen, Trouble
+from cockpit.hosts.frames import Frame
 from cockpit.hosts.tail import Tails
 from cockpit.plan.model import Log, WaitLog
 from tests.hosts.local import SHELLS, LocalPool
@@ -100,6 +101,34 @@ async def test_rotations_while_nobody_looks_are_read_in_their_order_afterwards(s
             seat.log.rotate("rename")
             seat.pool.down = False
             await seat.until_told()
+    assert wrong(seat.log, seat.lines()) == ""
+    assert not seat.told.of(LogGap) + seat.told.of(Trouble)
+
+
+@pytest.mark.parametrize("first", [0, 30])
+async def test_a_file_that_was_announced_and_not_read_is_looked_for_anew(seat: Seat, first: int) -> None:
+    # Copies of it are older than it is by then, and it has another name.
+    if first:
+        seat.log.write(first)
+    async with following(seat) as tails:
+        await seat.until_running()
+        if first:
+            await seat.until_told()
+        seat.pool.down = True
+        seat.pool.drop()
+        if first:
+            seat.log.rotate("rename-gzip")
+        seat.log.write(50)
+        status = seat.log.path.stat()
+        [teller] = tails._tellers["old"]
+        frame = Frame("F", serial=7, key=f"{status.st_dev}:{status.st_ino}", mtime=status.st_mtime_ns)
+        teller.position.take(frame)
+        for kind in ("three-copies", "rename", "copytruncate"):
+            seat.log.write(40)
+            seat.log.rotate(kind)
+        seat.log.write(1)
+        seat.pool.down = False
+        await seat.until_told()
     assert wrong(seat.log, seat.lines()) == ""
     assert not seat.told.of(LogGap) + seat.told.of(Trouble)
 

@@ -36,6 +36,7 @@ import msgspec
 FINGER = 4096
 CHUNK = 131072
 PARTS = ("files", "logs", "follow")
+SHELL_PARTS = ("files", "generations", "reading", "follow")
 
 # The bootstrap is short, since some servers take only short commands (Dropbear: 9000 bytes); the text comes behind it.
 _BOOT = """
@@ -81,7 +82,7 @@ def text(kind: str) -> bytes:
     """What is sent behind the command to an agent that announced itself as `kind`."""
     agent = files("cockpit.hosts.agent")
     if kind == "sh":
-        body = agent.joinpath("follow.sh").read_bytes()
+        body = b"".join(agent.joinpath(f"{name}.sh").read_bytes() for name in SHELL_PARTS)
         return b"text follow %d\n%b" % (len(body), body)
     parts = [(name, agent.joinpath(f"{name}.py").read_bytes()) for name in PARTS]
     return b"".join(b"text %b %d\n%b" % (name.encode(), len(body), body) for name, body in parts)

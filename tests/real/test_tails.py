@@ -17,11 +17,5 @@ async def test_every_line_is_told_once_and_in_order_over_rotations_and_reconnect
     desk: Rig, name: str, tmp_path: Path
 ) -> None:
     host = desk.host(f"tails{list(HOSTS).index(name)}", **HOSTS[name])
-    load = Load(
-        logs=4,
-        rate=1000 if name.endswith("Python") and "without" not in name else 100,
-        rotations=12,
-        drops=3,
-        seconds=4,
-    )
+    load = Load(logs=4, rate=1000, rotations=12, drops=3, seconds=4)
     assert await night(host, load, 1, tmp_path / "run") == []

@@ -91,7 +91,7 @@ async def night(host: RealHost, load: Load, seed: int, folder: Path) -> list[str
     return found
 
 
-def nights(loads: Callable[[str], Load], rounds: int, say: Callable[[str], None]) -> int:
+def nights(load: Load, rounds: int, say: Callable[[str], None]) -> int:
     """Each kind of host for so many rounds. Returns how many went wrong."""
     failed = 0
     with tempfile.TemporaryDirectory(prefix="tails", ignore_cleanup_errors=True) as root:
@@ -100,7 +100,6 @@ def nights(loads: Callable[[str], Load], rounds: int, say: Callable[[str], None]
             for number, (name, kind) in enumerate(HOSTS.items()):
                 host = rig.host(f"host{number}", **kind)
                 for seed in range(1, rounds + 1):
-                    load = loads(name)
                     found = asyncio.run(night(host, load, seed, folder / "journal"))
                     failed += bool(found)
                     say(
@@ -110,20 +109,15 @@ def nights(loads: Callable[[str], Load], rounds: int, say: Callable[[str], None]
     return failed
 
 
-def load_for(name: str) -> Load:
-    """The full load; a shell agent gets what it keeps up with, and must lose nothing."""
-    return Load() if name.endswith("Python") and "without" not in name else Load(rate=200, seconds=30)
-
-
 def run(rounds: int = 3) -> int:
     """The count; 0 when every line was told once."""
 
     def say(text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
-    failed = nights(load_for, rounds, say)
+    failed = nights(Load(), rounds, say)
     say(f"{failed} went wrong" if failed else "nothing was lost, nothing doubled")
     return 1 if failed else 0
 
 
-__all__ = ["HOSTS", "Load", "Rig", "load_for", "night", "nights", "run"]
+__all__ = ["HOSTS", "Load", "Rig", "night", "nights", "run"]

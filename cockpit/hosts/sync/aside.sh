@@ -15,6 +15,7 @@ cd -- "$tree" || exit 1
 : >"$aside/some"
 if cp --attributes-only "$aside/some" "$aside/same" 2>/dev/null; then bare=files; else bare=others; fi
 rm -f "$aside/some" "$aside/same"
+# shellcheck disable=SC2016  # expanded by the inner shell
 xargs -0 sh -c 'd=$1; b=$2; shift 2
     for name do
         if [ -d "$name" ] && [ ! -L "$name" ]; then printf "%s\0" "$name" >>"$d.folders"
@@ -23,6 +24,7 @@ xargs -0 sh -c 'd=$1; b=$2; shift 2
     done' cockpit-sort "$aside/attr.$index" "$bare" <"$aside/attr.$index.list" || exit 1
 d=$aside/attr.$index
 if [ -s "$d.files" ]; then xargs -0 cp -a --attributes-only --parents -t "$d" -- <"$d.files" || exit 1; fi
+# shellcheck disable=SC2086  # `only` is words, or none
 for kind in others folders; do
     [ -s "$d.$kind" ] || continue
     # `.` as a folder would bring what is in it.

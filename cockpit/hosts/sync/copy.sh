@@ -11,6 +11,7 @@ umask 022
 case $aside in /*) ;; *) aside=$PWD/$aside ;; esac
 child=
 teller=
+# shellcheck disable=SC2154  # set before this text
 over() {
     trap - EXIT TERM HUP INT
     [ -z "$teller" ] || kill "$teller" 2>/dev/null

@@ -79,7 +79,7 @@ class Passage:
         if self.large:
             kept += '--partial-dir="$aside/partial" '
         elif self.fresh and self.inplace:
-            first = "if [ \"$2\" = 1 ]; then set -- \"$1\" --inplace; else set -- \"$1\"; fi; "
+            first = 'if [ "$2" = 1 ]; then set -- "$1" --inplace; else set -- "$1"; fi; '
             kept += '${2:+"$2"} '
         if not self.fresh:
             kept += f'--log-file="$1/log.{self.index}" {quoted("--log-file-format=%i %n")} '

@@ -9,7 +9,9 @@ case $aside in /*) ;; *) aside=$PWD/$aside ;; esac
 bring() { rsync -lptgoDHS$ext --numeric-ids --no-implied-dirs --force --from0 "$@"; }
 ext=AX
 case $(rsync --version) in *"no ACLs"* | *"no xattrs"*) ext= ;; esac
+# shellcheck disable=SC2016  # expanded by the inner shell
 unmake='for name do if [ -d "$name" ] && [ ! -L "$name" ]; then rmdir -- "$name" 2>/dev/null || :; else rm -f -- "$name"; fi; done'
+# shellcheck disable=SC2016
 there='for name do if [ -L "$name" ] || [ -e "$name" ] && [ ! -d "$name" ]; then printf "%s is still there\n" "$name"; exit 1; fi; done'
 pair() {
     cd "$home" && cd -- "$2" 2>/dev/null || return 0
@@ -34,6 +36,7 @@ pair() {
         tree=$PWD
         (cd "$d" && xargs -0 cp -a --attributes-only --parents -t "$tree" -- <"$d.files") || exit 1
     fi
+    # shellcheck disable=SC2086  # `only` is words, or none
     for kind in others folders; do
         [ -s "$d.$kind" ] || continue
         # `.` as a folder would bring what is in it.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import os
+import re
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from cockpit.engine.ports import Outcome
@@ -13,7 +17,7 @@ from cockpit.hosts.pool import HostPool
 from cockpit.hosts.sync import SyncHands
 from cockpit.plan.model import Op, Step, Sync
 from tests.hosts.told import Told, call_of, pooled
-from tests.real.rig import RealHost
+from tests.real.rig import RealHost, Rig
 
 
 def step(paths: tuple[str, ...] = ("/srv/tree",), **changes: object) -> Step:
@@ -59,6 +63,18 @@ async def syncing(folder: Path, old: RealHost, new: RealHost, **more: str) -> As
     told = Told(folder)
     async with pooled({"old": old.plan("old", **more), "new": new.plan("new")}, told) as pool:
         yield Syncing(pool, told)
+
+
+@contextmanager
+def agent(rig: Rig) -> Iterator[str]:
+    """An agent at the desk that holds the operator's key; the path of its socket."""
+    said = subprocess.run(["ssh-agent", "-s"], capture_output=True, text=True, check=True).stdout
+    env = dict(re.findall(r"(SSH_\w+)=([^;]+);", said))
+    try:
+        subprocess.run(["ssh-add", "-q", str(rig.key)], check=True, env={**os.environ, **env})
+        yield env["SSH_AUTH_SOCK"]
+    finally:
+        os.kill(int(env["SSH_AGENT_PID"]), signal.SIGTERM)
 
 
 async def cancelled(task: asyncio.Task[Outcome]) -> None:

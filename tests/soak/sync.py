@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import tempfile
 import time
@@ -20,19 +21,19 @@ from cockpit.engine.ports import Outcome
 from cockpit.plan.model import Step
 from tests.hosts.told import call_of
 from tests.real.rig import RealHost, missing, rigged
-from tests.real.syncing import Syncing, step, syncing
+from tests.real.syncing import Syncing, agent, step, syncing
 from tests.real.trees import look, many
 
-DEATHS = ("conductor", "rsync on new", "rsync on old", "sshd of old", "sshd of new", "network")
+DEATHS = ("conductor", "tool on new", "tool on old", "sshd of old", "sshd of new", "network")
 
 
 def die(kind: str, old: RealHost, new: RealHost) -> None:
     """One death. Blocks."""
     match kind:
-        case "rsync on new":
-            new.run("pkill -9 -x rsync; :")
-        case "rsync on old":
-            old.run("pkill -9 -x rsync; :")
+        case "tool on new":
+            new.run("pkill -9 -x 'rsync|tar'; :")
+        case "tool on old":
+            old.run("pkill -9 -x 'rsync|tar'; :")
         case "sshd of old":
             old.restart_sshd()
         case "sshd of new":
@@ -64,7 +65,7 @@ async def copied(
     bwlimit: int = 0,
 ) -> list[str]:
     """Copy, dying so many times. Returns the sentences of what went wrong."""
-    planned = step(via=via, bwlimit=bwlimit)
+    planned = step(via="auto" if via == "tar" else via, bwlimit=bwlimit)
     chance = random.Random(deaths)
     async with syncing(folder, old, new) as at:
         attempt, captured = 0, {}
@@ -118,7 +119,8 @@ async def copied(
             name = unlike[0]
             wrong.append(f"{via}: {len(unlike)} of {len(one)} differ, {name!r}: {one.get(name)} {two.get(name)}")
         for host in (old, new):
-            left = [path.name for path in host.file("root/.cockpit/once").iterdir() if path.name != "lock"]
+            once = host.file("root/.cockpit/once")
+            left = [path.name for path in once.iterdir() if path.name != "lock"] if once.is_dir() else []
             if left or b"cockpit-once" in host.file("root/.ssh/authorized_keys").read_bytes():
                 wrong.append(f"{via}: {host.name} has {left} of the one-time key")
         return wrong
@@ -131,12 +133,18 @@ def run(files: int = 100_000, deaths: int = 20) -> int:
         return 1
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder, rigged(Path(folder)) as rig:
-        old, new = rig.host("old", disk="3g"), rig.host("new", disk="3g")
-        many(old.root / "srv/tree", files)
-        for via in ("key", "relay"):
+        with_rsync, new = rig.host("old", disk="3g"), rig.host("new", disk="3g")
+        bare = rig.host("bare", disk="3g", without=("rsync",))
+        for host in (with_rsync, bare):
+            many(host.root / "srv/tree", files)
+        # No tar carries a socket.
+        bare.run("rm /srv/tree/socket; touch -d @1000000000 /srv/tree")
+        for via in ("key", "agent", "relay", "tar"):
             began = time.monotonic()
+            old = bare if via == "tar" else with_rsync
             new.run("rm -rf /srv/tree /root/.cockpit")
-            with rig.standing():
+            with rig.standing(), agent(rig) as socket:
+                os.environ["SSH_AUTH_SOCK"] = socket
                 found = asyncio.run(copied(Path(folder) / via, old, new, via, deaths, 1.5, print))
             wrong += found
             print(f"{via}: {files:,} files, {deaths} deaths, {time.monotonic() - began:.0f} s: {found or 'identical'}")

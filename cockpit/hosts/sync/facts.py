@@ -96,7 +96,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         lacking = ["sockets", *([] if self.tar_extended else ["ACLs", "extended attributes"])]
         if not self.owners:
             lacking.append("owners and devices without root on both")
-        return f"a tar stream does not carry {', '.join(lacking)}, nor fractions of a second"
+        exact = self.source.gnu_tar and self.target.gnu_tar
+        return f"a tar stream does not carry {', '.join(lacking)}{'' if exact else ', nor fractions of a second'}"
 
     @property
     def extended(self) -> str:

@@ -1,13 +1,19 @@
-"""What a tree holds, as text that two hosts make alike: kinds, modes, sizes, checksums and link targets."""
+"""What a tree holds, as text that two hosts make alike: kinds, modes, sizes, checksums, link targets, and, where both can tell,
+ACLs and extended attributes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
 from cockpit.hosts.pool import HostPool, Unreachable, quoted
+from cockpit.hosts.sync.rsync import unescaped
 from cockpit.text import harmless
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+_HOSTS_OWN = ("security.selinux", "security.ima", "security.evm")
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of a manifest that is read; about a million files."""
@@ -39,6 +45,9 @@ find . -type f \( -path "*
 printf 'sums\0' >&3
 find . -type f ! -path "*
 *" ! -path '*\\*' ! -path "*$cr*" -exec sha256sum {} + 2>&1 >&3
+printf '\0attributes\0' >&3
+# An ACL is an attribute, too: system.posix_acl_access and system.posix_acl_default.
+[ -z "$2" ] || find . ! -type s -exec getfattr -P -h -d -m - -e hex -- {} + 2>&1 >&3
 } | grep -v 'No such file or directory' | sort -u | head -n 3)
 [ -z "$bad" ] || { printf 'unreadable %s\n' "$bad"; exit 0; }
 echo end
@@ -78,10 +87,13 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def manifest(
-    pool: HostPool, host: str, path: str, exclude: tuple[str, ...] = (), timeout: float = 3600.0, owners: bool = False
-) -> Manifest:
-    """Read the tree at `path` of a host. Raises Unreadable; Unreachable, also when the listing was cut off."""
-    ran = await pool[host].run(f"sh -c {quoted(_SCRIPT)} cockpit-manifest {quoted(path)}", b"", timeout, LIMIT)
+    pool: HostPool, host: str, path: str, exclude: tuple[str, ...] = (), timeout: float = 3600.0, owners: bool = False,
+    extended: bool = False,
+) -> Manifest:  # fmt: skip
+    """Read the tree at `path` of a host; `extended` with ACLs and extended attributes, for which it needs getfattr. Raises
+    Unreadable; Unreachable, also when the listing was cut off."""
+    words = f"{quoted(path)} {'x' if extended else quoted('')}"
+    ran = await pool[host].run(f"sh -c {quoted(_SCRIPT)} cockpit-manifest {words}", b"", timeout, LIMIT)
     text = ran.out.decode("utf-8", "surrogateescape")
     if text.strip() == "absent":
         return Manifest(absent=True)
@@ -113,8 +125,8 @@ def _parse(text: str, exclude: tuple[str, ...], owners: bool) -> Manifest:
             mode, size, owner, when, device, links, inode = line.split(" ")
             if kind == "symbolic":
                 entries[name] = f"{entries.get(name, 'link')}{f' {owner}' if owners else ''}"
-                continue
-            entries[name] = f"{kind} {mode} {when}{f' {owner}' if owners else ''}"
+            else:
+                entries[name] = f"{kind} {mode} {when}{f' {owner}' if owners else ''}"
             if kind in {"character", "block"}:
                 entries[name] += f" {device}"
             if kind == "file":
@@ -125,12 +137,28 @@ def _parse(text: str, exclude: tuple[str, ...], owners: bool) -> Manifest:
         digest, mark, name = line.partition("  ")
         if mark:
             entries[name] = f"{entries.get(name, 'file')} {digest}"
+    for name, said in _attributes(records):
+        entries[name] = f"{entries.get(name, 'file')} {said}"
     for names in groups.values():
         for name in names:
             entries[name] += f" = {min(names)}"
     out = _left_out(entries, exclude)
     kept = {name: what for name, what in entries.items() if name not in out}
     return Manifest(entries=kept, sizes={name: size for name, size in sizes.items() if name in kept})
+
+
+def _attributes(records: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Names and what getfattr says of each; its blocks begin with `# file: NAME` and end with an empty line."""
+    if next(records, "") != "attributes":
+        return
+    for block in next(records, "").split("\n\n"):
+        head, _, rest = block.partition("\n")
+        if head.startswith("# file: "):
+            name = unescaped(head.removeprefix("# file: ").encode("utf-8", "surrogateescape"), _OCTAL)
+            # What a security module writes is each host's own.
+            kept = sorted(line for line in rest.split("\n") if line and not line.startswith(_HOSTS_OWN))
+            if kept:
+                yield name if name == "." else f"./{name}", " ".join(kept)
 
 
 def _left_out(entries: dict[str, str], exclude: tuple[str, ...]) -> frozenset[str]:

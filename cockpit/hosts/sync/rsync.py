@@ -103,9 +103,9 @@ def serving(asked: str) -> str:
     return " ".join(["rsync --server --sender", found[1], *options])
 
 
-def unescaped(name: bytes) -> str:
-    """A name as it is, from rsync's `\\#ooo` form; bytes that are no UTF-8 become surrogates."""
-    return _ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 255]), name).decode("utf-8", "surrogateescape")
+def unescaped(name: bytes, escape: re.Pattern[bytes] = _ESCAPE) -> str:
+    """A name as it is, from rsync's `\\#ooo` form or another; bytes that are no UTF-8 become surrogates."""
+    return escape.sub(lambda found: bytes([int(found[1], 8) & 255]), name).decode("utf-8", "surrogateescape")
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -41,8 +41,12 @@ class Tarred:
     async def _difference(self, action: Sync, known: Facts, pair: Pair) -> tuple[Manifest, Manifest, Difference]:
         left_out = (f"/{SENTINEL}", *action.exclude)
         source, target = await asyncio.gather(
-            manifest(self._pool, action.source, pair.source, left_out, owners=known.owners),
-            manifest(self._pool, action.target, pair.target, left_out, owners=known.owners),
+            manifest(
+                self._pool, action.source, pair.source, left_out, owners=known.owners, extended=known.tar_extended
+            ),
+            manifest(
+                self._pool, action.target, pair.target, left_out, owners=known.owners, extended=known.tar_extended
+            ),
         )
         return source, target, compare(source, target)
 
@@ -230,7 +234,7 @@ class Tarred:
         since = f"; {late} changed on {action.source} since and are left to the final pass" if late else ""
         return Outcome(
             verdict="ok",
-            detail=f"{total} entries have the same checksums on both (ACLs and extended attributes were not compared){since}",
+            detail=f"{total} entries have the same checksums{_attributes(known)}{since}",
         )
 
     async def _not_since(self, call: Call, action: Sync, pair: Pair, wrong: set[str]) -> tuple[set[str], int]:
@@ -278,6 +282,12 @@ class Tarred:
             if ran.exit != 0:
                 return Outcome(verdict="no" if ran.exit == 1 else "unknown", detail=ran.text)
         return Outcome(verdict="ok", detail="the target is as it was")
+
+
+def _attributes(known: Facts) -> str:
+    return (
+        " and attributes on both" if known.tar_extended else " on both (ACLs and extended attributes were not compared)"
+    )
 
 
 def _batches(names: list[str], room: int = 16_000) -> Iterator[list[str]]:

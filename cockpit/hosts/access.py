@@ -185,6 +185,8 @@ class Client(asyncssh.SSHClient):
         self.offered: Offered | None = None
         self.locked: list[str] = []
         self.wanted: Wanted | None = None
+        self.lost: Exception | None = None
+        """Why the connection ended, once it has; None when the server closed it."""
         self._access = access
         self._settings = settings
         self._login = f"password of {settings.user} on {name}"
@@ -198,6 +200,9 @@ class Client(asyncssh.SSHClient):
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.offered = self.trust.judge(host, addr, port, key)
         return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
 
     def public_key_auth_requested(self) -> None:
         """All keys that were ready were refused: one that needs a passphrase may be the right one."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import asyncssh
 
+from cockpit.hosts.errors import why
+
 Process = asyncssh.SSHClientProcess[bytes]
 
 CHANNELS = 8
@@ -55,9 +57,11 @@ class Line:
             await asyncio.sleep(0.02 * 2**attempt)
         raise AssertionError("unreachable")
 
-    async def wait_closed(self) -> None:
-        """Until the connection is gone."""
+    async def wait_closed(self) -> str:
+        """Until the connection is gone; returns why."""
         await self.connection.wait_closed()
+        lost = getattr(self.connection.get_owner(), "lost", None)
+        return f"the connection was lost: {why(lost)}" if lost is not None else "the connection was closed"
 
     def abort(self) -> None:
         """Let go of it without waiting for the other side."""

@@ -116,7 +116,7 @@ class Link:
             await asyncio.wait({closed, beating}, return_when=asyncio.FIRST_COMPLETED)
             if beating.done() and not beating.cancelled():
                 beating.result()
-            self._trouble = "the connection was closed"
+            self._trouble = await closed
         finally:
             for task in (closed, beating):
                 task.cancel()

@@ -402,6 +402,8 @@ async def test_a_cut_link_is_shown_as_silent_then_down_and_comes_back(desk: Rig,
             async with asyncio.timeout(40):
                 await told.until(lambda: [e for e in told.of(HostSeen) if e.link == "silent"], 15)
                 await told.until(lambda: [e for e in told.of(HostSeen) if e.link == "down"], 30)
+            [down, *_] = [e for e in told.of(HostSeen) if e.link == "down"]
+            assert "not responding" in down.detail or "no answer" in down.detail
             with pytest.raises(Unreachable):
                 await pool["new"].connection(wait=0.1)
         finally:

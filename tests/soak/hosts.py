@@ -224,9 +224,10 @@ def judge(run: RunFolder, hosts: dict[str, RealHost]) -> None:
 
 
 def _own(raw: bytes) -> bytes:
-    """What the script itself said: on a disk that was full the shell adds, last, that it could not write."""
+    """What the script itself said: the shell adds, last, that it could not write where the disk was full, and that it cannot fork
+    where the host's processes were just being killed (a dying namespace refuses new ones)."""
     lines = raw.splitlines(keepends=True)
-    while lines and b"/script." in lines[-1]:
+    while lines and (b"/script." in lines[-1] or lines[-1].startswith(b"cockpit-job: ")):
         lines.pop()
     return b"".join(lines)
 

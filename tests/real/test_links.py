@@ -15,6 +15,7 @@ from cockpit.events import HostSeen
 from cockpit.hosts.pool import Unreachable, WrongHost
 from cockpit.plan.model import Host
 from tests.hosts.told import Told, pooled
+from tests.real.fido import SecurityKey, plugged
 from tests.real.rig import RealHost, Rig, needs_rig, sh
 
 pytestmark = needs_rig
@@ -270,6 +271,26 @@ async def test_an_agent_opens_the_host_and_identities_only_limits_it(
     sh(f"ssh-keygen -q -t ed25519 -N '' -f {stranger}")
     Path(base).write_text(text + f" IdentitiesOnly yes\n IdentityFile {stranger}\n PasswordAuthentication no\n")
     assert "refused our key" in await why_not(named("old", base), Told())
+
+
+async def test_a_security_key_in_an_agent_opens_the_host_when_it_is_touched(
+    desk: Rig, told: Told, tmp_path: Path
+) -> None:
+    guarded = desk.host("guarded")
+    for touches in (1000, 0):
+        key, socket = SecurityKey(touches), tmp_path / f"agent{touches}"
+        guarded.file("root/.ssh/authorized_keys").write_text(key.line + "\n")
+        base = tmp_path / "config"
+        base.write_text(
+            f"Host guarded\n HostName {guarded.address}\n User root\n IdentityAgent {socket}\n PasswordAuthentication no\n"
+        )
+        host = msgspec.structs.replace(guarded.plan(), ssh="guarded", ssh_config=str(base), identity_file="")
+        async with plugged(key, socket):
+            if touches:
+                assert await works(host, told) == b"root\nguarded\n"
+                assert key.signed
+            else:
+                assert "refused our key" in await why_not(host, Told())
 
 
 async def test_a_user_certificate_opens_the_host(desk: Rig, told: Told, tmp_path: Path) -> None:

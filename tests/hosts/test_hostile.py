@@ -14,6 +14,7 @@ import asyncssh
 import pytest
 
 from cockpit.engine.ports import Outcome
+from cockpit.events import HostSeen
 from cockpit.hosts import dial, job, link
 from cockpit.hosts.hands import ShellHands
 from cockpit.hosts.job import Jobs
@@ -238,6 +239,26 @@ async def frames_of_nonsense(process: asyncssh.SSHServerProcess[bytes]) -> None:
     process.exit(0)
 
 
+async def honest_shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """What the link asks whether the host is there."""
+    pipe = asyncio.subprocess.PIPE
+    shell = await asyncio.create_subprocess_exec("sh", stdin=pipe, stdout=pipe, stderr=pipe)
+    assert shell.stdin is not None
+
+    async def answers(reader: asyncio.StreamReader | None, writer: asyncssh.SSHWriter[bytes]) -> None:
+        while reader is not None and (data := await reader.read(65536)):
+            writer.write(data)
+
+    answering = asyncio.gather(answers(shell.stdout, process.stdout), answers(shell.stderr, process.stderr))
+    try:
+        while data := await process.stdin.read(65536):
+            shell.stdin.write(data)
+    finally:
+        answering.cancel()
+        shell.kill()
+        await shell.wait()
+
+
 ODD = [
     stops_reading,
     floods,
@@ -261,6 +282,9 @@ async def test_a_command_on_an_odd_server_ends_in_doubt_with_a_sentence(behave: 
 
 async def test_a_line_without_end_is_bounded_in_memory_and_on_screen(told: Told) -> None:
     async def one_line(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        if process.command == "exec sh":
+            await honest_shell(process)
+            return
         size = int(os.environ.get("COCKPIT_LINE_MB", "96")) * MEGABYTE
         process.stdout.write(f"O {size}\n".encode())
         for _ in range(size // 65536):
@@ -274,6 +298,7 @@ async def test_a_line_without_end_is_bounded_in_memory_and_on_screen(told: Told)
         found = await ShellHands(pool, Jobs(pool, 5), told.raw).act(
             call_of(step(timeout=300), "apply"), lambda event: None
         )
+        assert not [event for event in told.of(HostSeen) if event.link != "up"]
     assert (found.verdict, found.exit) == ("failed", 3)
     assert len(found.detail) < 10_000
     assert peak() - before < 64 * MEGABYTE

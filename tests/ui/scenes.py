@@ -56,6 +56,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(name="timeline", view=View(page="timeline"), holds=_failure),
     Scene(name="notes", view=View(page="notes"), holds=_over),
     Scene(name="logs", view=View(page="logs", search="POST"), holds=_all_busy),
+    Scene(name="merged", view=View(page="logs", merged=True, search="POST"), holds=_all_busy),
     Scene(name="help", view=View(page="help"), holds=_over),
     Scene(name="done", view=View(), holds=_over),
 )

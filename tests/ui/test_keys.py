@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -12,6 +14,8 @@ from textual.widgets import Static
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.events import StepMoved
+from cockpit.journal.reader import records
+from cockpit.replay.player import Player
 from cockpit.ui.actions import ACTIONS, key_word
 from cockpit.ui.app import CockpitApp, rings
 from cockpit.ui.dialogs import Ask, Choose
@@ -238,6 +242,21 @@ async def test_every_page_opens_and_escape_comes_back() -> None:
             await pilot.press("escape")
             assert app_of(pilot).view.page == "board"
     await source.rig.kill()
+
+
+async def test_a_key_puts_the_lines_of_old_and_new_in_one_order_by_time_and_back(recording: Path) -> None:
+    player = Player(list(records(recording)), at=400, playing=False)
+    async with CockpitApp(player).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app_of(pilot).state.seq >= 400)
+        await pilot.press("l", "o")
+        await shown(pilot, "old and new by time")
+        times = [
+            match[1] for match in re.finditer(r"^[! ] (\d\d:\d\d:\d\d\.\d) [ON] ", app_of(pilot).canvas.text(), re.M)
+        ]
+        assert len(times) > 3
+        assert times == sorted(times)
+        await pilot.press("o")
+        await until(pilot, lambda: "old and new by time" not in app_of(pilot).canvas.text())
 
 
 async def test_the_exact_command_is_shown_before_it_runs() -> None:

@@ -123,10 +123,12 @@ def merged_lines(state: RunState, view: View, logs: list[tuple[str, LogView]], w
     lines: list[Line] = [head]
     for entry in kept[max(0, end - room) : end]:
         name = entry.log.file.rpartition("/")[2]
+        # A stamp of whole seconds less a millisecond of clock is that second.
+        tenths = round(entry.at * 10)
         lines.append(
             [
                 ("! " if entry.alarm else "  ", "bad"),
-                (f"{when(entry.at)}.{int(entry.at % 1 * 10)} ", "dim"),
+                (f"{when(tenths // 10)}.{tenths % 10} ", "dim"),
                 (f"{entry.role[:1].upper()} ", entry.role),
                 (f"{name:<14.14} ", "dim"),
                 *marked(entry.text, view.search, entry.alarm),

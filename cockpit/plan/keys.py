@@ -322,7 +322,7 @@ OBJECTS: dict[str, tuple[Key, ...]] = {
         Key("idempotent", BOOL, "whether it may run twice; true by default", "idempotent: false"),
         Key("undo", one_of("none"), "`none` says that it cannot be undone", "undo: none"),
         Key("undo_reason", PLAIN, "why it cannot be undone", "undo_reason: the disk is wiped"),
-        Key("timeout", DURATION, "10m by default", "timeout: 1h"),
+        Key("timeout", DURATION, "10m by default, 24h for a copy", "timeout: 1h"),
         Key("estimate", DURATION, "how long it is planned to take", "estimate: 5s"),
         Key("warns", PLAIN, "what the operator must know first", "warns: stops list creation"),
         Key("seeds", listing(TEXT), "names of requirements that it answers", "seeds: [S7]"),

@@ -82,7 +82,7 @@ def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step 
         destructive=obj.truth("destructive", False),
         idempotent=obj.truth("idempotent", True),
         undoable=obj.leaf("undo") is None and _can_undo(action, recipe),
-        timeout=obj.seconds("timeout", 600.0),
+        timeout=obj.seconds("timeout", 86400.0 if isinstance(action, Sync) else 600.0),
         estimate=obj.seconds("estimate", 0.0),
         warns=scope.field(obj, "warns"),
         seeds=tuple(leaf.text for leaf in obj.leaves("seeds")),

@@ -276,7 +276,7 @@ async def test_an_agent_opens_the_host_and_identities_only_limits_it(
 async def test_a_security_key_in_an_agent_opens_the_host_when_it_is_touched(
     desk: Rig, told: Told, tmp_path: Path
 ) -> None:
-    guarded = desk.host("guarded")
+    guarded = desk.host("touched")
     for touches in (1000, 0):
         key, socket = SecurityKey(touches), tmp_path / f"agent{touches}"
         guarded.file("root/.ssh/authorized_keys").write_text(key.line + "\n")
@@ -287,7 +287,7 @@ async def test_a_security_key_in_an_agent_opens_the_host_when_it_is_touched(
         host = msgspec.structs.replace(guarded.plan(), ssh="guarded", ssh_config=str(base), identity_file="")
         async with plugged(key, socket):
             if touches:
-                assert await works(host, told) == b"root\nguarded\n"
+                assert await works(host, told) == b"root\ntouched\n"
                 assert key.signed
             else:
                 assert "refused our key" in await why_not(host, Told())

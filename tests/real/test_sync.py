@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cockpit.events import Record, StepLimited, StepProgress
@@ -98,6 +99,26 @@ async def test_a_limit_holds_and_can_be_lifted_while_the_copy_runs(
             done = await acting
         assert done.verdict == "ok", done
         assert (await at.act(planned, "verify", captured)).verdict == "ok"
+    assert differences(look(old.root / "srv/tree"), look(new.root / "srv/tree")) == {}
+
+
+@pytest.mark.parametrize("via", ["key", "relay"])
+async def test_a_copy_ends_at_its_time_out_and_goes_on_when_it_is_run_again(
+    desk: Rig, old: RealHost, new: RealHost, tmp_path: Path, via: str
+) -> None:
+    async with syncing(tmp_path / "raw", old, new) as at:
+        slow = msgspec.structs.replace(step(via=via, bwlimit=200_000), timeout=2.0)
+        captured = (await at.act(slow, "capture")).captured
+        done = await at.act(slow, "apply", captured)
+        assert (done.verdict, "its time-out of 2 s is over; run it again" in done.detail) == ("failed", True), done
+        await asyncio.sleep(0.5)
+        assert new.run("pgrep -x rsync; :") == old.run("pgrep -x rsync; :") == ""
+        assert "cockpit-once" not in old.file("root/.ssh/authorized_keys").read_text()
+        # The limit of a step stays until somebody changes it.
+        later = at.reborn()
+        for op in ("apply", "verify"):
+            done = await later.act(step(via=via), op, captured, "run.osf.copy.2")  # type: ignore[arg-type]
+            assert done.verdict == "ok", (op, done)
     assert differences(look(old.root / "srv/tree"), look(new.root / "srv/tree")) == {}
 
 

@@ -34,6 +34,9 @@ PATIENCE = 30
 """How often a pass between hosts that broke off is begun again by its own job."""
 
 
+ENDING = 30.0
+"""Seconds in which a copy whose time-out is over has to end."""
+
 SMALL = 16 << 20
 """Bytes of the largest file, below which a broken one is simply sent again and progress is told by the block."""
 
@@ -140,6 +143,24 @@ class Copier:
             else:
                 outcome = await self._direct(call, action, carrier, aside, passages, teller, say)
         return await self._passed(call, action, teller, outcome, aside, carrier.route.kind, say)
+
+    async def stop(self, call: Call, action: Sync) -> Outcome:
+        """End a copy that took longer than its step may. What came stays; the next attempt goes on from there."""
+        self._tellers.pop(call.step.ref, None)
+        over = f"its time-out of {call.step.timeout:.0f} s is over"
+        try:
+            async with asyncio.timeout(ENDING):
+                await self._jobs.cancel(action.target, call.job)
+                end = await self._jobs.attach(action.target, call.job, lambda stream, data: None)
+                await Once(self._pool, action.source, action.target, call.job).close()
+        except (Unreachable, TimeoutError) as error:
+            return Outcome(
+                verdict="unknown", detail=f"{over}, and {str(error) or 'the host does not say that it ended'}"
+            )
+        # A copy through the cockpit is no job: it ended with its channels.
+        if end.kind in {"ended", "gone", "none"}:
+            return Outcome(verdict="failed", detail=f"{over}; run it again, it goes on where it was", exit=end.status)
+        return Outcome(verdict="unknown", detail=f"{over}, but that it ended is not sure: {end.detail}")
 
     async def recall(self, call: Call, action: Sync, say: Say) -> Outcome:
         """After a crash: a copy between the hosts runs on as a job, and is followed; one through us ended with us."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 import asyncssh
@@ -48,6 +49,15 @@ class SyncHands:
     async def act(self, call: Call, say: Say) -> Outcome:
         action = call.step.action
         assert isinstance(action, Sync)
+        if call.op != "apply":
+            return await self._safely(call, action, say)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(call.step.timeout):
+                return await self._safely(call, action, say)
+        return await self._copier.stop(call, action)
+
+    async def _safely(self, call: Call, action: Sync, say: Say) -> Outcome:
+        """Every failure as a verdict with its sentence."""
         try:
             return await self._act(call, action, say)
         except BaseExceptionGroup as group:

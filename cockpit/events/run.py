@@ -1,0 +1,126 @@
+"""Events of the run itself: its life, who drives, what was asked, gates."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cockpit.events.base import Event
+from cockpit.plan.model import Plan
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
+    """First event of a journal. It carries the whole plan, so that a replay needs nothing else."""
+
+    run: str
+    plan: Plan
+    mode: Literal["live", "rehearsal"] = "live"
+    version: str = ""
+    forecast: dict[str, float] = {}
+    """Seconds each step is expected to take (ref → seconds), from earlier runs of the plan; else the plan's estimate."""
+    forecast_from: str = ""
+
+
+class RunResumed(Event, frozen=True, kw_only=True, tag="run.resumed"):
+    pid: int
+    after: int
+    """The last sequence number found."""
+    mended: int = 0
+    """Bytes of a torn tail that were cut."""
+
+
+class RunPaused(Event, frozen=True, kw_only=True, tag="run.paused"):
+    reason: str = ""
+
+
+class RunContinued(Event, frozen=True, kw_only=True, tag="run.continued"):
+    pass
+
+
+class RunPanicked(Event, frozen=True, kw_only=True, tag="run.panicked"):
+    pass
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run.ended"):
+    verdict: str
+    exit: int = 0
+
+
+class WheelTaken(Event, frozen=True, kw_only=True, tag="wheel.taken"):
+    """Somebody drives. `uid` is the peer credential (-1 for a headless run)."""
+
+    driver: str
+    uid: int = -1
+    pid: int = -1
+
+
+class WheelLost(Event, frozen=True, kw_only=True, tag="wheel.lost"):
+    """Nobody drives: nothing new starts."""
+
+    driver: str
+    reason: str = ""
+
+
+class WatchersChanged(Event, frozen=True, kw_only=True, tag="watchers"):
+    count: int
+
+
+class IntentTaken(Event, frozen=True, kw_only=True, tag="intent.taken"):
+    """What was asked, in the words of the intent's JSON."""
+
+    intent: str
+    summary: str = ""
+
+
+class IntentRefused(Event, frozen=True, kw_only=True, tag="intent.refused"):
+    intent: str
+    reason: str
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="note"):
+    text: str
+    ref: str = ""
+
+
+class Trouble(Event, frozen=True, kw_only=True, tag="trouble"):
+    """Something of our own went wrong, as a sentence."""
+
+    message: str
+    where: str = ""
+
+
+class Asked(Event, frozen=True, kw_only=True, tag="asked"):
+    """The conductor needs an answer. It goes back beside the journal and is never written down."""
+
+    name: str
+    question: str
+    secret: bool = True
+    """Whether the answer is a secret; otherwise typing `exact` is a yes."""
+    exact: str = ""
+
+
+class Answered(Event, frozen=True, kw_only=True, tag="answered"):
+    """A question has its answer: a secret is known, or a yes was typed."""
+
+    name: str
+    by: str
+
+
+class AskGivenUp(Event, frozen=True, kw_only=True, tag="ask.given_up"):
+    """A question closed without an answer, which is a no."""
+
+    name: str
+    reason: str
+
+
+class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):
+    gate: str
+    by: str
+    override: str = ""
+    evidence: str = ""
+    head: str = ""
+    """Head of the journal's hash chain when it was asked for: what the one who opened it could have read."""
+
+
+class GateClosed(Event, frozen=True, kw_only=True, tag="gate.closed"):
+    gate: str
+    reason: str

@@ -9,27 +9,18 @@ from typing import Any
 from cockpit.plan import secrets
 from cockpit.plan.conform import Row, conformance
 from cockpit.plan.findings import nearest
-from cockpit.plan.model import (
-    PHASES,
-    Contact,
-    Dns,
-    Downtime,
-    Evidence,
-    Gate,
-    Host,
-    HttpProbe,
-    Log,
-    Loss,
-    Plan,
-    Service,
-    Step,
-    Tsig,
-    Window,
-    Writer,
-)
+from cockpit.plan.model import PHASES, Contact, Host, Log, Loss, Plan, Service, Step, Window
+from cockpit.plan.parts.compare import compare
+from cockpit.plan.parts.gates import gate
+from cockpit.plan.parts.mail import mail
+from cockpit.plan.parts.outages import meters, writer
+from cockpit.plan.parts.paths import beside
+from cockpit.plan.parts.probes import probe
+from cockpit.plan.parts.traffic import traffic
+from cockpit.plan.parts.zones import record, zone_of
 from cockpit.plan.scope import BUILT_IN, VARIABLE, Scope, Site
 from cockpit.plan.shape import Leaf, Obj
-from cockpit.plan.steps import build, expectation, log_name, record, url
+from cockpit.plan.steps import build, log_name
 from cockpit.plan.syncs import marked
 
 
@@ -37,8 +28,10 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
     """The whole plan. What is wrong is told in `site.found`; the result is usable only if that holds no error."""
     phases = tuple(leaf.text for leaf in root.leaves("phases")) or PHASES
     _twice(site, [(leaf, leaf.text) for leaf in root.leaves("phases")], "phase")
-    secrets.declare(root, site, lambda text: _beside(source, text))
+    secrets.declare(root, site, lambda text: beside(source, text))
     _hosts(root, site, source)
+    zone = zone_of(root.obj("dns"), site, source)
+    site.atomic = zone is None or zone.provider is None
     services = _services(root, site, phases, source)
     steps = {step.ref: step for service in services for step in service.steps}
     for link in site.links:
@@ -50,7 +43,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
             shown = link.ref.removeprefix(f"{link.service}/")
             site.found.error(link.at, link.code, f"there is no step {shown}", near, link.service)
     secrets.unused(site)
-    gates = tuple(_gate(obj, site, services, phases) for obj in root.objects("gates"))
+    gates = tuple(gate(obj, site, services, phases, zone) for obj in root.objects("gates"))
     _twice(site, [(leaf, leaf.text) for obj in root.objects("gates") if (leaf := obj.leaf("id"))], "gate")
     return Plan(
         name=root.verbatim("name"),
@@ -60,7 +53,8 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
         phases=phases,
         hosts=site.hosts,
         secrets=site.secrets,
-        dns=_dns(root.obj("dns"), source),
+        dns=zone,
+        downtime=night.seconds("budget", 0.0) if (night := root.obj("downtime")) is not None else 0.0,
         services=services,
         gates=gates,
         acceptable_losses=tuple(
@@ -89,16 +83,6 @@ def _twice(site: Site, named: list[tuple[Leaf, str]], what: str) -> None:
         seen.setdefault(name, leaf)
 
 
-def _beside(source: Path, text: str) -> str:
-    """A path of the plan made absolute: relative to the plan's folder, `~` is the operator's home."""
-    if not text:
-        return ""
-    path = Path(text)
-    if text == "~" or text.startswith("~/"):
-        return str(Path.home() / text[2:])
-    return str(path if path.is_absolute() else source.parent / path)
-
-
 def _hosts(root: Obj, site: Site, source: Path) -> None:
     for name, (word, obj) in root.entries("hosts").items():
         if not isinstance(obj, Obj):
@@ -119,34 +103,16 @@ def _host(scope: Scope, id: str, name: str, obj: Obj, source: Path) -> Host:
         ssh=scope.field(obj, "ssh"),
         role=role,
         address=scope.field(obj, "address"),
+        address6=scope.field(obj, "address6"),
         host_key=obj.verbatim("host_key"),
-        known_hosts=_beside(source, scope.field(obj, "known_hosts")),
-        identity_file=_beside(source, scope.field(obj, "identity_file")),
+        known_hosts=beside(source, scope.field(obj, "known_hosts")),
+        identity_file=beside(source, scope.field(obj, "identity_file")),
         machine_id=scope.field(obj, "machine_id"),
         hostname=scope.field(obj, "hostname"),
         become=become,
         become_user=scope.field(obj, "become_user") or "root",
         jobs=scope.field(obj, "jobs"),
-        ssh_config=_beside(source, scope.field(obj, "ssh_config")),
-    )
-
-
-def _dns(obj: Obj | None, source: Path) -> Dns | None:
-    if obj is None:
-        return None
-    tsig = obj.obj("tsig")
-    return Dns(
-        zone=obj.verbatim("zone"),
-        primary=obj.verbatim("primary"),
-        authorities=tuple(leaf.text for leaf in obj.leaves("authorities")),
-        resolvers=tuple(leaf.text for leaf in obj.leaves("resolvers")),
-        tsig=Tsig(
-            name=tsig.verbatim("name"),
-            file=_beside(source, tsig.verbatim("file")),
-            algorithm=tsig.verbatim("algorithm", "hmac-sha256"),
-        )
-        if tsig is not None
-        else None,
+        ssh_config=beside(source, scope.field(obj, "ssh_config")),
     )
 
 
@@ -176,7 +142,7 @@ def _services(root: Obj, site: Site, phases: tuple[str, ...], source: Path) -> t
         template = templates.get(named.text) if named is not None else None
         scope = _scope(site, obj, template)
         site.places[f"service:{id}"] = obj
-        services.append(_service(scope, obj, template, phases))
+        services.append(_service(scope, obj, template, phases, source))
         for name, host in site.templated.items():
             site.hosts[f"{name}@{id}"] = _host(scope, f"{name}@{id}", name, host, source)
         if named is not None and template is not None:
@@ -205,7 +171,7 @@ def _scope(site: Site, obj: Obj, template: Obj | None) -> Scope:
     return scope
 
 
-def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ...]) -> Service:
+def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ...], source: Path) -> Service:
     def owner(key: str) -> Obj:
         """Where a key is taken from: the row, else its template."""
         return obj if key in obj.named or template is None else template
@@ -214,7 +180,8 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         return owner(key).obj(key)
 
     window = child("window")
-    health = tuple(_probe(scope, item) for item in owner("health").objects("health"))
+    health = tuple(probe(scope, item, source) for item in owner("health").objects("health"))
+    measured = meters(scope, owner("downtime"), health, source)
     steps = (template.objects("steps") if template is not None else ()) + obj.objects("steps")
     disposition: Any = owner("disposition").verbatim("disposition", "move")
     return Service(
@@ -228,8 +195,12 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         window=Window(start=window.verbatim("start"), end=window.verbatim("end")) if window is not None else None,
         vars={name: value for name, value in scope.vars.items() if name not in BUILT_IN},
         health=health,
-        downtime=_downtime(scope, child("downtime"), health),
-        writer=_writer(scope, child("writer")),
+        compare=compare(scope, child("compare"), source),
+        downtime=next(iter(measured), None),
+        meters=measured[1:],
+        traffic=tuple(traffic(scope, item) for item in owner("traffic").objects("traffic")),
+        writer=writer(scope, child("writer")),
+        mail=mail(scope, child("mail"), source),
         logs=tuple(_log(scope, item) for item in owner("logs").objects("logs")),
         records=tuple(record(scope, item) for item in owner("records").objects("records")),
         steps=marked(_steps(scope, steps, phases)),
@@ -255,130 +226,3 @@ def _steps(scope: Scope, objects: tuple[Obj, ...], phases: tuple[str, ...]) -> t
         steps[step.ref] = step
         before = step.ref
     return tuple(steps.values())
-
-
-def _probe(scope: Scope, obj: Obj) -> HttpProbe:
-    address = url(scope, obj, "http")
-    path = address.partition("://")[2].partition("/")[2].partition("?")[0].strip("/").rpartition("/")[2]
-    id = obj.verbatim("id") or "".join(c if c.isalnum() else "-" for c in path).strip("-") or "web"
-    at: tuple[Any, ...] = tuple(leaf.text for leaf in obj.leaves("at")) or ("old", "new", "world")
-    return HttpProbe(
-        id=id,
-        url=address,
-        expect=expectation(scope, obj.obj("expect")),
-        at=at,
-        every=obj.seconds("every", 2.0),
-        timeout=obj.seconds("timeout", 5.0),
-    )
-
-
-def _downtime(scope: Scope, obj: Obj | None, health: tuple[HttpProbe, ...]) -> Downtime | None:
-    if obj is None:
-        return None
-    found, probe = scope.site.found, obj.leaf("probe")
-    address, expect = url(scope, obj, "url"), expectation(scope, obj.obj("expect"))
-    if probe is not None:
-        same = next((item for item in health if item.id == probe.text), None)
-        if same is None:
-            found.error(
-                probe,
-                "unknown-probe",
-                f"there is no health probe {probe.text}",
-                nearest(probe.text, (h.id for h in health)),
-            )
-        else:
-            address = address or same.url
-            expect = expect if "expect" in obj.named else same.expect
-    elif "url" not in obj.named:
-        found.error(obj, "missing-key", "downtime says neither url nor probe", "write probe: web")
-    return Downtime(
-        url=address,
-        expect=expect,
-        budget=obj.seconds("budget", 60.0),
-        every=obj.seconds("every", 0.25),
-        timeout=obj.seconds("timeout", 2.0),
-    )
-
-
-def _writer(scope: Scope, obj: Obj | None) -> Writer | None:
-    if obj is None:
-        return None
-    old, new = scope.field(obj, "old"), scope.field(obj, "new")
-    if old == new and "old" in obj.named and "new" in obj.named:
-        scope.site.found.error(
-            obj.named["new"], "same-writer", "old and new say the same, so no probe tells them apart"
-        )
-    return Writer(
-        url=url(scope, obj, "http"), old=old, new=new, every=obj.seconds("every", 1.0), writes=obj.verbatim("writes")
-    )
-
-
-def _gate(obj: Obj, site: Site, services: tuple[Service, ...], phases: tuple[str, ...]) -> Gate:
-    id = obj.verbatim("id")
-    site.places[f"gate:{id}"] = obj
-    before, after = _scoped(obj, "before", site, services, phases), _scoped(obj, "after", site, services, phases)
-    if "before" in obj.named and not before:
-        site.found.warn(obj.named["before"], "idle-gate", f"gate {id} guards no step", "name steps that exist")
-    kind: Any = obj.verbatim("kind", "human")
-    evidence = tuple(item for child in obj.objects("evidence") if (item := _evidence(child, site, services)))
-    if kind == "evidence" and not evidence:
-        site.found.error(
-            obj,
-            "no-evidence",
-            f"gate {id} waits for evidence but names none",
-            "write evidence: [{service: …, health: new}]",
-        )
-    if kind == "human" and "question" not in obj.named:
-        site.found.warn(obj, "no-question", f"gate {id} asks nothing", 'write question: "Is the pilot good?"')
-    return Gate(
-        id=id, kind=kind, question=obj.verbatim("question"), before=before, after=after, target=id,
-        evidence=evidence, fresh=obj.seconds("fresh", 30.0),
-    )  # fmt: skip
-
-
-def _scoped(obj: Obj, key: str, site: Site, services: tuple[Service, ...], phases: tuple[str, ...]) -> tuple[str, ...]:
-    scope = obj.obj(key)
-    if scope is None:
-        return ()
-    if not scope.named:
-        site.found.error(scope, "empty", f"{key} names nothing", "write {wave: 2}")
-        return ()
-    wave, phase, service = scope.leaf("wave"), scope.leaf("phase"), scope.leaf("service")
-    if phase is not None and phase.text not in phases:
-        site.found.error(phase, "unknown-phase", f"there is no phase {phase.text}", nearest(phase.text, phases))
-    if service is not None and service.text not in {item.id for item in services}:
-        names = (item.id for item in services)
-        site.found.error(
-            service, "unknown-service", f"there is no service {service.text}", nearest(service.text, names)
-        )
-    steps = {leaf.text: leaf for leaf in scope.leaves("steps")}
-    refs = {step.ref for item in services for step in item.steps} if steps else set()
-    for ref, leaf in steps.items():
-        if ref not in refs:
-            site.found.error(leaf, "unknown-step", f"there is no step {ref}", nearest(ref, refs))
-    return tuple(
-        step.ref
-        for item in services
-        if (wave is None or item.wave == wave.value) and (service is None or item.id == service.text)
-        for step in item.steps
-        if (phase is None or step.phase == phase.text) and ("steps" not in scope.named or step.ref in steps)
-    )
-
-
-def _evidence(obj: Obj, site: Site, services: tuple[Service, ...]) -> Evidence | None:
-    leaf = obj.leaf("service")
-    kinds = [key for key in ("health", "writer", "dns") if key in obj.named]
-    if len(kinds) != 1:
-        site.found.error(obj, "evidence", "evidence names exactly one of health, writer and dns", "write health: new")
-        return None
-    kind: Any = kinds[0]
-    service = next((item for item in services if leaf is not None and item.id == leaf.text), None)
-    if leaf is not None and service is None:
-        names = (item.id for item in services)
-        site.found.error(leaf, "unknown-service", f"there is no service {leaf.text}", nearest(leaf.text, names))
-    if service is not None and not {"health": service.health, "writer": service.writer, "dns": service.records}[kind]:
-        lacks = {"health": "health probe", "writer": "writer probe", "dns": "records to watch"}[kind]
-        site.found.error(
-            obj.named[kind], "no-probe", f"service {service.id} has no {lacks}", "the gate could never open"
-        )
-    return Evidence(service=obj.verbatim("service"), kind=kind, want=obj.verbatim(kind))

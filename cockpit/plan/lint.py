@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cockpit.plan import syncs
-from cockpit.plan.findings import Findings, Place
-from cockpit.plan.model import DnsChange, Plan, Service, Shell, Step, Sync
+from cockpit.plan.findings import Findings, Place, nearest
+from cockpit.plan.model import Plan, Service, Shell, Step, Sync
 from cockpit.plan.reader import Map, Node, Scalar, Seq, Spot
 from cockpit.plan.scope import Site
 from cockpit.plan.shape import Obj
 from cockpit.plan.steps import verifies
+from cockpit.plan.zones import DnsChange, DnsTtl
 
 _SECRET_KEY = re.compile(r"(?i)(^|_|-)(pass|passwd|password|passphrase|secret|token|api_?key|private_?key)$")
 _SECRET_TEXT = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|://[^/\s:@]+:[^/\s:@{]+@")
@@ -24,6 +25,7 @@ def lint(plan: Plan, site: Site) -> None:
         _service(service, plan, site)
         for step in service.steps:
             _step(step, plan, site)
+            _checked(step, service, site)
         _writers(service, site)
         syncs.lint(service.steps, site, site.places.get(f"service:{service.id}", Spot(1, 1)))
     _cycles(plan, site)
@@ -39,7 +41,7 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
     if step.kind == "draft":
         found.warn(
             _at(site, step), "draft", f"step {step.id} has nothing to run: it blocks the plan",
-            "give it use, run, sync, dns or manual", step.service,
+            "give it use, run, sync, dns, ttl or manual", step.service,
         )  # fmt: skip
         return
     if not verifies(step) and not (isinstance(action, Shell) and action.recipe and not action.recipe_text):
@@ -80,16 +82,46 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
         found.warn(
             _at(site, step, "sync"), "backwards", "it copies from new to old and deletes on old", "swap from and to"
         )
+    if isinstance(action, DnsChange | DnsTtl):
+        _zone(step, action, plan, site)
+
+
+LONG_TTL = 300
+"""Seconds with which a way back is slow."""
+
+
+def _zone(step: Step, action: DnsChange | DnsTtl, plan: Plan, site: Site) -> None:
+    """A change of record sets has a zone to happen in, and a way back that is not slow."""
+    found, key = site.found, step.kind
+    names = (
+        [record.name for record in action.records] if isinstance(action, DnsChange) else [n for n, _ in action.names]
+    )
+    if plan.dns is None:
+        found.error(_at(site, step, key), "no-dns", "the plan does not say where the zone lives", "add dns: {zone: …}")
+    elif not all(not name or _within(name, plan.dns.zone) for name in names):
+        found.error(
+            _at(site, step, key), "other-zone", f"the name is not in zone {plan.dns.zone}",
+            "write the full name", step.service,
+        )  # fmt: skip
     if isinstance(action, DnsChange):
-        if plan.dns is None:
-            found.error(
-                _at(site, step, "dns"), "no-dns", "the plan does not say where the zone lives", "add dns: {zone: …}"
-            )
-        elif not _within(action.record.name, plan.dns.zone):
-            found.error(
-                _at(site, step, "dns"), "other-zone", f"the name is not in zone {plan.dns.zone}",
-                "write the full name", step.service,
+        slow = [record for record in action.records if record.ttl > LONG_TTL]
+        lowered = {
+            name
+            for earlier in _before(step, plan)
+            if isinstance(earlier.action, DnsTtl)
+            for name in earlier.action.names
+        }
+        if slow and not all((record.name, record.type) in lowered for record in slow):
+            found.warn(
+                _at(site, step, key), "long-ttl",
+                f"with a TTL of {slow[0].ttl} s the way back takes as long, and nothing lowers it before",
+                "lower it by a ttl step before, change with a low ttl, and raise it by a ttl step at the end", step.service,
             )  # fmt: skip
+
+
+def _before(step: Step, plan: Plan) -> list[Step]:
+    steps = plan.service(step.service).steps
+    return list(steps[: next(number for number, other in enumerate(steps) if other.ref == step.ref)])
 
 
 def _reasoned(step: Step, site: Site) -> bool:
@@ -127,8 +159,6 @@ def _service(service: Service, plan: Plan, site: Site) -> None:
         seen.add(probe.id)
         if probe.every <= 0 or probe.timeout <= 0:
             found.error(at, "interval", f"probe {probe.id} needs an interval and a time-out", "write every: 2s")
-    if down is not None and (down.every < 0.01 or down.timeout <= 0):
-        found.error(at, "interval", f"the downtime prober of {service.id} needs 10ms or more", "write every: 250ms")
     if service.writer is not None and service.writer.every <= 0:
         found.error(at, "interval", f"the writer probe of {service.id} needs an interval", "write every: 1s")
     if down is not None:
@@ -140,6 +170,20 @@ def _service(service: Service, plan: Plan, site: Site) -> None:
                 f"its freeze is planned at {frozen:g} s, its downtime budget is {down.budget:g} s",
                 "plan again",
             )
+
+
+def _checked(step: Step, service: Service, site: Site) -> None:
+    """A verification by a health probe names one that there is, at a vantage where it is asked."""
+    probes = {probe.id: probe for probe in service.health}
+    for check in step.verify_probe:
+        probe, key = probes.get(check.probe), f"probe:{check.probe}"
+        if probe is None:
+            what = f"there is no health probe {check.probe}"
+            site.found.error(_at(site, step, key), "unknown-probe", what, nearest(check.probe, probes), service.id)
+        elif check.at not in probe.at:
+            what = f"probe {check.probe} is not asked at {check.at}"
+            mend = f"it is asked at {', '.join(probe.at)}"
+            site.found.error(_at(site, step, f"{key}:at"), "vantage", what, mend, service.id)
 
 
 def _writers(service: Service, site: Site) -> None:
@@ -222,12 +266,21 @@ def lint_nodes(root: Obj, found: Findings) -> None:
             if id(node) in seen:
                 continue
             seen.add(id(node))
-            # A list of secrets holds names, whatever the variables are called.
+            # Secrets are named in lists and maps, whatever the variables are called.
             stack.extend(
                 (value, bool(_SECRET_KEY.search(key.text)))
                 for key, value in node.pairs
-                if not (key.text == "secrets" and isinstance(value, Seq))
+                if key.text != "secrets" and not (key.text == "login" and isinstance(value, Map))
             )
+            # A login names its secret.
+            stack.extend(
+                (value, key.text != "secret" and bool(_SECRET_KEY.search(key.text)))
+                for word, login in node.pairs
+                if word.text == "login" and isinstance(login, Map)
+                for key, value in login.pairs
+            )
+            named = [value for key, value in node.pairs if key.text == "secrets" and isinstance(value, Map)]
+            stack.extend((value, False) for child in named for _, value in child.pairs)
         elif isinstance(node, Seq):
             if id(node) not in seen:
                 seen.add(id(node))

@@ -9,16 +9,14 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["old", "new", "other"]
-Vantage = Literal["old", "new", "world"]
+from cockpit.plan.base import Frozen, Role, Vantage
+from cockpit.plan.watched import Compare, Downtime, Expect, Mail, Probe, Traffic, Writer
+from cockpit.plan.zones import Dns, DnsChange, DnsTtl, RecordSet
+
 Op = Literal["probe", "capture", "apply", "verify", "undo", "verify_undo"]
 PointOfNoReturn = Literal["none", "soft", "hard"]
 
 PHASES: tuple[str, ...] = ("prepare", "copy", "freeze", "sync", "switch", "verify", "hypercare")
-
-
-class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all plan data: immutable, compared by value, encoded without defaults."""
 
 
 class Host(Frozen, frozen=True, kw_only=True):
@@ -29,6 +27,8 @@ class Host(Frozen, frozen=True, kw_only=True):
     """`user@name[:port]`, or a Host of ~/.ssh/config."""
     role: Role = "other"
     address: str = ""
+    address6: str = ""
+    """Its IPv6 address, for probes that ask over IPv6."""
     host_key: str = ""
     """A pinned public key, `ssh-ed25519 AAAA…`; empty means known_hosts decides."""
     known_hosts: str = ""
@@ -53,65 +53,6 @@ class Secret(Frozen, frozen=True, kw_only=True):
     at: str
 
 
-class Tsig(Frozen, frozen=True, kw_only=True):
-    """A TSIG key (RFC 8945): its name, and the file that holds `algorithm:base64` or bare base64."""
-
-    name: str
-    file: str
-    algorithm: str = "hmac-sha256"
-
-
-class Dns(Frozen, frozen=True, kw_only=True):
-    """Where the zone lives. Addresses are `ip` or `ip:port`."""
-
-    zone: str
-    primary: str
-    authorities: tuple[str, ...] = ()
-    resolvers: tuple[str, ...] = ()
-    tsig: Tsig | None = None
-
-
-class Expect(Frozen, frozen=True, kw_only=True):
-    """What a good HTTP answer is. At least one of them is asserted."""
-
-    status: int = 200
-    body: str = ""
-    """A text that the body must hold."""
-    header: dict[str, str] = {}
-
-
-class HttpProbe(Frozen, frozen=True, kw_only=True):
-    """One URL asked at old, at new and as the world reaches it; the name in the URL stays, the address is pinned."""
-
-    id: str
-    url: str
-    expect: Expect = Expect()
-    at: tuple[Vantage, ...] = ("old", "new", "world")
-    every: float = 2.0
-    timeout: float = 5.0
-
-
-class Downtime(Frozen, frozen=True, kw_only=True):
-    """The open-loop prober: `url` as the world sees it, a fresh connection every `every` seconds."""
-
-    url: str
-    expect: Expect = Expect()
-    budget: float = 60.0
-    every: float = 0.25
-    timeout: float = 2.0
-
-
-class Writer(Frozen, frozen=True, kw_only=True):
-    """Who accepts writes now: the body of `url` at each host is compared with the two names."""
-
-    url: str
-    old: str
-    new: str
-    every: float = 1.0
-    writes: str = ""
-    """Shell run on new that prints how many writes new has taken (what a rollback would lose)."""
-
-
 class Log(Frozen, frozen=True, kw_only=True):
     """A file or a journald unit to tail on a host. `alarm` is a regular expression that marks a line."""
 
@@ -124,17 +65,6 @@ class Log(Frozen, frozen=True, kw_only=True):
     def name(self) -> str:
         """What it is called on screen and in events."""
         return self.file or self.unit
-
-
-class RecordSet(Frozen, frozen=True, kw_only=True):
-    """A record set with its declared old and new contents, watched at every authority and resolver."""
-
-    name: str
-    type: str
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    ttl: int = 0
-    """TTL to set with the change; 0 keeps the one that is there."""
 
 
 class Need(Frozen, frozen=True, kw_only=True):
@@ -190,12 +120,6 @@ class Sync(Frozen, frozen=True, kw_only=True, tag_field="do", tag="sync"):
     """Whether a verified pass writes the sentinel that a later pass needs to delete (the loader says so)."""
 
 
-class DnsChange(Frozen, frozen=True, kw_only=True, tag_field="do", tag="dns"):
-    """A compare-and-swap of one record set by RFC 2136 update."""
-
-    record: RecordSet
-
-
 class Manual(Frozen, frozen=True, kw_only=True, tag_field="do", tag="manual"):
     """Something a person does. `observe` completes it when the record set is seen; otherwise an answer does."""
 
@@ -228,7 +152,15 @@ class HttpCheck(Frozen, frozen=True, kw_only=True):
     timeout: float = 10.0
 
 
-Action = Shell | Sync | DnsChange | Manual | None
+class ProbeCheck(Frozen, frozen=True, kw_only=True):
+    """Done when a health probe of the service is good at `at`, as often in a row as it wants to be."""
+
+    probe: str
+    at: Vantage
+    timeout: float = 30.0
+
+
+Action = Shell | Sync | DnsChange | DnsTtl | Manual | None
 
 
 class Condition(Frozen, frozen=True, kw_only=True):
@@ -248,9 +180,9 @@ class Step(Frozen, frozen=True, kw_only=True):
     id: str
     service: str
     phase: str
-    action: Shell | Sync | DnsChange | Manual | None = None
+    action: Shell | Sync | DnsChange | DnsTtl | Manual | None = None
     """None is a draft: nothing to run yet; it blocks the plan."""
-    kind: Literal["shell", "sync", "dns", "manual", "draft"] = "draft"
+    kind: Literal["shell", "sync", "dns", "ttl", "manual", "draft"] = "draft"
     title: str = ""
     host: str = ""
     """The host it acts on, where there is one."""
@@ -258,6 +190,7 @@ class Step(Frozen, frozen=True, kw_only=True):
     when: Condition | None = None
     verify_http: tuple[HttpCheck, ...] = ()
     verify_log: tuple[WaitLog, ...] = ()
+    verify_probe: tuple[ProbeCheck, ...] = ()
     released_by: str = ""
     """ref of the step that ends what this one holds."""
     opens: Literal["", "old", "new"] = ""
@@ -308,8 +241,13 @@ class Service(Frozen, frozen=True, kw_only=True):
     owner: str = ""
     window: Window | None = None
     vars: dict[str, str] = {}
-    health: tuple[HttpProbe, ...] = ()
+    health: tuple[Probe, ...] = ()
     downtime: Downtime | None = None
+    meters: tuple[Downtime, ...] = ()
+    """Further meters: of writes, of one address family."""
+    compare: Compare | None = None
+    mail: Mail | None = None
+    traffic: tuple[Traffic, ...] = ()
     writer: Writer | None = None
     logs: tuple[Log, ...] = ()
     records: tuple[RecordSet, ...] = ()
@@ -317,10 +255,12 @@ class Service(Frozen, frozen=True, kw_only=True):
 
 
 class Evidence(Frozen, frozen=True, kw_only=True):
-    """A condition a probe must show: `health` at a vantage, `writer` on a side, `dns` authorities on new."""
+    """A condition a probe must show: `health` at a vantage, `writer` on a side, `dns` authorities on a side, `caches` (the
+    horizon has passed and every sampled cache has moved), `compare` (nothing differs), `off` (all that speaks for switching
+    off old)."""
 
     service: str
-    kind: Literal["health", "writer", "dns"]
+    kind: Literal["health", "writer", "dns", "caches", "compare", "off"]
     want: str
 
 
@@ -353,6 +293,8 @@ class Plan(Frozen, frozen=True, kw_only=True):
     hosts: dict[str, Host] = {}
     secrets: dict[str, Secret] = {}
     dns: Dns | None = None
+    downtime: float = 0.0
+    """The night's budget: seconds for which any service may be away; 0 for none."""
     services: tuple[Service, ...] = ()
     gates: tuple[Gate, ...] = ()
     acceptable_losses: tuple[Loss, ...] = ()

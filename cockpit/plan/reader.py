@@ -43,6 +43,8 @@ class Scalar(msgspec.Struct, frozen=True):
     plain: bool
     one_line: bool = True
     size: int = 1
+    style: str = ""
+    """The quote that it is written in, or `|` and `>` of a block."""
 
     @property
     def empty(self) -> bool:
@@ -163,7 +165,7 @@ class _Composer:
         self._untagged(event)
         plain = event.style is None or event.style == ""
         one_line = event.start_mark.line == event.end_mark.line
-        node = Scalar(spot.line, spot.column, event.value, plain, one_line)
+        node = Scalar(spot.line, spot.column, event.value, plain, one_line, style=event.style or "")
         self._put(node, event.anchor)
 
     def _begin(self, event: Any) -> None:

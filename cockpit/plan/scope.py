@@ -37,6 +37,8 @@ class Site:
         self.secrets: dict[str, Secret] = {}
         self.wanted: set[str] = set()
         """Secrets that a step gets."""
+        self.atomic = True
+        """False where a provider keeps the plan's zone: its changes are no compare-and-swap."""
         self.links: list[Link] = []
         self.places: dict[str, Place] = {}
         """Where things stand, by `step:REF`, `step:REF:KEY`, `gate:ID`, `service:ID`, `host:ID`."""
@@ -83,6 +85,21 @@ class Scope:
 
         return VARIABLE.sub(fill, text)
 
+    def place(self, leaf: Leaf, offset: int) -> Spot:
+        """Where a character of the filled text stands in the file (the scalar's beginning, when it spans lines)."""
+        node, source, filled = leaf.node, 0, 0
+        if not node.one_line:
+            return Spot(node.line, node.column)
+        for match in VARIABLE.finditer(leaf.text):
+            begins = filled + match.start() - source
+            ends = begins + (1 if match[1] is None else len(self.vars.get(match[1], match[0])))
+            if offset < ends:
+                offset = min(offset, begins)
+                break
+            source, filled = match.end(), ends
+        before = leaf.text[: source + offset - filled]
+        return Spot(node.line, node.column + (0 if node.plain else 1) + len(_written(before, node.style)))
+
     def field(self, obj: Obj | None, key: str, default: str = "") -> str:
         return self.text(obj.leaf(key), default) if obj is not None else default
 
@@ -105,6 +122,13 @@ class Scope:
                 leaf, "unknown-host", f"there is no host {name}", nearest(name, known) or "add it to hosts"
             )
         return name
+
+
+def _written(text: str, style: str) -> str:
+    """A text as it stands between its quotes."""
+    if style == "'":
+        return text.replace("'", "''")
+    return re.sub(r'([\\"\n\t])', r"\\\1", text) if style == '"' else text
 
 
 def _inside(leaf: Leaf, word: str) -> Spot:

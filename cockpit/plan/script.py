@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from shlex import quote
 
-from cockpit.plan.model import DnsChange, Manual, Op, Shell, Step, Sync
+from cockpit.plan.model import Manual, Op, Shell, Step, Sync
+from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -62,19 +63,47 @@ def command_text(step: Step, op: Op, captured: dict[str, str]) -> str:
         case Sync() as action:
             return _sync_text(action, op)
         case DnsChange() as action:
-            record = action.record
-            was, becomes = " ".join(record.old) or "nothing", " ".join(record.new) or "nothing"
-            words = {
-                "apply": f"update {record.name} {record.type}: only if it is {was}, make it {becomes}",
-                "undo": f"update {record.name} {record.type}: only if it is {becomes}, make it {was}, with the captured TTL",
-                "verify": f"ask every authority for {record.name} {record.type} until all say {becomes}",
-                "probe": f"ask the primary for {record.name} {record.type}",
-            }
-            return words.get(op, "")
+            words = [word for record in action.records if (word := _change_text(record, op, action.atomic))]
+            return "\n".join(_marked(words, op, action.atomic))
+        case DnsTtl() as action:
+            words = [word for name, type in action.names if (word := _ttl_text(name, type, action.to, op))]
+            return "\n".join(_marked(words, op, action.atomic))
         case Manual() as action:
             return f"{action.owner}: {action.message}" if op == "apply" else ""
         case None:
             return ""
+
+
+NOT_ATOMIC = "not atomic: read, compared, written, read back; another writer could come between"
+"""Said of a zone that a provider keeps."""
+
+
+def _marked(words: list[str], op: Op, atomic: bool) -> list[str]:
+    return [*words, NOT_ATOMIC] if words and not atomic and op in {"apply", "undo"} else words
+
+
+def _change_text(record: RecordSet, op: Op, atomic: bool) -> str:
+    was, becomes = " ".join(record.old) or "nothing", " ".join(record.new) or "nothing"
+    verb, where = ("update", "the primary") if atomic else ("write", "the provider")
+    return {
+        "apply": f"{verb} {record.key}: only if it is {was}, make it {becomes}",
+        "undo": f"{verb} {record.key}: only if it is {becomes}, make it {was}, with the captured TTL",
+        "verify": f"ask every authority for {record.key} until all say {becomes}",
+        "verify_undo": f"ask every authority for {record.key} until all say {was}, with the captured TTL",
+        "probe": f"ask {where} for {record.key}",
+        "capture": f"write down values and TTL of {record.key}",
+    }.get(op, "")
+
+
+def _ttl_text(name: str, type: str, to: int, op: Op) -> str:
+    return {
+        "apply": f"update {name} {type}: the same contents with a TTL of {to} s",
+        "undo": f"update {name} {type}: the same contents with the captured TTL",
+        "verify": f"ask every authority for {name} {type} until all say {to} s; then wait until the old TTL has passed",
+        "verify_undo": f"ask every authority for {name} {type} until all say the captured TTL",
+        "probe": f"ask the primary for {name} {type}",
+        "capture": f"write down values and TTL of {name} {type}",
+    }.get(op, "")
 
 
 def _sync_text(action: Sync, op: Op) -> str:

@@ -130,7 +130,7 @@ class Shaper:
 
     def shape(self, node: Node, kind: Type, what: str) -> Value | None:
         """The value of a node that should be `kind`; None when it is not (told)."""
-        if kind.also is not None and isinstance(node, Scalar):
+        if kind.also is not None and (isinstance(node, Scalar) or (kind.kind == "list" and isinstance(node, Map))):
             kind = kind.also
         match kind.kind:
             case "object":
@@ -280,7 +280,8 @@ def _short(text: str) -> str:
 
 def _article(what: str) -> str:
     singular = {"services": "service", "steps": "step", "gates": "gate", "logs": "log", "records": "record",
-                "contacts": "contact", "needs": "need", "acceptable_losses": "acceptable loss"}.get(what, what)  # fmt: skip
+                "contacts": "contact", "needs": "need", "acceptable_losses": "acceptable loss", "queues": "queue",
+                "stragglers": "straggler"}.get(what, what)  # fmt: skip
     return f"a {singular}" if singular[0] not in "aeiou" else f"an {singular}"
 
 

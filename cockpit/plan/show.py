@@ -5,19 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from cockpit.plan.model import (
-    DnsChange,
-    Expect,
-    Gate,
-    Manual,
-    Plan,
-    RecordSet,
-    Secret,
-    Service,
-    Shell,
-    Step,
-    Sync,
-)
+from cockpit.plan.model import Gate, Manual, Plan, Secret, Service, Shell, Step, Sync
+from cockpit.plan.script import NOT_ATOMIC
+from cockpit.plan.watched import Expect, Probe
+from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
 
 _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
 
@@ -49,8 +40,10 @@ def _head(plan: Plan) -> Iterator[str]:
     if plan.dns is not None:
         asked = ", ".join(plan.dns.resolvers) or "none"
         signed = f", signed with TSIG key {plan.dns.tsig.name}" if plan.dns.tsig else ""
-        authorities = ", ".join(plan.dns.authorities) or plan.dns.primary
-        yield f"Zone {plan.dns.zone}: updates go to {plan.dns.primary}{signed}; authorities {authorities}; caches {asked}."
+        authorities = ", ".join(plan.dns.authorities) or f"{plan.dns.primary} and the others that its NS name"
+        kept = plan.dns.provider
+        how = f"kept by {kept.kind} {kept.name}".strip() if kept else f"updates go to {plan.dns.primary}{signed}"
+        yield f"Zone {plan.dns.zone}: {how}; authorities {authorities}; caches {asked}."
         yield ""
     if plan.secrets:
         yield from ("## Secrets", "", *(f"- {name}: {_source(secret)}" for name, secret in plan.secrets.items()), "")
@@ -99,7 +92,7 @@ def _service(service: Service, plan: Plan) -> Iterator[str]:
         facts.append(f"downtime budget {service.downtime.budget:g} s, asked every {service.downtime.every:g} s")
     yield from (f"{'; '.join(facts)}.", "")
     for probe in service.health:
-        yield f"- health `{probe.id}`: {probe.url} at {', '.join(probe.at)}, {_expect(probe.expect)}"
+        yield f"- health `{probe.id}`: {_probe(probe)}"
     if service.writer is not None:
         yield f"- writer: {service.writer.url} says `{service.writer.old}` (old) or `{service.writer.new}` (new)"
     for log in service.logs:
@@ -110,6 +103,25 @@ def _service(service: Service, plan: Plan) -> Iterator[str]:
         yield ""
     for number, step in enumerate(service.steps, 1):
         yield from _step(number, step, plan)
+
+
+def _probe(probe: Probe) -> str:
+    what = probe.url or f"{probe.proto} `{' '.join(probe.target.split())}`"
+    where = f"on {probe.host}" if probe.host else f"at {', '.join(probe.at)}"
+    said = [
+        f"in {probe.file or probe.unit}" if probe.proto == "log" else "",
+        f"in {probe.database}" if probe.database else "",
+        where,
+        {"any": "", "4": "over IPv4", "6": "over IPv6", "each": "over IPv4 and over IPv6"}[probe.family],
+        {"none": "", "starttls": "with STARTTLS", "implicit": "with TLS"}[probe.tls],
+        f"as {probe.login.user}" if probe.login is not None else "",
+        f"{probe.recipient} accepted" if probe.recipient else "",
+        f"{probe.refuses} refused" if probe.refuses else "",
+        _expect(probe.expect),
+        f"{probe.row} times in a row" if probe.row > 1 else "",
+        f"every {probe.every:g} s",
+    ]
+    return f"{what} {', '.join(part for part in said if part)}"
 
 
 def _step(number: int, step: Step, plan: Plan) -> Iterator[str]:
@@ -148,7 +160,9 @@ def _step(number: int, step: Step, plan: Plan) -> Iterator[str]:
         yield f"Verified when {check.url} at {check.at} answers: {_expect(check.expect)}."
     for wait in step.verify_log:
         yield f"Verified when `{wait.pattern}` appears in {wait.host}:{wait.name} within {wait.timeout:g} s."
-    if step.verify_http or step.verify_log:
+    for named in step.verify_probe:
+        yield f"Verified when health probe `{named.probe}` is good at {named.at} within {named.timeout:g} s."
+    if step.verify_http or step.verify_log or step.verify_probe:
         yield ""
 
 
@@ -184,7 +198,16 @@ def _action(step: Step) -> Iterator[str]:
             if action.bwlimit:
                 yield f"- at most {action.bwlimit:,} bytes a second"
         case DnsChange():
-            yield f"Update, if and only if the old set is served: {_record(action.record)}"
+            together = ", in one message" if action.more and action.atomic else ""
+            for record in action.records:
+                yield f"- Update{together}, if and only if the old set is there: {_record(record)}"
+            if not action.atomic:
+                yield f"- **{NOT_ATOMIC}**"
+        case DnsTtl():
+            for name, type in action.names:
+                yield f"- TTL of {name} {type}: {action.to} s; where that is lower, wait until the old one has passed everywhere"
+            if not action.atomic:
+                yield f"- **{NOT_ATOMIC}**"
         case Manual():
             yield f"**{action.owner}** does it: {action.message}"
             if action.observe is not None:
@@ -214,10 +237,16 @@ def _recipes(services: list[Service]) -> Iterator[str]:
 
 def _record(record: RecordSet) -> str:
     ttl = f", TTL {record.ttl} s" if record.ttl else ""
-    return f"{record.name} {record.type}: {', '.join(record.old)} → {', '.join(record.new)}{ttl}"
+    old, new = ", ".join(record.old) or "nothing", ", ".join(record.new) or "nothing"
+    return f"{record.name} {record.type}: {old} → {new}{ttl}"
 
 
 def _expect(expect: Expect) -> str:
-    body = f", body with `{expect.body}`" if expect.body else ""
-    headers = "".join(f", {name} with `{value}`" for name, value in expect.header.items())
-    return f"status {expect.status}{body}{headers}"
+    return ", ".join(
+        [
+            *([f"status {expect.status}"] if expect.status else []),
+            *([f"body with `{expect.body}`"] if expect.body else []),
+            *(f"{name} with `{value}`" for name, value in expect.header.items()),
+            *(f"`{condition}`" for condition in expect.that),
+        ]
+    )

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from cockpit.plan.findings import nearest
-from cockpit.plan.model import (
-    Condition,
-    DnsChange,
-    Expect,
-    HttpCheck,
-    Manual,
-    Need,
-    RecordSet,
-    Shell,
-    Step,
-    Sync,
-    WaitLog,
-)
+from cockpit.plan.model import Action, Condition, HttpCheck, Manual, Need, ProbeCheck, Shell, Step, Sync, WaitLog
+from cockpit.plan.parts.health import expectation, url
+from cockpit.plan.parts.zones import change, record, ttl
 from cockpit.plan.recipes import Recipe, parse
 from cockpit.plan.scope import Link, Scope
 from cockpit.plan.secrets import usable, wanted
 from cockpit.plan.shape import Leaf, Obj
 from cockpit.plan.syncs import sync
+from cockpit.plan.zones import DnsChange, DnsTtl
 
-_ACTS = ("use", "run", "sync", "dns", "manual")
+_ACTS = ("use", "run", "sync", "dns", "ttl", "manual")
+_TIMEOUTS: dict[type, float] = {Sync: 86400.0, Manual: 7 * 86400.0}
+"""Seconds, where a plan names none: a copy is long, and a person, or somebody else's zone, may take days."""
 _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
-
-
-def expectation(scope: Scope, obj: Obj | None) -> Expect:
-    """What a good answer is; status 200 when nothing is said."""
-    if obj is None:
-        return Expect()
-    return Expect(status=obj.number("status", 200), body=scope.field(obj, "body"), header=scope.table(obj, "header"))
-
-
-def record(scope: Scope, obj: Obj) -> RecordSet:
-    """A record set with its old and new contents."""
-    found, old, new = scope.site.found, scope.texts(obj, "old"), scope.texts(obj, "new")
-    if old == new and old and "old" in obj.named:
-        found.warn(obj.named["new"], "no-change", "old and new are the same", "say what changes", scope.service)
-    return RecordSet(
-        name=scope.field(obj, "name"), type=scope.field(obj, "type").upper(), old=old, new=new, ttl=obj.number("ttl", 0)
-    )
 
 
 def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step | None:
@@ -75,6 +50,7 @@ def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step 
         when=_condition(scope, obj.obj("when")),
         verify_http=tuple(_http(scope, item) for item in verify.objects("http")) if verify else (),
         verify_log=tuple(_log(scope, item) for item in verify.objects("log")) if verify else (),
+        verify_probe=tuple(_probe(scope, ref, item) for item in verify.objects("probe")) if verify else (),
         released_by=_released_by(scope, obj),
         opens=_word(obj, "opens", ""),
         closes=_word(obj, "closes", ""),
@@ -82,7 +58,7 @@ def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step 
         destructive=obj.truth("destructive", False),
         idempotent=obj.truth("idempotent", True),
         undoable=obj.leaf("undo") is None and _can_undo(action, recipe),
-        timeout=obj.seconds("timeout", 86400.0 if isinstance(action, Sync) else 600.0),
+        timeout=obj.seconds("timeout", _TIMEOUTS.get(type(action), 600.0)),
         estimate=obj.seconds("estimate", 0.0),
         warns=scope.field(obj, "warns"),
         seeds=tuple(leaf.text for leaf in obj.leaves("seeds")),
@@ -91,7 +67,7 @@ def build(scope: Scope, obj: Obj, phases: tuple[str, ...], before: str) -> Step 
 
 def verifies(step: Step) -> bool:
     """Whether anything proves the step: a check of its own, or an act that the program compares by itself."""
-    if isinstance(step.action, Shell) and not (step.verify_http or step.verify_log):
+    if isinstance(step.action, Shell) and not (step.verify_http or step.verify_log or step.verify_probe):
         return bool(step.action.verify) or "verify" in _functions(step.action)
     return True
 
@@ -105,19 +81,18 @@ def _word(obj: Obj, key: str, default: str) -> Any:
     return obj.verbatim(key, default)
 
 
-def _kind(action: Shell | Sync | DnsChange | Manual | None) -> Any:
-    if isinstance(action, Shell):
-        return "shell"
-    return {Sync: "sync", DnsChange: "dns", Manual: "manual"}.get(type(action), "draft") if action else "draft"
+def _kind(action: Action) -> Any:
+    kinds: dict[type, str] = {Shell: "shell", Sync: "sync", DnsChange: "dns", DnsTtl: "ttl", Manual: "manual"}
+    return kinds.get(type(action), "draft")
 
 
-def _can_undo(action: Shell | Sync | DnsChange | Manual | None, recipe: Recipe | None) -> bool:
+def _can_undo(action: Action, recipe: Recipe | None) -> bool:
     if not isinstance(action, Shell):
         return True
     return bool(action.undo) or (recipe is not None and "undo" in recipe.functions)
 
 
-def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual | None, Recipe | None]:
+def _action(scope: Scope, obj: Obj) -> tuple[Action, Recipe | None]:
     found = scope.site.found
     acts = [key for key in _ACTS if key in obj.named]
     if len(acts) > 1:
@@ -135,7 +110,9 @@ def _action(scope: Scope, obj: Obj) -> tuple[Shell | Sync | DnsChange | Manual |
     if act == "sync":
         return sync(scope, child), None
     if act == "dns":
-        return DnsChange(record=record(scope, child)), None
+        return change(scope, child), None
+    if act == "ttl":
+        return ttl(scope, child), None
     observe = child.obj("observe")
     return (
         Manual(
@@ -251,6 +228,13 @@ def _http(scope: Scope, obj: Obj) -> HttpCheck:
     )
 
 
+def _probe(scope: Scope, ref: str, obj: Obj) -> ProbeCheck:
+    id = obj.verbatim("id")
+    scope.site.places[f"step:{ref}:probe:{id}"] = obj.leaf("id") or obj
+    scope.site.places[f"step:{ref}:probe:{id}:at"] = obj.leaf("at") or obj
+    return ProbeCheck(probe=id, at=_word(obj, "at", "world"), timeout=obj.seconds("timeout", 30.0))
+
+
 def log_name(scope: Scope, obj: Obj) -> tuple[str, str]:
     """The file and the unit of a log: exactly one of them."""
     found = scope.site.found
@@ -273,12 +257,3 @@ def _log(scope: Scope, obj: Obj) -> WaitLog:
         pattern=scope.field(obj, "pattern"),
         timeout=obj.seconds("timeout", 60.0),
     )
-
-
-def url(scope: Scope, obj: Obj, key: str) -> str:
-    """An http or https URL; anything else is told."""
-    leaf = obj.leaf(key)
-    text = scope.text(leaf)
-    if leaf is not None and not re.match(r"https?://[^/\s]+", text):
-        scope.site.found.error(leaf, "url", f"{key} must be an http or https URL", "write https://name/", scope.service)
-    return text

@@ -7,10 +7,14 @@ from typing import Literal
 import msgspec
 
 from cockpit import events as ev
+from cockpit.plan.base import Side
 from cockpit.plan.model import Op, Plan, Step
 
 RING = 400
 """Lines kept of each log and each step's output; older ones stay in the journal's files."""
+
+PAST = 48
+"""Changes kept of each vantage, and rates of each access log."""
 
 TICKED: frozenset[str] = frozenset({"done", "already", "skipped"})
 SETTLED: frozenset[str] = TICKED | {"undone"}
@@ -59,9 +63,49 @@ class HealthView(Data, frozen=True, kw_only=True):
     via: str
     bridged: bool
     utc: float
+    proto: str = "http"
+    row: int = 0
+    facts: dict[str, str] = {}
+    certificate: ev.Certificate | None = None
+
+
+class CompareView(Data, frozen=True, kw_only=True):
+    """One URL at old and at new. `round` is the UTC at which the round began that it was seen in."""
+
+    same: bool
+    differences: tuple[ev.Difference, ...] = ()
+    alike: float = 1.0
+    old_ms: float = 0.0
+    new_ms: float = 0.0
+    detail: str = ""
+    utc: float = 0.0
+    round: float = 0.0
+
+
+class Past(Data, frozen=True, kw_only=True):
+    """What a vantage said from `utc` on. `wrong`: its answer was stale or bogus, and does not count."""
+
+    utc: float
+    state: ev.DnsClass
+    wrong: bool = False
+
+
+class DnsWord(Data, frozen=True, kw_only=True):
+    """The last answer of an authority or a parent that a cache would keep; as in `DnsView`."""
+
+    state: ev.DnsClass
+    answers: tuple[str, ...]
+    ttl: int
+    utc: float
+    chain: tuple[str, ...] = ()
+    chain_ttls: tuple[int, ...] = ()
+    """The TTL of each link, and last that of the set at the end; () in journals that do not tell it."""
+    stage: int = 1
 
 
 class DnsView(Data, frozen=True, kw_only=True):
+    """What a vantage says of a record set. `past` is how that changed, the newest last."""
+
     service: str
     name: str
     type: str
@@ -73,6 +117,96 @@ class DnsView(Data, frozen=True, kw_only=True):
     serial: int
     flags: tuple[str, ...]
     utc: float
+    ms: float = 0.0
+    samples: int = 1
+    moved: int = -1
+    errors: tuple[int, ...] = ()
+    chain: tuple[str, ...] = ()
+    detail: str = ""
+    past: tuple[Past, ...] = ()
+    stage: int = 1
+    stages: int = 1
+    word: DnsWord | None = None
+    """What it said last that a cache would keep; None for resolvers."""
+
+
+class CurvePoint(Data, frozen=True, kw_only=True):
+    """How far a change has come at a moment: vantages with the new answer, of how many. `traffic` is the share of real
+    requests that new gets, -1 while that is not known."""
+
+    utc: float
+    authorities: tuple[int, int] = (0, 0)
+    caches: tuple[int, int] = (0, 0)
+    traffic: float = -1.0
+
+
+class QueueView(Data, frozen=True, kw_only=True):
+    """A mail queue. `empty_since` is 0 while it holds something or cannot be read."""
+
+    host: str
+    mta: str
+    count: int
+    oldest: float = 0.0
+    reason: str = ""
+    empty_since: float = 0.0
+    utc: float = 0.0
+
+
+class TokenView(Data, frozen=True, kw_only=True):
+    """The last message of our own through one side; `arrived` counts those that came."""
+
+    token: str
+    state: Literal["sent", "arrived", "refused", "lost"]
+    took: float = 0.0
+    path: tuple[str, ...] = ()
+    detail: str = ""
+    arrived: int = 0
+    lost: int = 0
+    ended: Literal["", "arrived", "refused", "lost"] = ""
+    """How the last one that is no longer on its way came out, and when."""
+    ended_utc: float = 0.0
+    proven: bool = True
+    """Whether the one that ended so came by the server that took it from us."""
+    utc: float = 0.0
+
+
+class StragglersView(Data, frozen=True, kw_only=True):
+    """What lies in an old mailbox. `quiet_since` is the UTC since which nothing has come."""
+
+    host: str
+    path: str
+    count: int
+    since: int = 0
+    """Messages that came since the run began."""
+    while_old: int = 0
+    """Those of them that came while old was the one that is written to: they belong there."""
+    newest: float = 0.0
+    quiet_since: float = 0.0
+    detail: str = ""
+    utc: float = 0.0
+
+
+class TrafficView(Data, frozen=True, kw_only=True):
+    """An access log. `since` is the UTC since which it is counted, `rates` are the last ones told, the newest last. `last` is by
+    the host's clock, `heard` by ours: when a real client was last counted. `unsure` is when something was last not counted: a
+    line that does not fit the format, or bytes that the host lost."""
+
+    host: str
+    side: Side
+    rate: float
+    probes: float = 0.0
+    total: int = 0
+    last: float = 0.0
+    heard: float = 0.0
+    unread: int = 0
+    lost: int = 0
+    unsure: float = 0.0
+    example: str = ""
+    trouble: str = ""
+    marks: dict[str, str] = {}
+    since: float = 0.0
+    utc: float = 0.0
+    rates: tuple[float, ...] = ()
 
 
 class DownView(Data, frozen=True, kw_only=True):
@@ -82,6 +216,10 @@ class DownView(Data, frozen=True, kw_only=True):
     failed: int = 0
     stalled: int = 0
     samples: int = 0
+    what: Literal["read", "write", "mail"] = "read"
+    missed: int = 0
+    known: float = 0.0
+    """UTC up to which that is right, 0 where it was not told."""
 
 
 class PassView(Data, frozen=True, kw_only=True):
@@ -108,23 +246,47 @@ class ServiceView(Data, frozen=True, kw_only=True):
     writer: ev.WriterSide = "unknown"
     writer_before: ev.WriterSide = "unknown"
     """The writer that was seen first."""
+    left_old: float = 0.0
+    """UTC of when old was seen not to be the writer any more."""
     writer_detail: str = ""
     writer_utc: float = 0.0
     writes: int = -1
     writes_base: int = 0
     """Writes that new had taken before it was opened; what is over is what a rollback loses."""
     down: DownView = DownView()
+    """Its first meter."""
+    meters: dict[str, DownView] = {}
+    """Its further meters, by name."""
+    compare: dict[str, CompareView] = {}
+    """By URL: those of the last whole round, and of the one that goes on."""
+    compare_of: int = 0
+    """URLs in the list that is compared."""
+    compare_troubles: dict[str, CompareView] = {}
+    """What URLs are taken from and could not be read."""
+    queues: dict[str, QueueView] = {}
+    """By `host mta`."""
+    tokens: dict[str, TokenView] = {}
+    """By the side they go through."""
+    stragglers: dict[str, StragglersView] = {}
+    """By `host:path`."""
+    traffic: dict[str, TrafficView] = {}
+    """By host."""
     dns: dict[str, DnsView] = {}
-    """`name type vantage` → last answer."""
-    dns_trail: tuple[tuple[float, int, int, int], ...] = ()
-    """(utc, new, old, other) over all vantages, at each change."""
+    """`name type role vantage` → last answer."""
+    curve: tuple[CurvePoint, ...] = ()
+    """How the change spread, a point at each change; old points are thinned out."""
     horizon: dict[str, float] = {}
+    """`name type` → UTC after which no honest cache can hold the old answer."""
+    terms: dict[str, tuple[ev.Term, ...]] = {}
+    """`name type` → what the horizon is made of."""
     may_write: frozenset[str] = frozenset({"old"})
     """The sides that the steps done so far have left open to writes."""
     losses_declared: int = 0
     passes: tuple[PassView, ...] = ()
     """Of its copies, the newest last."""
     advancing: bool = False
+    once: frozenset[str] = frozenset()
+    """What the timeline has told of it and need not tell again."""
 
 
 class LogView(Data, frozen=True, kw_only=True):
@@ -215,6 +377,8 @@ class RunState(Data, frozen=True, kw_only=True):
     gates: dict[str, GateView] = {}
     hosts: dict[str, HostView] = {}
     clocks: dict[str, ClockView] = {}
+    down: DownView = DownView()
+    """The whole night: any service away."""
     logs: dict[str, LogView] = {}
     """`host:file` → its ring."""
     questions: dict[str, QuestionView] = {}

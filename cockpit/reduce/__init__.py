@@ -1,0 +1,174 @@
+"""`reduce(state, record) -> state`: what each event does to RunState. Pure: a state is never mutated."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cockpit import events as ev
+from cockpit.reduce.logs import of_gap, of_log
+from cockpit.reduce.steps import of_step
+from cockpit.reduce.tell import tell
+from cockpit.reduce.world import of_world
+from cockpit.state import ClockView, GateView, HostView, QuestionView, RunState, ServiceView, StepView
+
+
+def reduce(state: RunState, record: ev.Record) -> RunState:
+    """The state after one more event. Pure; an event about something the plan does not know changes only `seq` and `utc`."""
+    event = record.event
+    state = replace(state, seq=record.seq, utc=record.utc)
+    match event:
+        case ev.RunStarted():
+            return _begin(state, record, event)
+        case ev.RunResumed():
+            return tell(
+                replace(state, driver="", verdict="", ended=0.0, questions={}),
+                record,
+                "",
+                "resumed",
+                f"after event {event.after}",
+            )
+        case ev.RunPaused():
+            return tell(replace(state, paused=True), record, "", "paused", event.reason)
+        case ev.RunContinued():
+            return tell(replace(state, paused=False, panicked=False), record, "", "continued", "")
+        case ev.RunPanicked():
+            return tell(replace(state, panicked=True, paused=True), record, "", "panic", "nothing is touched")
+        case ev.RunEnded():
+            ended = replace(state, ended=record.utc, verdict=event.verdict, exit=event.exit, questions={})
+            return tell(ended, record, "", "ended", event.verdict)
+        case ev.WheelTaken():
+            return tell(replace(state, driver=event.driver), record, "", "wheel", f"{event.driver} drives")
+        case ev.WheelLost():
+            return tell(
+                replace(state, driver=""), record, "", "wheel", f"{event.driver} left the wheel {event.reason}".rstrip()
+            )
+        case ev.WatchersChanged():
+            return replace(state, watchers=event.count)
+        case ev.IntentRefused():
+            return tell(state, record, "", "refused", event.reason)
+        case ev.Noted():
+            state = tell(state, record, event.ref, "note", event.text)
+            return replace(state, notes=(*state.notes, state.timeline[-1]))
+        case ev.Trouble():
+            return replace(tell(state, record, "", "trouble", event.message), troubles=state.troubles + 1)
+        case ev.Asked() | ev.Answered() | ev.AskGivenUp():
+            return _question(state, record, event)
+        case ev.GateOpened():
+            gate = GateView(open=True, by=event.by, override=event.override, reason=event.evidence, utc=record.utc)
+            state = replace(state, gates=state.gates | {event.gate: gate})
+            return tell(
+                state,
+                record,
+                "",
+                "gate opened",
+                f"{event.gate}" + (f": override, {event.override}" if event.override else ""),
+            )
+        case ev.GateClosed():
+            gate = GateView(open=False, reason=event.reason, utc=record.utc)
+            return tell(
+                replace(state, gates=state.gates | {event.gate: gate}),
+                record,
+                "",
+                "gate closed",
+                f"{event.gate}: {event.reason}",
+            )
+        case ev.HostSeen():
+            before = state.hosts.get(event.host)
+            since = before.since if before is not None and before.link == event.link else record.utc
+            identity = event.identity or (before.identity if before is not None else "")
+            holder = before.holder if before is not None else ""
+            host = HostView(link=event.link, detail=event.detail, identity=identity, since=since, holder=holder)
+            return replace(state, hosts=state.hosts | {event.host: host})
+        case ev.HostLocked():
+            host = replace(state.hosts.get(event.host, HostView()), holder=event.holder)
+            state = replace(state, hosts=state.hosts | {event.host: host})
+            if event.former:
+                return tell(state, record, "", "taken over", f"{event.host} from {event.former}")
+            if event.holder:
+                word = "taken from us" if event.lost else "held"
+                return tell(state, record, "", word, f"{event.host}: {event.holder}")
+            return state
+        case ev.HostClock():
+            clock = ClockView(offset=event.offset, bound=event.bound, zone=event.zone, utc=record.utc)
+            return replace(state, clocks=state.clocks | {event.host: clock})
+        case ev.LogSeen():
+            return of_log(state, record, event)
+        case ev.LogGap():
+            return of_gap(state, record, event)
+        case (
+            ev.StepIntended()
+            | ev.StepMoved()
+            | ev.StepCaptured()
+            | ev.StepApplied()
+            | ev.StepOutput()
+            | ev.StepProgress()
+            | ev.StepLimited()
+            | ev.SyncPassed()
+        ):
+            return of_step(state, record, event)
+        case (
+            ev.HealthSeen()
+            | ev.WriterSeen()
+            | ev.DowntimeSeen()
+            | ev.DnsSeen()
+            | ev.HorizonSeen()
+            | ev.CompareSeen()
+            | ev.BudgetAlarm()
+            | ev.QueueSeen()
+            | ev.TokenSeen()
+            | ev.StragglersSeen()
+            | ev.TrafficSeen()
+            | ev.ServiceAdvancing()
+            | ev.LossDeclared()
+        ):
+            return of_world(state, record, event)
+        case _:
+            return state
+
+
+def fold(records: list[ev.Record], state: RunState | None = None) -> RunState:
+    """`reduce` over many records."""
+    state = state or RunState()
+    for record in records:
+        state = reduce(state, record)
+    return state
+
+
+def _begin(state: RunState, record: ev.Record, event: ev.RunStarted) -> RunState:
+    plan = event.plan
+    services = {
+        service.id: ServiceView(
+            id=service.id,
+            steps={
+                step.ref: StepView(ref=step.ref, state="draft" if step.kind == "draft" else "blocked")
+                for step in service.steps
+            },
+        )
+        for service in plan.services
+    }
+    state = replace(
+        state,
+        run=event.run,
+        plan=plan,
+        mode=event.mode,
+        version=event.version,
+        started=record.utc,
+        forecast=event.forecast,
+        services=services,
+        gates={gate.id: GateView() for gate in plan.gates},
+        hosts={id: HostView() for id in plan.hosts},
+    )
+    return tell(state, record, "", "started", plan.name)
+
+
+def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered | ev.AskGivenUp) -> RunState:
+    others = {name: view for name, view in state.questions.items() if name != event.name}
+    match event:
+        case ev.Asked():
+            view = QuestionView(question=event.question, secret=event.secret, exact=event.exact, seq=record.seq)
+            state = replace(state, questions=others | {event.name: view})
+            return tell(state, record, "", "asked", f"{event.name}: {event.question}")
+        case ev.Answered():
+            return tell(replace(state, questions=others), record, "", "answered", f"{event.name}, by {event.by}")
+        case ev.AskGivenUp():
+            return tell(replace(state, questions=others), record, "", "not answered", f"{event.name}: {event.reason}")

@@ -19,6 +19,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """Services that have a task."""
     back: frozenset[str]
     """Those whose task takes steps back."""
+    yielding: frozenset[str]
+    """Those whose task only waits for time to pass, and ends that for other work."""
     waiting: frozenset[str]
     """Manual steps that wait for an answer."""
     stranded: bool
@@ -48,7 +50,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 return self._refuse_run()
             case it.Verify():
                 view = state.step(intent.ref)
-                if intent.ref.partition("/")[0] in self.busy:
+                if self._works(intent.ref) and not self._may_break_off(intent.ref):
                     return f"{intent.ref} cannot be verified while its service is busy"
                 if view.attempt == 0:
                     return f"{intent.ref} has not run: there is nothing to verify"
@@ -60,7 +62,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                     return "panic: nothing is touched until you continue"
                 return ""
             case it.Undo():
-                if intent.service in self.busy:
+                if intent.service in self.busy and intent.service not in self.yielding:
                     return f"{intent.service} is busy"
                 found = self.undo_readiness(intent.service, allow_loss=intent.typed == intent.service)
                 return "" if found.ok else found.reason
@@ -140,6 +142,13 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 break
         return reason
 
+    def _works(self, ref: str) -> bool:
+        return ref.partition("/")[0] in self.busy
+
+    def _may_break_off(self, ref: str) -> bool:
+        """Whether what its service does is the wait of this very step."""
+        return ref.partition("/")[0] in self.yielding and rules.waits_for_time(self.state.step(ref))
+
     def _refuse_skip(self, intent: it.Skip) -> str:
         view = self.state.step(intent.ref)
         planned = self.state.planned(intent.ref)
@@ -147,8 +156,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             return "a skip needs a reason"
         if not self.state.driver:
             return "nobody holds the wheel"
-        if planned.service in self.busy:
+        if planned.service in self.busy and not self._may_break_off(intent.ref):
             return f"{planned.service} is busy"
+        if view.state == "waiting" and view.applied == "ok":
+            return f"{intent.ref} took effect and cannot be skipped: undo it, or let it wait"
         if view.state in {"done", "already", "skipped", "drifted", "unverified", "undo_failed"}:
             return f"{intent.ref} is {view.state}; it took effect and cannot be skipped"
         if view.intended is not None or (view.applied and view.state in {"failed", "unknown"}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,10 +20,10 @@ from cockpit.engine.life import Life
 from cockpit.engine.ports import Hands
 from cockpit.engine.verdict import exit_status, verdict
 from cockpit.plan.model import Step
-from cockpit.state import BUSY, RunState
+from cockpit.state import BUSY, TICKED, RunState
 
 MOST_AT_ONCE = 16
-"""Steps that may run at the same time over all services."""
+"""Steps that may run at the same time over all services; those that only wait are not counted."""
 
 
 class Engine:
@@ -30,13 +31,15 @@ class Engine:
 
     def __init__(self, ledger: Ledger, hands: Hands, clock: Clock) -> None:
         self._ledger = ledger
-        self._life = Life(ledger, hands, clock)
+        self._life = Life(ledger, hands, clock, self._others_want)
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, asyncio.Future[it.Answer]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._back: set[str] = set()
         """Services whose task takes steps back."""
+        self._queued: Counter[str] = Counter()
+        """Works that wait in a service for the one that is under way."""
         self.stranded = False
         """The driver has gone, and the journal could not take that yet."""
         self._deciding = asyncio.Lock()
@@ -59,6 +62,7 @@ class Engine:
             now=self._clock.utc(),
             busy=frozenset(self._tasks),
             back=frozenset(self._back),
+            yielding=frozenset(id for id in self._tasks if not self._queued[id] and self._only_waits(id)),
             waiting=frozenset(ref for ref, answer in self._answers.items() if not answer.done()),
             stranded=self.stranded,
             broken=bool(self._ledger.broken),
@@ -126,18 +130,22 @@ class Engine:
                 self._start(planned.service, self._forward(planned, actor))
             case it.Verify():
                 planned = self.state.planned(intent.ref)
-                self._start(planned.service, self._life.verify(planned, actor))
+                if planned.service in self._tasks:
+                    self._life.look_again(planned.ref)
+                else:
+                    self._start(planned.service, self._life.verify(planned, actor))
             case it.Undo():
                 await self._declare_loss(intent.service, actor)
                 await self._stand_still(intent.service, "undo", actor)
                 ref = rules.undo_target(self.state, intent.service)
                 if ref is not None:
-                    self._start(intent.service, self._life.backward(self.state.planned(ref), actor), back=True)
+                    self._start(intent.service, self._undo(ref, actor), back=True)
             case it.Skip():
-                view = self.state.step(intent.ref)
-                await self._ledger.write(
-                    ev.StepMoved(ref=intent.ref, attempt=view.attempt, state="skipped", detail=intent.reason), actor
-                )
+                service = intent.ref.partition("/")[0]
+                if service in self._tasks:
+                    self._start(service, self._skip(intent, actor))
+                else:
+                    await self._skip(intent, actor)
             case it.Answer():
                 self._answers[intent.ref].set_result(intent)
             case it.Decide():
@@ -188,13 +196,30 @@ class Engine:
         if back:
             self._back.add(service)
         before = self._tasks.get(service)
+        if before is not None:
+            self._queued[service] += 1
         self._tasks[service] = self._group.create_task(self._guard(service, work, before), name=f"step of {service}")
+
+    def _idles(self, service: str) -> bool:
+        """Whether its step waits: for time, or for a person."""
+        return any(view.state == "waiting" for view in self.state.services[service].steps.values())
+
+    def _only_waits(self, service: str) -> bool:
+        """Whether nothing but time goes by in the service."""
+        return any(rules.waits_for_time(view) for view in self.state.services[service].steps.values())
+
+    def _others_want(self, service: str) -> bool:
+        """Whether work on the service is queued behind the one that asks."""
+        return self._tasks.get(service) is not asyncio.current_task()
 
     async def _guard(self, service: str, work: Coroutine[Any, Any, None], before: asyncio.Task[None] | None) -> None:
         """One work at a time in a service: an abort waits for the step that runs."""
         try:
             if before is not None:
-                await asyncio.wait({before})
+                try:
+                    await asyncio.wait({before})
+                finally:
+                    self._queued[service] -= 1
             # What the ledger could not write it remembers; nothing goes on until the journal takes events again.
             with contextlib.suppress(JournalBroken):
                 await work
@@ -248,6 +273,23 @@ class Engine:
             watching.cancel()
             self._answers.pop(planned.ref, None)
 
+    async def _undo(self, ref: str, actor: str) -> None:
+        """Take a step back. Where its wait had to be broken off first, what was so then is looked at again."""
+        planned = self.state.planned(ref)
+        found = self._desk.undo_readiness(planned.service, allow_loss=True)
+        target = rules.undo_target(self.state, planned.service)
+        if target == ref and found.ok:
+            await self._life.backward(planned, actor)
+            return
+        why = found.reason if target == ref else f"{target} took effect after it"
+        self._ledger.trouble(f"{ref} was not taken back: {why}", planned.service)
+
+    async def _skip(self, intent: it.Skip, actor: str) -> None:
+        view = self.state.step(intent.ref)
+        if view.state not in TICKED:
+            moved = ev.StepMoved(ref=intent.ref, attempt=view.attempt, state="skipped", detail=intent.reason)
+            await self._ledger.write(moved, actor)
+
     async def _recover(self, planned: Step) -> None:
         await self._life.recover(planned, "cockpit")
 
@@ -290,7 +332,7 @@ class Engine:
                 await self._ledger.write(ev.ServiceAdvancing(service=id, on=False, why=why), "cockpit")
                 continue
             ref = rules.next_ref(self.state, id)
-            if ref is None or len(self._tasks) >= MOST_AT_ONCE:
+            if ref is None or sum(not self._idles(one) for one in self._tasks) >= MOST_AT_ONCE:
                 continue
             found = self._desk.readiness(ref)
             if found.ok and id not in self._tasks:

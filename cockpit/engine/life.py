@@ -6,6 +6,8 @@ only follows a verification. Nothing here retries, and nothing is undone by an e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cockpit import events as ev
 from cockpit.clock import Clock
 from cockpit.engine.ledger import JournalBroken, Ledger
@@ -14,11 +16,20 @@ from cockpit.engine.rules import condition_holds
 from cockpit.plan.model import Manual, Op, Step
 from cockpit.state import StepView
 
+LOOK = 0.5
+"""Seconds after which a wait looks whether other work is wanted."""
+
 
 class Life:
     """Carries single steps forward and back through the ledger, with the hands it is given."""
 
-    def __init__(self, ledger: Ledger, hands: Hands, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, hands: Hands, clock: Clock, wanted: Callable[[str], bool] = lambda service: False
+    ) -> None:
+        """`wanted` tells whether other work on a service waits for the one that is under way."""
+        self._wanted = wanted
+        self._again: set[str] = set()
+        """Steps whose wait is to look again now."""
         self._ledger = ledger
         self._hands = hands
         self._clock = clock
@@ -79,8 +90,7 @@ class Life:
                 await pen.move("failed", op="apply", detail=self._impact(pen.step, outcome))
 
     async def _confirm(self, pen: _Pen, *, already: bool, detail: str) -> None:
-        await pen.move("verifying", op="verify")
-        verified = await self._act(pen, "verify")
+        verified = await self._verified(pen)
         if verified.verdict == "ok":
             said = verified.detail or detail
             await pen.move("already" if already else "done", op="verify", detail=said, verified=True)
@@ -89,10 +99,37 @@ class Life:
             "no": "applied, but what a user would see does not hold",
             "unknown": "applied, but it could not be confirmed",
             "nothing": "there is no verification to confirm it",
+            "wait": "applied, and the wait for it was broken off",
         }.get(verified.verdict, "the verification failed")
         if already:
             why = why.replace("applied", "the probe says it is already so")
         await pen.move("unverified", op="verify", detail=f"{why}: {verified.detail}".rstrip(": "))
+
+    async def _verified(self, pen: _Pen) -> Outcome:
+        """Verify, waiting where only time can tell. What the hands found by then is on disk, so that a crash makes no wait
+        shorter. Other work on the service breaks the wait off: an abort, an undo, or a skip of what was so before."""
+        while True:
+            await pen.move("verifying", op="verify")
+            verified = await self._act(pen, "verify")
+            if verified.verdict != "wait":
+                return verified
+            if verified.captured and verified.captured != self._view(pen.step).captured:
+                captured = ev.StepCaptured(ref=pen.step.ref, attempt=pen.attempt, captured=verified.captured)
+                await pen.write(captured)
+            await pen.move("waiting", op="verify", detail=verified.detail, until=verified.until)
+            left = LOOK
+            while left > 0 and pen.step.ref not in self._again:
+                if self._wanted(pen.step.service):
+                    return verified
+                await self._clock.sleep(min(left, LOOK))
+                left = verified.until - self._clock.utc()
+            self._again.discard(pen.step.ref)
+            if self._wanted(pen.step.service):
+                return verified
+
+    def look_again(self, ref: str) -> None:
+        """Have a step that waits verified now instead of when its time has come."""
+        self._again.add(ref)
 
     # --- back ----------------------------------------------------------------------------------------------------
 
@@ -147,8 +184,7 @@ class Life:
             await self.recover(planned, actor)
             return
         was_done = view.state in {"done", "already", "drifted"}
-        await pen.move("verifying", op="verify")
-        verified = await self._act(pen, "verify")
+        verified = await self._verified(pen)
         if verified.verdict == "ok":
             state: ev.StepState = "already" if view.state == "already" else "done"
             await pen.move(state, op="verify", detail=verified.detail, verified=True)
@@ -324,7 +360,14 @@ class _Pen:
     async def write(self, event: ev.Event) -> None:
         await self._ledger.write(event, self._actor)
 
-    async def move(self, state: ev.StepState, op: Op | None = None, detail: str = "", verified: bool = False) -> None:
+    async def move(
+        self,
+        state: ev.StepState,
+        op: Op | None = None,
+        detail: str = "",
+        verified: bool = False,
+        until: float = 0.0,
+    ) -> None:
         await self.write(
             ev.StepMoved(
                 ref=self.step.ref,
@@ -334,6 +377,7 @@ class _Pen:
                 detail=detail,
                 took=self.took(),
                 verified=verified,
+                until=until,
             )
         )
 

@@ -23,7 +23,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of `out` and `err` of the job whose lines the journal has; for a recall."""
 
 
-Verdict = Literal["ok", "no", "failed", "unknown", "nothing"]
+Verdict = Literal["ok", "no", "failed", "unknown", "nothing", "wait"]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     - capture: `ok` with `captured`; `nothing` when there is none to do;
     - apply, undo: `ok`, `failed` for certain, `unknown` when we lost sight of it, `nothing` when the step has none;
     - verify, verify_undo: `ok` it holds, `no` it does not, `nothing` there is no verification;
+    - verify: `wait` it holds so far and can be told for good at `until`; `captured` is kept meanwhile, over a crash, too;
     - any: `unknown` when the host could not be reached.
     """
 
@@ -40,6 +41,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     captured: dict[str, str] = {}
     exit: int | None = None
+    until: float = 0.0
+    """UTC at which a `wait` ends."""
 
 
 Say = Callable[[Event], None]

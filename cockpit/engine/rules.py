@@ -8,7 +8,10 @@ from typing import Literal
 import msgspec
 
 from cockpit.events import FAILURES
+from cockpit.evidence import names, serving, switch_off, verdict
+from cockpit.evidence.items import allowed, stale
 from cockpit.plan.model import Evidence, Gate, Plan, Service, Step
+from cockpit.plan.records import declared
 from cockpit.rate import LEAST
 from cockpit.state import BUSY, SETTLED, TICKED, RunState, ServiceView, StepView
 
@@ -185,37 +188,55 @@ def missing_evidence(state: RunState, evidence: Evidence, now: float, fresh: flo
     seen = state.services.get(evidence.service)
     if seen is None:
         return f"there is no service {evidence.service}"
+    if state.plan is None:
+        return "the plan has not arrived yet"
+    planned = state.plan.service(evidence.service)
     match evidence.kind:
         case "writer":
             if seen.writer != evidence.want:
                 return f"{evidence.service}: the writer is {seen.writer}, not {evidence.want}"
-            return _stale(f"{evidence.service}: the writer probe", seen.writer_utc, now, fresh)
+            every = planned.writer.every if planned.writer is not None else 0.0
+            return stale(f"{evidence.service}: the writer probe", seen.writer_utc, now, allowed(fresh, every))
         case "health":
-            views = {key: view for key, view in seen.health.items() if key.endswith(f"@{evidence.want}")}
-            if not views:
-                return f"{evidence.service}: no health probe at {evidence.want} has answered"
-            for key, view in views.items():
-                if not view.ok:
-                    return f"{evidence.service}: {key} fails: {view.detail}"
-                stale = _stale(f"{evidence.service}: {key}", view.utc, now, fresh)
-                if stale:
-                    return stale
+            why = serving.health_missing(planned, seen, evidence.want, now, fresh)
+            return f"{evidence.service}: {why}" if why else ""
         case "dns":
-            answers = [view for view in seen.dns.values() if view.role != "resolver"]
+            dns = state.plan.dns
+            unheard = names.silent_authorities(declared(planned), dns, seen)
+            answers = names.published(seen)
+            answers += [view for view in seen.dns.values() if view.role == "parent" and view.type == "NS"]
             if not answers:
                 return f"{evidence.service}: no authority has answered"
             for answer in answers:
-                if answer.state != evidence.want:
+                fits = answer.role == "parent" and answer.state == "new"
+                if answer.state != evidence.want and not fits:
                     return f"{evidence.service}: {answer.vantage} serves {answer.state}"
-                stale = _stale(f"{evidence.service}: the answer of {answer.vantage}", answer.utc, now, fresh)
-                if stale:
-                    return stale
+                if evidence.want == "new" and answer.stage != answer.stages:
+                    return f"{evidence.service}: {answer.name} {answer.type} is at change {answer.stage} of {answer.stages}"
+                limit = allowed(fresh, dns.every if dns is not None else 0.0)
+                if why := stale(f"{evidence.service}: the answer of {answer.vantage}", answer.utc, now, limit):
+                    return why
+            if unheard:
+                return f"{evidence.service}: {unheard[0]}"
+        case "caches" | "compare" | "off":
+            why = _of_the_world(state, evidence, seen, now, fresh)
+            return f"{evidence.service}: {why}" if why else ""
     return ""
 
 
-def _stale(what: str, utc: float, now: float, fresh: float) -> str:
-    age = now - utc
-    return f"{what} is {age:.0f} s old, more than {fresh:.0f} s" if age > fresh else ""
+def _of_the_world(state: RunState, evidence: Evidence, seen: ServiceView, now: float, fresh: float) -> str:
+    """What is missing of evidence that is a sum of others."""
+    if state.plan is None:
+        return "the plan has not arrived yet"
+    planned = state.plan.service(evidence.service)
+    match evidence.kind:
+        case "caches":
+            return names.caches_missing(planned, state.plan.dns, seen, now, fresh)
+        case "compare":
+            return serving.compare_missing(planned, seen, now, fresh)
+        case _:
+            found = verdict(switch_off(state, evidence.service, now, fresh))
+            return "" if found.safe else found.text
 
 
 def next_ref(state: RunState, service: str) -> str | None:
@@ -238,12 +259,22 @@ def complete(state: RunState, service: str) -> bool:
     return all(view.state in TICKED for view in state.services[service].steps.values())
 
 
+def waits_for_time(view: StepView) -> bool:
+    """Whether a step was verified so far and only time can end its wait: other work on its service may break that off."""
+    return view.state == "waiting" and view.op == "verify" and view.until > 0
+
+
+def _took_effect(seen: ServiceView) -> tuple[str, ...]:
+    """What took effect, in that order, with the step whose wait an undo would break off."""
+    waiting = (ref for ref, view in seen.steps.items() if waits_for_time(view) and ref not in seen.history)
+    return (*seen.history, *waiting)
+
+
 def undo_target(state: RunState, service: str) -> str | None:
     """The step that an undo would take back: the last that took effect; None when there is none."""
     seen = state.services.get(service)
-    if seen is None or not seen.history:
-        return None
-    return seen.history[-1]
+    took_effect = _took_effect(seen) if seen is not None else ()
+    return took_effect[-1] if took_effect else None
 
 
 def undo_readiness(state: RunState, service: str, allow_loss: bool = False) -> Readiness:
@@ -259,7 +290,7 @@ def undo_readiness(state: RunState, service: str, allow_loss: bool = False) -> R
         return Readiness(False, "panic: nothing is touched until you continue")
     seen, planned, view = state.services[service], state.planned(ref), state.step(ref)
     for other in seen.steps.values():
-        if other.state in BUSY:
+        if other.state in BUSY and not waits_for_time(other):
             return Readiness(False, f"{other.ref} is {other.state}", waits=True)
     if view.state == "unknown":
         return Readiness(False, f"the outcome of {ref} is not known: verify it, or say what you found")
@@ -300,7 +331,7 @@ def rollback(state: RunState, service: str) -> Rollback:
     """How good going back is now, from the points of no return that were passed and from what new has taken."""
     seen = state.services[service]
     soft = False
-    for ref in seen.history:
+    for ref in _took_effect(seen):
         planned, view = state.planned(ref), state.step(ref)
         if planned.point_of_no_return == "hard":
             return Rollback(quality="impossible", text=f"impossible since {planned.id}")

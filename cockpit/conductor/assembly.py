@@ -36,13 +36,18 @@ from cockpit.journal import keyframes
 from cockpit.journal.folder import RunFolder, durations
 from cockpit.journal.reader import mend, records
 from cockpit.journal.writer import JournalWriter
-from cockpit.plan.model import Plan, Service
-from cockpit.plan.script import exports
-from cockpit.probes.checks import check_http, observe_record
+from cockpit.plan.model import Plan
+from cockpit.probes.asking import HealthAsker
+from cockpit.probes.checks import check_http, check_probe, observe_record
+from cockpit.probes.context import Context, Said
+from cockpit.probes.dns.update import DnsHands
 from cockpit.probes.probes import Probes
-from cockpit.probes.update import DnsHands
+from cockpit.probes.traffic import Traffics
 from cockpit.reduce import reduce
 from cockpit.state import RunState
+
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds before what only observes begins anew after a fault: the first time, and at the most."""
 
 LAST_WORDS = 0.5
 """Seconds for which screens may read why a run does not begin."""
@@ -86,6 +91,7 @@ async def conduct(
             )
     if vault is None:
         vault = await filled(plan, run.id, run.token())
+    found = state
     async with JournalWriter(run.journal, clock, end, vault.redactor) as journal:
         ledger = Ledger(journal, state)
         for observer in (ledger.observe, *observers):
@@ -108,7 +114,7 @@ async def conduct(
             )
         for warning in vault.warnings:
             ledger.trouble(warning)
-        conductor = Conductor(run, plan, options, clock, journal, ledger, vault)
+        conductor = Conductor(run, plan, options, clock, journal, ledger, vault, found)
         await conductor.run()
         return ledger.state, journal.head
 
@@ -129,6 +135,7 @@ class Conductor:
         journal: JournalWriter,
         ledger: Ledger,
         vault: Vault,
+        found: RunState,
     ) -> None:
         self._run = run
         self._plan = plan
@@ -145,23 +152,36 @@ class Conductor:
         self._jobs = Jobs(self._pool)
         logs = tuple(dict.fromkeys(log for service in plan.services for log in service.logs))
         told = {name: (log.position, log.raw_end) for name, log in ledger.state.logs.items() if log.position}
-        self._tails = Tails(self._pool, logs, self._emit, journal.raw, told, lambda: journal.waiting)
-        self._probes = Probes(plan, self._emit, clock, self._count_writes, ledger.state)
+        self._traffic = Traffics(plan, self._emit, clock, ledger.state)
+        heard = self._traffic.hearers
+        self._tails = Tails(self._pool, logs, self._emit, journal.raw, told, lambda: journal.waiting, heard)
+        # When the run was left, which the event of its resumption has covered by now.
+        before = msgspec.structs.replace(ledger.state, utc=found.utc, ended=found.ended)
+        context = Context(plan, self._emit, clock, self._on_host, vault, before, lambda: ledger.state)
+        self._probes = Probes(context)
+        asker = HealthAsker(context)
         shell = ShellHands(self._pool, self._jobs, journal.raw, vault)
         limits = {
             ref: view.limit for s in ledger.state.services.values() for ref, view in s.steps.items() if view.limit >= 0
         }
         sync = SyncHands(self._pool, journal.raw, limits)
         journal.subscribe(sync.observe)
+        zones = DnsHands(plan.dns, clock, vault)
         kinds: dict[str, Hands] = {
             "shell": shell,
             "sync": sync,
-            "dns": DnsHands(plan.dns, clock),
-            "manual": ManualHands(lambda record, wait: observe_record(record, plan, wait)),
+            "dns": zones,
+            "ttl": zones,
+            "manual": ManualHands(lambda record, wait, tell: observe_record(record, plan, wait, tell)),
         }
         guard = HostGuard(self._pool, self._locks)
         hands = ConductorHands(
-            kinds, lambda check, service: check_http(check, plan, service), self._tails, guard, vault.redactor.restored
+            kinds,
+            lambda check, service: check_http(check, plan, service),
+            self._tails,
+            guard,
+            vault.redactor.restored,
+            lambda check, service: check_probe(check, asker, plan, service),
         )
         self._engine = Engine(ledger, hands, clock)
         self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker)
@@ -196,8 +216,9 @@ class Conductor:
             group.create_task(self._kept("links", self._pool.run())),
             group.create_task(self._kept("locks", self._locks.run())),
             group.create_task(self._take_over()),
-            group.create_task(self._kept("tails", self._tails.run())),
+            group.create_task(self._kept_up("tails", self._tails.run)),
             group.create_task(self._kept("probes", self._probes.run())),
+            group.create_task(self._kept_up("traffic", self._traffic.run)),
         ]
         working = group.create_task(self._engine.run())
         if self._options.headless is not None:
@@ -249,6 +270,14 @@ class Conductor:
         except Exception as error:
             self._ledger.post(Trouble(message=f"{name} stopped: {type(error).__name__}: {error}"), "conductor")
 
+    async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """As `_kept`, and begun anew after a fault: what it sees is evidence that a run waits for."""
+        pause = PAUSE
+        while True:
+            await self._kept(name, work())
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
     def _mark(self, record: Record) -> None:
         if record.seq % keyframes.EVERY == 0:
             self._due.set()
@@ -271,17 +300,10 @@ class Conductor:
                 working.cancel()
                 return
 
-    async def _count_writes(self, service: Service) -> int | None:
-        """Writes that new has taken, by the plan's own command; None when it cannot be told."""
-        if service.writer is None or not service.writer.writes:
-            return None
-        host = next((id.partition("@")[0] for id, host in self._plan.hosts.items() if host.role == "new"), None)
-        if host is None:
-            return None
-        own = f"{host}@{service.id}"
-        script = exports(service.vars) + service.writer.writes + "\n"
+    async def _on_host(self, host: str, script: str, timeout: float) -> Said:
+        """Shell text of a probe; it only looks."""
         try:
-            ran = await self._pool[own if own in self._plan.hosts else host].run("exec sh -s", script.encode(), 5.0)
-            return int(ran.out.split()[0]) if ran.exit == 0 and ran.out.split() else None
-        except Exception:
-            return None
+            ran = await self._pool[host].run("exec sh -s", script.encode(), timeout)
+        except (Unreachable, OSError) as error:
+            return Said(None, str(error))
+        return Said(ran.exit, ran.out.decode(errors="replace"), ran.err.decode(errors="replace"))

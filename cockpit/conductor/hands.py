@@ -9,8 +9,11 @@ from typing import Protocol
 import msgspec
 
 from cockpit.engine.ports import Call, Hands, Outcome, Say
+from cockpit.events import StepProgress
 from cockpit.journal.redaction import SecretChanged
-from cockpit.plan.model import HttpCheck, Manual, RecordSet, WaitLog
+from cockpit.plan.model import HttpCheck, Manual, ProbeCheck, WaitLog
+from cockpit.plan.zones import RecordSet
+from cockpit.text import harmless
 
 
 class LogMarks(Protocol):
@@ -24,8 +27,11 @@ class LogMarks(Protocol):
 HttpChecker = Callable[[HttpCheck, str], Awaitable[tuple[bool, str]]]
 """Asks for a check on behalf of a service, whose hosts its vantages mean."""
 
-Observer = Callable[[RecordSet, float], Awaitable[tuple[bool, str]]]
-"""Looks whether every authority serves the new set, waiting up to so many seconds."""
+ProbeChecker = Callable[[ProbeCheck, str], Awaitable[tuple[bool, str]]]
+"""Asks a health probe of a service anew."""
+
+Observer = Callable[[RecordSet, float, Callable[[float, str], None]], Awaitable[tuple[bool, str]]]
+"""Looks whether every authority serves the new set, waiting up to so many seconds; tells how far it is."""
 
 
 Guard = Callable[[Call], Awaitable[Outcome | None]]
@@ -42,6 +48,7 @@ class ConductorHands:
         logs: LogMarks,
         guard: Guard,
         restored: Callable[[Mapping[str, str]], dict[str, str]] = dict,
+        probes: ProbeChecker | None = None,
     ) -> None:
         self._kinds = kinds
         self._guard = guard
@@ -49,6 +56,7 @@ class ConductorHands:
         """Makes what the journal holds of captured values what they were, secrets included."""
         self._http = http
         self._logs = logs
+        self._probes = probes
 
     async def act(self, call: Call, say: Say) -> Outcome:
         try:
@@ -93,6 +101,14 @@ class ConductorHands:
                 return Outcome(verdict="no", detail=detail)
             verdict = "ok"
             said.append(detail)
+        for named in call.step.verify_probe:
+            if self._probes is None:
+                return Outcome(verdict="unknown", detail=f"nobody asks health probe {named.probe}")
+            ok, detail = await self._probes(named, call.step.service)
+            if not ok:
+                return Outcome(verdict="no", detail=detail)
+            verdict = "ok"
+            said.append(detail)
         for index, log in enumerate(call.step.verify_log):
             ok, detail = await self._logs.wait_for(log, call.captured.get(f"log{index}", ""))
             if not ok:
@@ -100,6 +116,10 @@ class ConductorHands:
             verdict = "ok"
             said.append(detail)
         return Outcome(verdict=verdict, detail="; ".join(text for text in said if text))
+
+
+def _silent(share: float, words: str) -> None:
+    """Tells nobody."""
 
 
 class ManualHands:
@@ -112,22 +132,30 @@ class ManualHands:
         action = call.step.action
         assert isinstance(action, Manual)
         seen = action.observe
+
+        def tell(share: float, words: str) -> None:
+            say(
+                StepProgress(
+                    ref=call.step.ref, fraction=share, detail=harmless(f"{action.owner} is asked; {words}", 500)
+                )
+            )
+
         match call.op:
             case "probe":
                 if seen is None:
                     return Outcome(verdict="nothing")
-                ok, detail = await self._observe(seen, 0.0)
+                ok, detail = await self._observe(seen, 0.0, _silent)
                 return Outcome(verdict="ok" if ok else "no", detail=detail)
             case "apply":
                 if seen is None:
                     await asyncio.Event().wait()  # Only an answer ends it; the engine cancels this.
                     return Outcome(verdict="unknown")
-                ok, detail = await self._observe(seen, call.step.timeout)
+                ok, detail = await self._observe(seen, call.step.timeout, tell)
                 return Outcome(verdict="ok" if ok else "failed", detail=detail)
             case "verify":
                 if seen is None:
                     return Outcome(verdict="ok", detail="answered by its owner")
-                ok, detail = await self._observe(seen, 5.0)
+                ok, detail = await self._observe(seen, 5.0, _silent)
                 return Outcome(verdict="ok" if ok else "no", detail=detail)
             case "capture":
                 return Outcome(verdict="nothing")

@@ -26,6 +26,7 @@ async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Path]:
     """Start the embedded lab in `folder` and give the path of its plan. Raises LabFailed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # What lies in the folder of whoever called us is none of ours.
         "-m",
         "cockpit.lab",
         "--folder",

@@ -16,7 +16,8 @@ def spawn(folder: Path, arguments: list[str], given: bytes = b"") -> int:
     log = os.open(folder / "conductor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.conductor", *arguments],
+            # -P: what lies in the folder of whoever called us is none of ours.
+            [sys.executable, "-P", "-m", "cockpit.conductor", *arguments],
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=log,
             stderr=log,

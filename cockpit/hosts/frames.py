@@ -16,7 +16,7 @@ SHA-256): a generation is recognised by them, wherever it was renamed, copied or
     G INDEX SERIAL SIZE           the host itself lost what follows in this generation: at least SIZE bytes
     Q INDEX SERIAL                nothing more was written to a rotated generation for a while
     X INDEX SERIAL                nothing of this generation can come any more
-    T INDEX SENTENCE              it cannot be read
+    T INDEX SENTENCE              it cannot be read; without a sentence it can be again
     P TIME                        still there
 
 SERIAL counts the generations of a file: those of its orders first, from 0 on. JOINED is 1 where a generation goes on in the

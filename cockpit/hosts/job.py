@@ -29,7 +29,7 @@ _FOLDER = (
 )
 
 # What has ended is let alone: its number may be another's by now.
-_CANCEL = (
+CANCEL = (
     _FOLDER
     + r"""
 run=$(readlink "$job/run" 2>/dev/null) && [ ! -L "$job/rc" ] && [ "${run##*:}" = "$boot" ] || exit 0
@@ -37,8 +37,10 @@ pid=${run%%:*} began=${run#*:} stat=
 { read -r stat <"/proc/$pid/stat"; } 2>/dev/null
 set -- ${stat##*) }
 [ "${20:-0}" = "${began%%:*}" ] || exit 0
-# dash wants the two dashes before the number of a group, busybox none.
-group() { kill -s "$1" -- "-$pid" 2>/dev/null || kill -s "$1" "-$pid" 2>/dev/null; }
+# dash wants the two dashes before the number of a group. busybox calls them an error, yet signals what follows them: which is
+# right is tried with 0, so that nobody is told twice.
+if kill -s 0 -- "-$pid" 2>/dev/null; then dashes=--; else dashes=; fi
+group() { kill -s "$1" $dashes "-$pid" 2>/dev/null; }
 group TERM || kill -s TERM "$pid"
 tries=0
 while [ $tries -lt 30 ] && group 0 && [ ! -L "$job/rc" ]; do
@@ -114,7 +116,7 @@ class Jobs:
     async def cancel(self, host: str, job: str) -> None:
         """End the job's whole process group, gently first. Raises Unreachable."""
         link = self._pool[host]
-        await link.run(f"{link.jobs}exec sh -c {quoted(_CANCEL)} cockpit-job {quoted(job)}", timeout=30)
+        await link.run(f"{link.jobs}exec sh -c {quoted(CANCEL)} cockpit-job {quoted(job)}", timeout=30)
 
     async def clean(self, host: str, run: str) -> None:
         """Remove what is left on the host of the jobs of a run that have ended, and of other runs' after two weeks. Raises

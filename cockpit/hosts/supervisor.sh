@@ -43,7 +43,10 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
         # Whoever ends the group gently is to learn how the script ended; caught, not ignored: the script inherits that.
         trap : TERM INT HUP
         sh "$script" >"$job/out" 2>"$job/err" </dev/null
-        ln -s "$?" "$job/rc"
+        status=$?
+        # Nobody ends the process that keeps the status.
+        trap "" TERM INT HUP
+        ln -s "$status" "$job/rc"
     ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" "$part" 3>&1 </dev/null >/dev/null 2>&1 &)
     if [ ! -L "$job/run" ]; then echo "X no process could be started for it"; exit 0; fi
 fi

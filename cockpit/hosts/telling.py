@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from cockpit.events import Event, LogGap, LogSeen
+from cockpit.hosts.lines import Lines
 from cockpit.hosts.output import RawSink
-from cockpit.hosts.positions import LONGEST, Generation, Position
+from cockpit.hosts.positions import Generation, Position
 from cockpit.plan.model import Log
 from cockpit.text import LINE_LIMIT, harmless
 
@@ -56,46 +57,19 @@ class Share:
         return given
 
 
-class Teller:
+class Teller(Lines):
     """Tells of one log. What it tells ends with whole lines, in events and in the raw file alike."""
 
     def __init__(self, log: Log, position: Position, emit: Callable[[Event], None], raw: RawSink, share: Share) -> None:
-        self.log = log
-        self.position = position
+        super().__init__(log, position)
         self._emit = emit
         self._raw = raw
         self._share = share
         self._alarm = re.compile(log.alarm) if log.alarm else None
         self._name = f"log.{log.host}.{log.name.replace('/', '_')}"
 
-    def take(self, gen: Generation | None, data: bytes, lag: float = 0.0, behind: int = 0) -> None:
-        """Bytes that came next in a generation; None for a unit, which comes in whole lines."""
-        if gen is not None and self.position.fresh:
-            if gen.offset > len(data):
-                # We began in the middle of a line: its first half was never ours.
-                end = data.find(b"\n")
-                if end < 0:
-                    return
-                data = data[end + 1 :]
-            self.position.fresh = False
-        cut = data.rfind(b"\n") + 1
-        if gen is None or (not cut and len(gen.rest) + len(data) > LONGEST):
-            cut = len(data)
-        rest = gen.rest if gen is not None else b""
-        if not cut:
-            if gen is not None:
-                gen.rest = rest + data
-            return
-        whole = rest + data[:cut]
-        if gen is not None:
-            gen.rest = data[cut:]
-        self._tell(gen, whole, lag, behind)
-
-    def finish(self, gen: Generation) -> None:
-        """Tell a last line that will not get its end."""
-        whole, gen.rest = gen.rest, b""
-        if whole:
-            self._tell(gen, whole, 0.0, 0)
+    def beat(self) -> None:
+        """Nothing to do: all is told when it comes."""
 
     def cut(self, at: int) -> None:
         """Leave in the raw file what the journal tells of, and no more."""
@@ -112,7 +86,7 @@ class Teller:
         log = self.log
         self._emit(LogGap(host=log.host, file=log.name, size=size, position=self.position.word()))
 
-    def _tell(self, gen: Generation | None, whole: bytes, lag: float, behind: int) -> None:
+    def _whole(self, gen: Generation | None, whole: bytes, lag: float, behind: int) -> None:
         offset = self._raw(self._name, whole)
         count = whole.count(b"\n") + (not whole.endswith(b"\n"))
         given = self._share.take(count)

@@ -12,10 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-import dns.asyncquery
-import dns.exception
-import dns.message
-import dns.rcode
 import msgspec
 
 from cockpit.clock import Clock
@@ -24,12 +20,14 @@ from cockpit.hosts.access import Asks
 from cockpit.hosts.job import Jobs
 from cockpit.hosts.link import Link
 from cockpit.hosts.pool import HostPool, Unreachable, quoted
-from cockpit.plan.model import Dns, Host, Plan
+from cockpit.plan.model import Host, Plan
 from cockpit.preflight import judge
 from cockpit.preflight.facts import Facts, parse, script
 from cockpit.preflight.judge import Row
+from cockpit.preflight.mail import mail_rows, through
 from cockpit.preflight.needs import Needs, needs_of
-from cockpit.probes.update import keyring_of
+from cockpit.preflight.traffic import traffic_rows
+from cockpit.preflight.zones import zone_rows
 from cockpit.text import harmless
 
 WAIT = 20.0
@@ -63,16 +61,18 @@ async def preflight(plan: Plan, clock: Clock, asks: Asks | None = None) -> list[
     try:
         async with asyncio.TaskGroup() as group:
             hosts = [group.create_task(_host(pool[id], needs[id], rows, facts, news)) for id in plan.hosts]
-            if plan.dns is not None:
-                group.create_task(_name_servers(plan.dns, rows))
+            zones = group.create_task(zone_rows(plan, asks))
             for name, port, address, where in _certificates(plan):
                 group.create_task(_certificate(name, port, address, where, rows))
             await asyncio.gather(*hosts)
             for source, target in dict.fromkeys((c.source, c.target) for need in needs.values() for c in need.takes):
                 if source in facts and target in facts:
                     group.create_task(_path(pool, plan.hosts[source], target, rows))
+        rows += zones.result()
         rows += judge.copy_rows(needs, facts)
         rows += judge.pair_rows(needs, facts)
+        rows += await mail_rows(plan, frozenset(facts), through(pool))
+        rows += await traffic_rows(plan, frozenset(facts), through(pool))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -160,36 +160,6 @@ async def _path(pool: HostPool, source: Host, target: str, rows: list[Row]) -> N
         why = "it cannot be told" if ran.exit == 99 else "no answer"
         mend = f"copies go through the cockpit; for a straight path open port {port} of {source.id} to {target}"
         rows.append(judge.warn(where, "path", f"{target} → {address} port {port}: {why}", mend))
-
-
-async def _name_servers(zone: Dns, rows: list[Row]) -> None:
-    """The primary answers for the zone, and takes the key that updates are signed with."""
-    address, _, port = zone.primary.rpartition(":") if zone.primary.count(":") == 1 else (zone.primary, "", "53")
-    query = dns.message.make_query(zone.zone, "SOA")
-    what = "zone"
-    try:
-        if zone.tsig is not None:
-            what = f"TSIG key {zone.tsig.name}"
-            keyring, algorithm = keyring_of(zone.tsig)
-            query.use_tsig(keyring, zone.tsig.name, algorithm=algorithm)
-        answer = await dns.asyncquery.udp(query, address, 5, int(port))
-        rcode = dns.rcode.to_text(answer.rcode())
-        if answer.rcode() == dns.rcode.NOERROR and answer.answer:
-            rows.append(judge.good("dns", what, f"{zone.primary} answers for {zone.zone}"))
-        else:
-            rows.append(
-                judge.fail(
-                    "dns", what, f"{zone.primary} says {rcode} for {zone.zone}", "see that it is the zone's primary"
-                )
-            )
-    except (OSError, dns.exception.DNSException, ValueError) as error:
-        found = harmless(str(error) or type(error).__name__, 200)
-        mend = (
-            "see that name, secret and algorithm of the key are those of the server"
-            if zone.tsig
-            else "see that the server runs"
-        )
-        rows.append(judge.fail("dns", what, f"{zone.primary}: {found}", mend))
 
 
 def _certificates(plan: Plan) -> list[tuple[str, int, str, str]]:

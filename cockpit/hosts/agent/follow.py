@@ -55,6 +55,9 @@ class Unit:
                 why = err.read().decode("utf-8", "replace")
                 if self.tool.wait():
                     self._trouble(why)
+                elif self.told:
+                    self.told = ""
+                    say("T {} ".format(self.index))
                 out.close()
                 err.close()
                 self.tool, self.next = None, now + UNIT_PAUSE

@@ -8,10 +8,11 @@ unit() {
     if [ "$cursor" = - ]; then where='-n 20'; else where="--after-cursor=$cursor"; fi
     # shellcheck disable=SC2086  # the cursor has no blanks
     out=$(journalctl -q --no-pager -o short-iso-precise --show-cursor -u "$name" $where 2>/dev/null) || { trouble "$1" 'journalctl failed'; return 0; }
+    trouble "$1" ''
     cursor=${out##*-- cursor: }
     out=${out%-- cursor: *}
     [ "$out" != "$cursor" ] && [ -n "$out" ] || return 0
-    eval "cursor_$1=\$cursor told_$1="
+    eval "cursor_$1=\$cursor"
     clock
     say "U $1 ${#out} $now $cursor"
     printf %s "$out" || exit 0

@@ -170,7 +170,7 @@ look() {
         fi
         return 0
     fi
-    eval "told_$1="
+    trouble "$1" ''
     if [ -z "$list" ]; then
         hold "$path" || return 0
         off=0

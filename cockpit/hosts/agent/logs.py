@@ -253,6 +253,8 @@ class Log:
                 say("T {} {}".format(self.index, why))
             self.told = why
             return False
+        if self.told:
+            say("T {} ".format(self.index))
         self.told = ""
         return moved
 

@@ -84,7 +84,7 @@ def _verify(state: RunState, view: View, seat: Seat) -> str:
     if not ref:
         return "no step"
     step = state.step(ref)
-    if step.state in BUSY:
+    if step.state in BUSY and not rules.waits_for_time(step):
         return f"it is {step.state}"
     if step.state == "unknown" and step.intended is None:
         return "it has not acted yet: run it again"
@@ -101,6 +101,8 @@ def _skip(state: RunState, view: View, seat: Seat) -> str:
     if not ref:
         return "no step"
     step = state.step(ref)
+    if rules.waits_for_time(step) and not step.applied:
+        return ""
     return "" if step.state in {"blocked", "draft", "failed", "undone"} and not step.intended else f"it is {step.state}"
 
 
@@ -114,13 +116,15 @@ def _gate(state: RunState, view: View, seat: Seat) -> str:
 
 
 def _abort(state: RunState, view: View, seat: Seat) -> str:
-    return "" if rules.safe_point(state, focus(state, view)) else "nothing has gone past the safe point"
+    service = focus(state, view)
+    waits = any(step.state == "waiting" for step in state.services[service].steps.values())
+    return "" if waits or rules.safe_point(state, service) else "nothing has gone past the safe point"
 
 
 def _answer(state: RunState, view: View, seat: Seat) -> str:
     ref = focus_step(state, view)
     step = state.step(ref) if ref else None
-    if step is not None and step.state == "waiting":
+    if step is not None and step.state == "waiting" and state.planned(step.ref).kind == "manual":
         return ""
     if step is not None and step.state == "unknown" and step.intended:
         return ""
@@ -334,6 +338,13 @@ ACTIONS: tuple[Action, ...] = (
         id="tails", key="L", label="all logs", help="every log of every host at once", why_not=_always, footer=False
     ),
     Action(id="dns", key="d", label="dns", help="every vantage of the service in focus", why_not=_always),
+    Action(
+        id="world",
+        key="W",
+        label="world",
+        help="what the world sees of the service in focus; whether old can go",
+        why_not=_always,
+    ),
     Action(id="fleet", key="f", label="fleet", help="services × steps", why_not=_always, footer=False),
     Action(id="timeline", key="t", label="timeline", help="what happened, in order", why_not=_always, footer=False),
     Action(id="notes", key="M", label="notes", help="the notes", why_not=_always, footer=False),

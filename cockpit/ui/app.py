@@ -24,7 +24,7 @@ from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
-from cockpit.ui.view import View, focus, focus_step, shown
+from cockpit.ui.view import View
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -231,60 +231,19 @@ class CockpitApp(App[None]):
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
             case "merge-logs":
                 self.look(merged=not view.merged, scroll=0)
-            case "tails" | "dns" | "fleet" | "timeline" | "notes" | "help":
+            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help":
                 self.look(page="board" if view.page == action else action, scroll=0)
 
     def _move(self, key: str) -> bool:
-        view = self.view
-        ids = shown(self.state, view)
-        here = focus(self.state, view)
-        page = max(1, self.canvas.size.height - 6)
-        back = view.page in {"timeline", "notes", "logs"}
-        match key:
-            case "escape":
-                self.look(
-                    page="board", scroll=0, search="", frozen=-1, filter="" if view.page == "board" else view.filter
-                )
-            case "enter":
-                self.look(page="service", service=here, step="", scroll=0)
-            case "tab" | "right":
-                self._to(ids, here, 1)
-            case "shift+tab" | "left":
-                self._to(ids, here, -1)
-            case "down" | "up" if view.page == "service":
-                self._to_step(here, 1 if key == "down" else -1)
-            case "down" | "up" if view.page in {"board", "fleet"}:
-                from cockpit.ui.board import columns
+        from cockpit.ui.moving import moved
 
-                stride = columns(self.canvas.size.width, len(ids)) if view.page == "board" else 1
-                self._to(ids, here, stride if key == "down" else -stride)
-            case "j" | "down" | "k" | "up" | "pagedown" | "pageup":
-                step = {"j": 1, "down": 1, "k": -1, "up": -1, "pagedown": page, "pageup": -page}[key]
-                self.look(scroll=max(0, view.scroll + (-step if back else step)))
-            case "home" | "end":
-                self.look(scroll=100_000 if (key == "home") == back else 0)
-            case _ if key.isdigit() and key != "0":
-                everyone = self.state.plan.services if self.state.plan is not None else ()
-                if int(key) <= len(everyone):
-                    self.look(service=everyone[int(key) - 1].id, step="")
-            case _:
-                return False
+        view = moved(self.state, self.view, key, (self.canvas.size.width, self.canvas.size.height), self.now())
+        if view is None:
+            return False
+        self.view = view
+        self._dirty = True
+        self.flush()
         return True
-
-    def _to(self, ids: tuple[str, ...], here: str, by: int) -> None:
-        if ids:
-            index = ids.index(here) + by if here in ids else 0
-            self.look(
-                service=ids[max(0, min(index, len(ids) - 1)) if abs(by) > 1 else index % len(ids)], step="", scroll=0
-            )
-
-    def _to_step(self, service: str, by: int) -> None:
-        if not service:
-            return
-        refs = list(self.state.services[service].steps)
-        here = focus_step(self.state, self.view)
-        if refs:
-            self.look(step=refs[max(0, min(refs.index(here) + by, len(refs) - 1))], scroll=0)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette holds the registry, and what is off says why."""

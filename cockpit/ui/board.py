@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from cockpit.engine import rules
 from cockpit.plan.model import Plan
 from cockpit.state import LogView, RunState
-from cockpit.ui.glyphs import GLYPHS
+from cockpit.ui.glyphs import GLYPHS, LOUD
 from cockpit.ui.paint import Line, beside, clock, fit
-from cockpit.ui.panel import bounds, panel
+from cockpit.ui.panel import panel
 from cockpit.ui.view import View, focus, shown
+from cockpit.ui.world.figures import night
 
 # `Nov 21 08:47:29 host program…` and `2026-11-21T08:47:29.123456+00:00 host program…` (RFC 3164 §4.1.2, RFC 5424 §6.2.3).
 _SYSLOG_TIME = re.compile(r"^(?:\w{3} [ \d]\d |\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)\S* \S+ ")
@@ -39,11 +40,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     total = sum(state.forecast.values())
     if total:
         line.append((f" of {clock(total)}", "head"))
-    lower = max((view.down.lower for view in state.services.values()), default=0.0)
-    upper = max((view.down.upper for view in state.services.values()), default=0.0)
     done = sum(rules.complete(state, id) for id in state.services)
-    down = any(view.down.ongoing for view in state.services.values())
-    line.append((f"{gap}down {bounds(lower, upper)}", "headbad" if down else "head"))
+    line += [(gap, "head"), *night(state)]
     line.append((f"{gap}{done}/{len(state.services)} done", "head"))
     gate = rules.next_gate(state)
     if gate is not None:
@@ -183,13 +181,13 @@ def recent(state: RunState, width: int, height: int) -> list[Line]:
     entries = state.timeline[-height:] if height > 0 else ()
     lines: list[Line] = []
     for entry in entries:
-        glyph, style = GLYPHS.get(entry.word, ("•", "warn" if entry.word in {"alarm", "trouble", "refused"} else "dim"))
+        glyph, style = GLYPHS.get(entry.word, ("•", "warn" if entry.word in LOUD else "dim"))
         at = datetime.fromtimestamp(entry.utc, UTC).strftime("%H:%M:%S")
         lines.append(
             [
                 (f" {at} ", "dim"),
                 (f"{glyph} ", style),
-                (f"{entry.ref or entry.word:<22} ", ""),
+                (f"{entry.ref:<22} " if entry.ref else f"{entry.word} ", "" if entry.ref else style),
                 (f"{entry.word:<10} " if entry.ref else "", style),
                 (entry.text, "dim"),
                 (f"  ({entry.actor})" if entry.actor else "", "dim"),

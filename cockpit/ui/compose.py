@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from cockpit.state import RunState
-from cockpit.ui import pages
 from cockpit.ui.actions import ACTIONS, Seat, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.hosts import host_lines
+from cockpit.ui.pages.dns import dns_page
+from cockpit.ui.pages.entries import notes_page, timeline_page
+from cockpit.ui.pages.fleet import fleet_page
+from cockpit.ui.pages.logs import logs_page
+from cockpit.ui.pages.service import service_page
+from cockpit.ui.pages.world import world_page
 from cockpit.ui.paint import Line, fit
 from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
 
 PAINTERS = {
-    "service": pages.service_page,
-    "fleet": pages.fleet_page,
-    "dns": pages.dns_page,
-    "timeline": pages.timeline_page,
-    "notes": pages.notes_page,
-    "logs": pages.logs_page,
+    "service": service_page,
+    "world": world_page,
+    "fleet": fleet_page,
+    "dns": dns_page,
+    "timeline": timeline_page,
+    "notes": notes_page,
+    "logs": logs_page,
     "tails": tails_page,
 }
+
+SIGNS = (
+    ("a", "dim", "authorities with new"),
+    ("c", "dim", "caches with new"),
+    ("t", "dim", "traffic to new"),
+    ("!", "bad", "stale or bogus; over the budget"),
+    ("✗", "bad", "samples that failed"),
+    ("◷", "warn", "that stalled; good, not yet in a row"),
+    ("⇢", "dim", "bridged"),
+    ("≠", "bad", "old and new differ"),
+    ("=600", "dim", "TTL as published, 600 s"),
+    ("AD", "good", "signatures hold"),
+    ("≤", "dim", "a bound"),
+    ("≈", "warn", "an estimate"),
+)
+"""Signs of the world's view that stand where there is no room for words."""
 
 SMALLEST = (40, 12)
 """Width and height below which a screen would hide what it must not."""
@@ -104,7 +126,10 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     vantages: Line = [(" dns  ", "title")]
     for word, (glyph, style) in DNS_GLYPHS.items():
         vantages += [(f"{glyph} ", style), (f"{word}  ", "dim")]
-    lines += [[], *wrapped(states, width), *wrapped(vantages, width)]
+    signs: Line = [(" world  ", "title")]
+    for sign, style, word in SIGNS:
+        signs += [(f"{sign} ", style), (f"{word}  ", "dim")]
+    lines += [[], *wrapped(states, width), *wrapped(vantages, width), *wrapped(signs, width)]
     lines = lines[view.scroll :] if len(lines) > height else lines
     return [fit(line, width) for line in lines[:height]] + [fit([], width)] * max(0, height - len(lines))
 

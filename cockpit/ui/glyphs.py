@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cockpit.events import WriterSide
+
 GLYPHS: dict[str, tuple[str, str]] = {
     "draft": ("✎", "warn"),
     "blocked": ("□", "dim"),
@@ -56,3 +58,14 @@ DNS_GLYPHS: dict[str, tuple[str, str]] = {
     "lame": ("L", "bad"),
     "timeout": ("…", "bad"),
 }
+
+WRITERS: dict[WriterSide, tuple[str, str]] = {
+    "old": ("OLD", "old"),
+    "new": ("NEW", "new"),
+    "both": ("BOTH!", "bad"),
+    "none": ("none", "warn"),
+    "unknown": ("?", "dim"),
+}
+
+LOUD = frozenset({"alarm", "trouble", "refused"})
+"""Words on the timeline that a person should not miss."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from cockpit.state import LogView, RunState
-from cockpit.ui.paint import Line, fit
+from cockpit.ui.paint import Line, fit, when
 from cockpit.ui.view import View
 
 _MONTHS = {
@@ -101,7 +101,7 @@ def merged(state: RunState, logs: list[tuple[str, LogView]]) -> list[Entry]:
 
 def merged_lines(state: RunState, view: View, logs: list[tuple[str, LogView]], width: int, height: int) -> list[Line]:
     """The page: a header with the clocks, and the newest lines at the bottom; filter, search and hold as side by side."""
-    from cockpit.ui.pages import marked, when
+    from cockpit.ui.pages.common import marked
 
     head: Line = [(" old and new by time ", "title")]
     for role, host in dict.fromkeys((role, log.host) for role, log in logs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from rich.cells import cell_len, set_cell_size
 
 Span = tuple[str, str]
@@ -44,8 +46,10 @@ def beside(blocks: list[tuple[list[Line], int]], height: int) -> list[Line]:
     return rows
 
 
-def box(left: Line, right: Line, body: list[Line], width: int, height: int, style: str) -> list[Line]:
-    """A frame with a title on either end of its top."""
+def box(
+    left: Line, right: Line, body: list[Line], width: int, height: int, style: str, foot: Line | None = None
+) -> list[Line]:
+    """A frame with a title on either end of its top, and one in its foot."""
     inner = width - 2
     right = right if width_of(left) + width_of(right) + 3 <= inner else []
     head = fit(left, max(0, min(width_of(left), inner - width_of(right) - 1)))
@@ -53,7 +57,10 @@ def box(left: Line, right: Line, body: list[Line], width: int, height: int, styl
     rows: list[Line] = [[("┌", style), *head, ("─" * gap, style), *right, ("┐", style)]]
     for y in range(height - 2):
         rows.append([("│", style), *fit(body[y] if y < len(body) else [], inner), ("│", style)])
-    rows.append([("└" + "─" * inner + "┘", style)])
+    if foot and width_of(foot) + 2 <= inner:
+        rows.append([("└", style), (" ", ""), *foot, (" " + "─" * (inner - width_of(foot) - 2) + "┘", style)])
+    else:
+        rows.append([("└" + "─" * inner + "┘", style)])
     return rows
 
 
@@ -73,3 +80,8 @@ def clock(value: float) -> str:
     if whole < 3600:
         return f"{whole // 60:02d}:{whole % 60:02d}"
     return f"{whole // 3600:02d}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def when(utc: float) -> str:
+    """Time of day, UTC."""
+    return datetime.fromtimestamp(utc, UTC).strftime("%H:%M:%S")

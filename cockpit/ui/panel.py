@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from cockpit.engine import rules
-from cockpit.events import WriterSide
+from cockpit.evidence import switch_off, verdict
 from cockpit.plan.model import Plan, Service
-from cockpit.state import BUSY, HealthView, RunState, ServiceView
+from cockpit.state import BUSY, RunState, ServiceView
 from cockpit.ui.glyphs import GLYPHS
-from cockpit.ui.paint import Line, Span, box, seconds, width_of
-
-WRITERS: dict[WriterSide, Span] = {
-    "old": ("OLD", "old"),
-    "new": ("NEW", "new"),
-    "both": ("BOTH!", "bad"),
-    "none": ("none", "warn"),
-    "unknown": ("?", "dim"),
-}
+from cockpit.ui.paint import Line, box, seconds, width_of
+from cockpit.ui.world import aged
+from cockpit.ui.world.figures import dns, downtime, health
+from cockpit.ui.world.foot import extras
 
 
 def panel(
@@ -30,18 +25,31 @@ def panel(
     frame = "focus" if focused else _mood(view)
     left: Line = [(f" {number} ", "dim"), (service.title or service.id, "title"), (" ", "")]
     text = "impossible" if rollback.quality == "impossible" else rollback.text.partition(",")[0]
-    right: Line = [(" writer ", "dim"), WRITERS[view.writer], (" ", "")]
-    back: Line = [("  rollback ", "dim"), (text, quality)]
-    lost: Line = [*downtime(service, view), *back]
-    if width_of(lost) > inner:
-        lost = [*downtime(service, view), (" back ", "dim"), (text, quality)]
-    body = [phases(plan, service, view, inner), current(state, service, view, now), health(view, inner)]
+    right: Line = [(" writer ", "dim"), *aged.writer(service, view, now), (" ", "")]
+    body = [phases(plan, service, view, inner), current(state, service, view, now), health(service, view, inner, now)]
     if height - 2 >= 6:
-        body += [dns(view, now), lost, last(view)]
+        body += [dns(plan, view, now, inner), _lost(service, view, text, quality, inner), last(view)]
     else:
-        both: Line = [*dns(view, now), (" ", ""), *downtime(service, view)]
-        body.append(both if width_of(both) <= inner else [*dns(view, now, short=True), *downtime(service, view)])
-    return box(left, right, body, width, height, frame)
+        body.append(_spread_and_lost(plan, service, view, now, inner))
+    return box(left, right, body, width, height, frame, extras(plan, service, view, inner - 2, now))
+
+
+def _lost(service: Service, view: ServiceView, back: str, quality: str, width: int) -> Line:
+    """The outage, and how good a rollback still is."""
+    full: Line = [("  rollback ", "dim"), (back, quality)]
+    short: Line = [(" back ", "dim"), (back, quality)]
+    whole: Line = [*downtime(service, view), *full]
+    return whole if width_of(whole) <= width else [*downtime(service, view, width - width_of(short)), *short]
+
+
+def _spread_and_lost(plan: Plan, service: Service, view: ServiceView, now: float, width: int) -> Line:
+    """DNS and the outage in one line: what is least urgent of both goes first."""
+    most = width_of(downtime(service, view))
+    wide = [*dns(plan, view, now, width - most - 1), (" ", ""), *downtime(service, view)]
+    if width_of(wide) <= width:
+        return wide
+    least = dns(plan, view, now, 0)
+    return [*least, (" ", ""), *downtime(service, view, width - width_of(least) - 1)]
 
 
 def _mood(view: ServiceView) -> str:
@@ -67,6 +75,19 @@ def phases(plan: Plan, service: Service, view: ServiceView, width: int) -> Line:
         if width_of(line) <= width + 1:
             break
     return line
+
+
+def _old(state: RunState, service: str, now: float) -> Line:
+    """Whether old can go, once all is done; nothing where the plan watches nothing. `?`: not watched, `≈`: an estimate."""
+    items = switch_off(state, service, now)
+    if not items:
+        return []
+    found = verdict(items)
+    if not found.safe:
+        return [(f"old: {len(found.missing)} missing", "warn")]
+    guessed = [item.what for item in items if item.sure == "estimate"]
+    proviso = "".join([*(f", {kind} ?" for kind in found.unwatched), *(f", {kind} ≈" for kind in guessed)])
+    return [("✓ old can go", "good"), (proviso, "warn")]
 
 
 def _telling(word: str, others: list[str]) -> int:
@@ -101,77 +122,12 @@ def current(state: RunState, service: Service, view: ServiceView, now: float) ->
             return [(f"{glyph} {step.ref.partition('/')[2]} {step.state}: ", style), (step.detail, "")]
     ref = rules.next_ref(state, service.id)
     if ref is None:
-        return [("■ all steps done", "good")]
+        return [("■ all done  ", "good"), *_old(state, service.id, now)]
     found = rules.readiness(state, ref)
     name = ref.partition("/")[2]
     if found.ok:
         return [("▷ ready: ", "ready"), (name, "ready"), ("   going on by itself" if view.advancing else "", "busy")]
     return [(f"□ {name}: ", "dim"), (found.reason, "dim")]
-
-
-def health(view: ServiceView, width: int) -> Line:
-    """The worst answer at each vantage."""
-    for how in (" bridged", "⇢", ""):
-        line: Line = []
-        for at, style in (("old", "old"), ("new", "new"), ("world", "")):
-            seen = [answer for key, answer in view.health.items() if key.endswith(f"@{at}")]
-            line += [("  " if line else "", ""), (f"{at} ", style), *_answer(seen, how)]
-        if width_of(line) <= width:
-            break
-    return line
-
-
-def _answer(seen: list[HealthView], bridged: str) -> Line:
-    if not seen:
-        return [("·", "dim")]
-    worst = min(seen, key=lambda answer: answer.ok)
-    how = bridged if worst.bridged else ""
-    if worst.ok:
-        return [("✓", "good"), (f" {worst.ms:.0f} ms{how}", "dim")]
-    word = str(worst.status) if worst.status else "down"
-    return [("✗", "bad"), (f" {word}{how}", "bad" if not worst.status else "warn")]
-
-
-def dns(view: ServiceView, now: float, short: bool = False) -> Line:
-    """How many authorities and caches have the new answer, and the horizon while it is ahead."""
-    authorities = [answer for answer in view.dns.values() if answer.role != "resolver"]
-    caches = [answer for answer in view.dns.values() if answer.role == "resolver"]
-    if not authorities and not caches:
-        return [("dns –", "dim")]
-    line: Line = [("dns ", "dim")]
-    for word, answers in (("auth", authorities), ("caches", caches)):
-        new = sum(answer.state == "new" for answer in answers)
-        style = "new" if new == len(answers) and new else "old" if not new else "warn"
-        line += [(f"{word[0] if short else word} ", "dim"), (f"{new}/{len(answers)} ", style)]
-    if any("stale" in answer.flags for answer in caches):
-        line.append(("! " if short else "stale ", "bad"))
-    if short:
-        return line
-    ahead = max(view.horizon.values(), default=0.0) - now
-    if ahead > 0:
-        line.append((f"horizon {seconds(ahead)} ", "warn"))
-    return line
-
-
-def downtime(service: Service, view: ServiceView) -> Line:
-    """The outage's bounds against the budget."""
-    if service.downtime is None:
-        return []
-    down, budget = view.down, service.downtime.budget
-    style = "bad" if down.upper > budget else "warn" if down.ongoing or down.upper > budget * 0.8 else ""
-    line: Line = [("down ", "dim"), (bounds(down.lower, down.upper), style), (f" of {seconds(budget)}", "dim")]
-    if down.ongoing:
-        line.append((" NOW", "bad"))
-    if down.stalled:
-        line.append((f" {down.stalled} stalled", "warn"))
-    return line
-
-
-def bounds(lower: float, upper: float) -> str:
-    """`0.6–0.9 s`; `0 s` for none."""
-    if upper <= 0:
-        return "0 s"
-    return f"{lower:.1f}–{upper:.1f} s"
 
 
 def last(view: ServiceView) -> Line:

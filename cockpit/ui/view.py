@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from cockpit.state import RunState
+from cockpit.state import RunState, ServiceView
 
-Page = Literal["board", "service", "fleet", "dns", "timeline", "notes", "logs", "tails", "help"]
+Page = Literal["board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "help"]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     page: Page = "board"
     service: str = ""
     step: str = ""
+    record: str = ""
+    """The record set in focus on the DNS page, `name type`."""
+    item: str = ""
+    """What is in focus on the page of the world's view."""
     filter: str = ""
     scroll: int = 0
     """Lines back from the end on the timeline, notes and log pages; lines down from the top on the others."""
@@ -60,3 +64,19 @@ def focus_step(state: RunState, view: View) -> str:
         (ref for ref, step in steps.items() if step.state in {"running", "verifying", "undoing", "waiting"}), ""
     )
     return busy or next_ref(state, service) or (next(reversed(steps)) if steps else "")
+
+
+def record_keys(view: ServiceView) -> list[str]:
+    """The record sets that a service's vantages were asked for, `name type`, in the order of their first answers. What the
+    parent says is shown with each of them, so that it is one of its own only while there is no other."""
+    asked = {f"{seen.name} {seen.type}": False for seen in view.dns.values()}
+    for seen in view.dns.values():
+        asked[f"{seen.name} {seen.type}"] |= seen.role != "parent"
+    return [key for key, own in asked.items() if own] or list(asked)
+
+
+def focus_record(state: RunState, view: View) -> str:
+    """The record set in focus on the DNS page: the chosen one, else the service's first; '' while there is none."""
+    service = focus(state, view)
+    keys = record_keys(state.services[service]) if service else []
+    return view.record if view.record in keys else (keys[0] if keys else "")

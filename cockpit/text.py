@@ -22,6 +22,10 @@ _BYTE = re.compile("[\udc80-\udcff]")
 def harmless(raw: bytes | str, limit: int = LINE_LIMIT) -> str:
     """One line of text that a terminal can show: escape sequences removed, other control characters as `·`, tabs as
     spaces, invalid UTF-8 as `\\xNN`, cut at `limit` characters with the number left out in words."""
+    if len(raw) <= limit and raw.isascii():
+        plain = raw.decode() if isinstance(raw, bytes) else raw
+        if plain.isprintable():
+            return plain  # Nearly all text is: it has nothing of what follows.
     over = max(0, len(raw) - limit * 4)
     if over:
         raw = raw[: limit * 4]

@@ -23,19 +23,16 @@ def run(args: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
     import asyncio
     import time
-    from pathlib import Path
 
     import msgspec
 
+    from cockpit.cli.plans import usable
     from cockpit.clock import SystemClock
-    from cockpit.plan.load import PlanError, load_plan
     from cockpit.preflight.person import Person
     from cockpit.preflight.trial import preflight, table
 
-    try:
-        plan = load_plan(Path(args.plan))
-    except PlanError as error:
-        print(error, file=sys.stderr)
+    plan = usable(args.plan)
+    if plan is None:
         return 2
     began = time.monotonic()
     asks = Person() if sys.stdin.isatty() and sys.stderr.isatty() else None

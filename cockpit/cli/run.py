@@ -36,6 +36,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
     from cockpit.cli.live import can_show, end, found, gone, screen
+    from cockpit.cli.plans import usable
     from cockpit.journal.folder import RunFolder, answers, create
 
     if options.resume:
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         if plan is None:
             print(f"cockpit: {folder.id} does not say which plan it ran; name the plan's file", file=sys.stderr)
             return 2
-        loaded = _loaded(plan)
+        loaded = usable(str(plan))
         if loaded is None:
             return 2
         if recorded is not None and recorded.hash != loaded.hash:
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     else:
         plan = options.plan
-        loaded = _loaded(plan)
+        loaded = usable(str(plan))
         if loaded is None:
             return 2
         given = _gathered(loaded, options.headless)
@@ -114,17 +115,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
     return status
-
-
-def _loaded(file: Path) -> Plan | None:
-    """The plan, or None after saying what is wrong with it."""
-    from cockpit.plan.load import PlanError, load_plan
-
-    try:
-        return load_plan(file)
-    except PlanError as error:
-        print(error, file=sys.stderr)
-        return None
 
 
 def _gathered(plan: Plan, headless: bool) -> Gathered | None:

@@ -17,15 +17,12 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status: 0 shown, 2 the plan cannot be used (its findings are on standard error)."""
     import sys
-    from pathlib import Path
 
-    from cockpit.plan.load import PlanError, load_plan
+    from cockpit.cli.plans import usable
     from cockpit.plan.show import markdown
 
-    try:
-        plan = load_plan(Path(args.plan))
-    except PlanError as error:
-        print(error, file=sys.stderr)
+    plan = usable(args.plan)
+    if plan is None:
         return 2
     if args.service and all(service.id != args.service for service in plan.services):
         print(f"{args.plan} has no service {args.service}: name one of its services.", file=sys.stderr)

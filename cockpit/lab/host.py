@@ -48,7 +48,7 @@ class LabHost:
             for folder in FOLDERS:
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
-            for tool in ("sendmail", "mailq"):
+            for tool in ("sendmail", "mailq", "postqueue"):
                 _tool(self.home / "bin" / tool, TOOLS / "mail.py", tool)
             if shutil.which("curl") is None:
                 _tool(self.home / "bin/curl", TOOLS / "curl.py", "curl")

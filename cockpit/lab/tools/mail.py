@@ -1,4 +1,6 @@
-"""`sendmail` and `mailq` on a host of the lab. Runs alone: `python mail.py sendmail -f FROM RECIPIENT < message`."""
+"""`sendmail`, `mailq` and `postqueue -j` on a host of the lab.
+
+Runs alone: `python mail.py sendmail -f FROM RECIPIENT < message`."""
 
 from __future__ import annotations
 
@@ -44,22 +46,45 @@ def sendmail(arguments: list[str]) -> int:
     return 0
 
 
-def mailq() -> int:
-    """List the queue, one message a line: id, time, sender, recipient; then how many."""
-    count = 0
+def queued() -> list[dict[str, str | float]]:
+    """What stands in the queue's files, the oldest file first."""
+    found = []
     for path in sorted((Path(os.environ["HOME"]) / "var/queue").iterdir()):
         if path.suffix:
             continue
         try:
             with path.open("rb") as file:
-                head = json.loads(file.readline())
+                found.append(json.loads(file.readline()))
         except (OSError, ValueError):
             continue
-        count += 1
+    return found
+
+
+def mailq() -> int:
+    """List the queue, one message a line: id, time, sender, recipient; then how many."""
+    messages = queued()
+    for head in messages:
         print(f"{head['id']} {head['arrived']:.0f} {head['sender']} {head['recipient']}")
-    print(f"-- {count} in the queue")
+    print(f"-- {len(messages)} in the queue")
+    return 0
+
+
+def postqueue() -> int:
+    """The queue as `postqueue -j` prints it, one message a line."""
+    for head in queued():
+        held = (Path(os.environ["HOME"]) / "etc/mail/hold" / str(head["client"])).exists()
+        reason = {"delay_reason": "held for the cutover"} if held else {}
+        message = {
+            "queue_name": "hold" if held else "deferred",
+            "queue_id": head["id"],
+            "arrival_time": int(head["arrived"]),
+            "sender": head["sender"],
+            "recipients": [{"address": head["recipient"], **reason}],
+        }
+        print(json.dumps(message))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(mailq() if sys.argv[1:2] == ["mailq"] else sendmail(sys.argv[2:]))
+    tools = {"mailq": mailq, "postqueue": postqueue}
+    sys.exit(tools[sys.argv[1]]() if sys.argv[1:2] and sys.argv[1] in tools else sendmail(sys.argv[2:]))

@@ -25,12 +25,14 @@ from typing import Literal
 
 import pytest
 
-from cockpit.plan.model import Host, Role
+from cockpit.plan.base import Role
+from cockpit.plan.model import Host
 
 PACKAGES = "acl attr busybox dropbear-bin iproute2 opendoas openssh-client openssh-server rsync sudo"
 _TOOLS = ("busybox", "doas", "dropbear", "ip", "rsync", "setfacl", "setfattr", "sshd", "ssh-keygen", "sudo", "unshare")
 
 DESK = "10.213.0.1"
+DESK6 = "fd00:213::1"
 _CLONE_NEWNET = 0x40000000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -82,6 +84,7 @@ class RealHost:
         self.rig = rig
         self.name = name
         self.address = f"10.213.0.{number}"
+        self.address6 = f"fd00:213::{number}"
         self.machine_id = uuid.uuid5(uuid.NAMESPACE_DNS, name).hex
         self.server = server
         self._port = f"v{number}"
@@ -91,6 +94,7 @@ class RealHost:
         self.root = self._disk / "root"
         self._init: subprocess.Popen[bytes] | None = None
         self._serving: subprocess.Popen[bytes] | None = None
+        self._spawned: list[subprocess.Popen[bytes]] = []
         self._furnish(disk, tools, shell, without)
 
     # --- making -------------------------------------------------------------------------------------------------------
@@ -169,7 +173,8 @@ class RealHost:
         sh(
             f"nsenter -t {desk} -n ip link add {port} type veth peer name eth0 address {self._mac} netns {pid};"
             f"nsenter -t {desk} -n ip link set {port} master br0 up;"
-            f"nsenter -t {pid} -n sh -c 'ip link set lo up; ip addr add {self.address}/24 dev eth0; ip link set eth0 up'"
+            f"nsenter -t {pid} -n sh -c 'ip link set lo up; ip addr add {self.address}/24 dev eth0;"
+            f"ip addr add {self.address6}/64 dev eth0 nodad; ip link set eth0 up'"
         )
         self.serve()
 
@@ -201,14 +206,16 @@ class RealHost:
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
-            # nsenter stops with the process it waits for, and what it does not reap keeps the namespace from ending.
-            if self._serving is not None:
-                self._serving.kill()
+            # nsenter stops with the process it waits for, and what it does not reap keeps the namespace from ending; of a
+            # process whose nsenter is gone this machine's first process would have to be quick.
+            for process in self._spawned:
+                process.send_signal(signal.SIGCONT)
             self._init.wait()
             if self._init.stdout is not None:
                 self._init.stdout.close()
-            if self._serving is not None:
-                self._serving.wait()
+            for process in self._spawned:
+                process.wait()
+            self._spawned.clear()
             sh(f"nsenter -t {self.rig.pid} -n ip link del {self._port} 2>/dev/null || :")
             self._init = None
 
@@ -246,19 +253,19 @@ class RealHost:
             f'case $c in {names}) [ "$n" = 1 ] || [ "$n" = $$ ] || kill -s {name} "$n";; esac; done; :',
             check=False,
         )
-        if name == "CONT" and self._serving is not None:
-            self._serving.send_signal(signal.SIGCONT)
+        if name == "CONT":
+            for process in self._spawned:
+                process.send_signal(signal.SIGCONT)
 
     def spawn(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command on it that goes on."""
         env = {"PATH": _PATH, "HOME": "/root"}
-        return subprocess.Popen(
-            [*self._enter(), *words],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._disk / "said").open("ab"),
-        )
+        with (self._disk / "said").open("ab") as said:
+            process = subprocess.Popen(
+                [*self._enter(), *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            )
+        self._spawned.append(process)
+        return process
 
     def run(self, script: str, *, check: bool = True) -> str:
         """Run shell text on it as root, beside SSH."""
@@ -301,7 +308,7 @@ class Rig:
         self.pid = int(sh(f"cat /proc/{self._desk.pid}/task/{self._desk.pid}/children").split()[0])
         sh(
             f"nsenter -t {self.pid} -n sh -euc 'ip link set lo up; ip link add br0 type bridge forward_delay 0;"
-            f"ip addr add {DESK}/24 dev br0; ip link set br0 up'"
+            f"ip addr add {DESK}/24 dev br0; ip addr add {DESK6}/64 dev br0 nodad; ip link set br0 up'"
         )
 
     def host(self, name: str, **kind: object) -> RealHost:

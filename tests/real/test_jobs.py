@@ -9,7 +9,8 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.events import HostLocked
-from cockpit.hosts.job import JobEnd, Jobs
+from cockpit.hosts.job import CANCEL, JobEnd, Jobs
+from cockpit.hosts.link import quoted
 from cockpit.hosts.locks import Locks
 from cockpit.hosts.pool import HostPool
 from tests.hosts.test_job import Heard
@@ -101,6 +102,23 @@ async def test_cancelling_asks_gently_first_and_ends_the_whole_group(desk: Rig, 
         await jobs.cancel(host.name, "r.stubborn")
         assert (await stubborn).kind == "gone"
         assert host.run("pgrep -f '[s]leep 77' || :") == ""
+
+
+async def test_who_is_asked_to_end_is_asked_once(desk: Rig, host: RealHost, told: Told) -> None:
+    """A second signal could reach what keeps the status when the script has ended."""
+    counted = 'kill() { echo "$*" >>/root/kills; command kill "$@"; }\n'
+    async with pooled({host.name: host.plan()}, told) as pool:
+        jobs = Jobs(pool)
+        heard = Heard()
+        running = asyncio.create_task(
+            jobs.run(host.name, "r.once", b"trap 'exit 4' TERM; echo on; sleep 60 & wait", heard)
+        )
+        await heard.until(lambda: b"on" in heard.out)
+        cancelling = f"sh -c {quoted(counted + CANCEL)} cockpit-job r.once"
+        await asyncio.to_thread(host.run, cancelling)
+        assert (await running).status == 4
+    told_to_end = host.run("grep -c TERM /root/kills; rm /root/kills")
+    assert told_to_end == "1\n"
 
 
 async def test_a_reboot_in_the_middle_is_told_as_that(desk: Rig, host: RealHost, told: Told) -> None:

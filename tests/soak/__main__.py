@@ -1,10 +1,13 @@
 """`python -m tests.soak NAME`: the exhaustive counts that CI only samples.
 
 kill    SIGKILL of the conductor at every journal position of one client's cutover and undo on the lab, and at random ones of six
-plans   the fuzzers over plan text and plan data, twenty thousand examples each
+plans   the fuzzers over plan text, plan data and DNS messages, twenty thousand examples each
 hosts   a plan of 30 steps on real hosts, two hundred times: killed, cut off, restarted, rebooted, out of room, paused; needs root
 tails   tails on real hosts (OpenSSH and Python, OpenSSH and dash, Dropbear and busybox), rotated and cut off; needs root
 sync    100,000 files with everything that a file system can hold, by each transport, killed 20 times on the way
+horizon random schedules of TTLs, changes, undo and lags on real name servers, fifty of them by default; needs root
+outages downtime of real servers, 0.1 to 10 s, closed, reset, 503, frozen, one address family: the truth inside the bounds
+dns-race  writers that race for record sets on a real BIND, with answers lost over UDP and TCP (--count, 200)
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -18,9 +21,12 @@ import sys
 def main() -> int:
     """0 when nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("name", choices=("kill", "hosts", "plans", "tails", "sync", "engine"))
+    parser.add_argument(
+        "name", choices=("kill", "hosts", "plans", "tails", "sync", "dns-race", "horizon", "outages", "engine")
+    )
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
-    parser.add_argument("--count", type=int, default=200, help="hosts: how many runs")
+    parser.add_argument("--count", type=int, default=0, help="hosts, dns-race: how many; horizon: how many schedules")
+    parser.add_argument("--seed", type=int, default=0, help="horizon: which schedules; a new one each time by default")
     parser.add_argument("--longest", type=float, default=600.0, help="hosts: seconds of the longest cut")
     options = parser.parse_args()
     if options.name == "kill":
@@ -30,7 +36,7 @@ def main() -> int:
     if options.name == "hosts":
         from tests.soak.hosts import run as run_hosts
 
-        return run_hosts(options.workers, options.count, options.longest)
+        return run_hosts(options.workers, options.count or 200, options.longest)
     if options.name == "tails":
         from tests.soak import tails
 
@@ -39,11 +45,23 @@ def main() -> int:
         from tests.soak import sync
 
         return sync.run()
+    if options.name == "horizon":
+        from tests.soak import horizon
+
+        return horizon.run(options.count or 50, options.seed)
+    if options.name == "outages":
+        from tests.soak import outages
+
+        return outages.run()
+    if options.name == "dns-race":
+        from tests.soak import dns_race
+
+        return dns_race.run(options.count or 200)
     import pytest
 
     if options.name == "plans":
         os.environ["COCKPIT_FUZZ"] = "20000"
-        return int(pytest.main(["-q", "tests/unit/test_plan.py"]))
+        return int(pytest.main(["-q", "tests/unit/test_plan.py", "tests/unit/test_dns_wire.py"]))
     os.environ["COCKPIT_EXAMPLES"] = "20000"
     return int(pytest.main(["-q", "tests/engine/test_properties.py"]))
 

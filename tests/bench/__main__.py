@@ -7,7 +7,10 @@ ssh-tails        a log of 100,000 lines a second over SSH, from the write to the
 check            `cockpit check` of a plan with 500 services
 ssh              commands on real SSH servers, beside ssh, Fabric, pyinfra and Ansible on the same servers; needs root
 redaction        log events through the journal's redactor and raw bytes through a stream, with 10 secrets beside none
+http             HTTP and HTTPS probes beside ab and hey on the same nginx, and where the time goes
+probes           400 health probes every 5 s against nginx: their share of a core, journal included; needs nginx
 sync             first copy and no-change pass of 100,000 files between real hosts, beside bare rsync over ssh
+dns              DNS questions a second on one core, beside dnsperf on the same core against the same server
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "sync", "redaction")
+NAMES = (
+    "first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "sync", "redaction", "http", "probes", "dns",
+)  # fmt: skip
 
 
 def main() -> int:

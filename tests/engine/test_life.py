@@ -142,7 +142,7 @@ async def test_a_gate_opens_by_its_name_and_fresh_evidence_only() -> None:
     assert "the writer is" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
     await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
     rig.clock.now += 100
-    assert "100 s old" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
+    assert "100 s ago" in (await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) or "")
     await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
     assert "gate" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
     assert await rig.submit(it.OpenGate(gate="pilot-good", typed="pilot-good")) == ""
@@ -402,7 +402,7 @@ async def test_stale_evidence_keeps_an_evidence_gate_closed_though_nothing_happe
     await run_all(rig)
     await rig.ledger.write(WriterSeen(service="s0", writer="new"), "probe")
     rig.clock.now += 3600
-    assert "3600 s old" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
+    assert "60 min ago" in (await rig.submit(it.RunStep(ref="s1/copy")) or "")
     await rig.kill()
 
 

@@ -218,6 +218,8 @@ def _needs(index: int, position: int, ids: list[tuple[str, str]], loose: bool) -
 class Rig:
     """An engine over a world and a journal, which can be killed and started again."""
 
+    kind: type[ModelHands] = ModelHands
+
     def __init__(self, plan: Plan, world: World | None = None, clock: Ticks | None = None) -> None:
         self.plan = plan
         self.world = world or World()
@@ -231,7 +233,7 @@ class Rig:
         self.journal = MemoryJournal(self.clock, lines, limit)
         self.ledger = Ledger(self.journal, fold(self.journal.records()))
         self.journal.observers.append(self.ledger.observe)
-        hands = ModelHands(self.world, lambda: self.ledger.state)
+        hands = self.kind(self.world, lambda: self.ledger.state)
         self.engine = Engine(self.ledger, hands, self.clock)
         if lines:
             await self._write(RunResumed(pid=1, after=len(lines)))

@@ -220,6 +220,19 @@ async def test_a_log_that_cannot_be_read_says_why_and_hides_no_other(seat: Seat)
     assert [event.message for event in seat.told.of(Trouble)] == ["old:folder cannot be read: it is not a regular file"]
 
 
+async def test_a_log_is_in_trouble_until_it_can_be_read_again_also_when_nothing_is_written_to_it(seat: Seat) -> None:
+    (seat.folder / "folder").mkdir()
+    async with following(seat, Log(host="old", file="folder")) as tails:
+        [lines] = tails._tellers["old"]
+        async with asyncio.timeout(15):
+            while lines.trouble != "it is not a regular file":
+                await asyncio.sleep(0.02)
+            (seat.folder / "folder").rmdir()
+            (seat.folder / "folder").write_bytes(b"")
+            while lines.trouble:
+                await asyncio.sleep(0.02)
+
+
 async def test_a_flood_in_one_log_does_not_hold_up_another(python: Seat) -> None:
     flood = b"".join(b"%d\n" % number for number in range(2_000_000))
     python.log.write(3)

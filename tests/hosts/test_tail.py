@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.events import LogSeen, Record
+from cockpit.events import LogSeen, Record, Trouble
+from cockpit.hosts.hearing import Hearer
 from cockpit.hosts.pool import HostPool
 from cockpit.hosts.tail import Tails
 from cockpit.hosts.telling import MOST_LINES
@@ -32,6 +33,44 @@ async def tailed(pool: HostPool, told: Told) -> AsyncIterator[Tails]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+class Ear:
+    """What it heard; a line that it cannot take is a fault of its own."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.beats = 0
+
+    def hear(self, lines: list[bytes]) -> None:
+        if any(b"odd" in line for line in lines):
+            raise OverflowError("int too large to convert to float")
+        self.lines += lines
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def lost(self, size: int) -> None: ...
+
+
+@asynccontextmanager
+async def hearing(pool: HostPool, told: Told, file: str) -> AsyncIterator[tuple[Hearer, Ear]]:
+    """A log that is only counted, beside LOG."""
+    ear = Ear()
+    hearer = Hearer(Log(host="old", file=file), ear)
+    tails = Tails(pool, (LOG,), told, told.raw, heard=(hearer,))
+    running = asyncio.create_task(tails.run())
+    try:
+        yield hearer, ear
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(holds: Callable[[], object], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -228,3 +267,48 @@ async def test_a_wait_reads_a_log_that_was_rotated_from_its_beginning(pool: Host
     log.rename(f"{log}.1")
     write(log, b"delivered\n")
     assert (await wait(tails, mark, "delivered"))[0]
+
+
+async def test_a_log_that_cannot_be_read_is_in_trouble_until_it_can_be_and_then_told_from_there(
+    pool: HostPool, told: Told, log: Path, lab: Lab
+) -> None:
+    other = lab.old.home / "tmp/access.log"
+    other.mkdir()
+    async with hearing(pool, told, "tmp/access.log") as (hearer, ear):
+        await until(lambda: hearer.trouble == "it is not a regular file" and ear.beats > 1)
+        other.rmdir()
+        other.write_bytes(b"before\n")
+        await until(lambda: hearer.trouble == "")
+        beats = ear.beats
+        await until(lambda: ear.beats > beats)
+        write(other, b"after\n")
+        await until(lambda: ear.lines)
+        assert ear.lines == [b"after"]
+        assert len([event for event in told.of(Trouble) if "cannot be read" in event.message]) == 1
+
+
+async def test_a_log_that_was_not_found_is_missing_until_it_is(pool: HostPool, told: Told, log: Path, lab: Lab) -> None:
+    other = lab.old.home / "tmp/access.log"
+    async with hearing(pool, told, "tmp/access.log") as (hearer, ear):
+        await until(lambda: ear.beats > 1)
+        assert hearer.missing
+        write(other, b"first\n")
+        await until(lambda: ear.lines == [b"first"])
+        assert not hearer.missing
+
+
+async def test_a_line_that_cannot_be_taken_is_told_once_and_ends_no_tail(
+    pool: HostPool, told: Told, log: Path, lab: Lab
+) -> None:
+    other = lab.old.home / "tmp/access.log"
+    async with hearing(pool, told, "tmp/access.log") as (_, ear):
+        await until_followed(log, told)
+        for number in range(3):
+            write(other, b"odd\n")
+            await asyncio.sleep(0.3)
+            write(log, b"line %d\n" % number)
+            await seen(told, f"line {number}")
+        write(other, b"good\n")
+        await until(lambda: ear.lines[-1:] == [b"good"])
+        [fault] = [event for event in told.of(Trouble) if "could not be taken" in event.message]
+        assert fault.where == "old"

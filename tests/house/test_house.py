@@ -70,7 +70,7 @@ def test_what_is_installed_from_the_wheel_finds_its_styles_and_recipes(wheel: Pa
         "print(files('cockpit.examples').joinpath('karl.yaml').is_file(), len(files('cockpit.hosts').joinpath('supervisor.sh').read_text()))"
     )
     ran = subprocess.run(
-        [tmp_path / "venv/bin/python", "-P", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+        [tmp_path / "venv/bin/python", "-I", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert ran.returncode == 0, ran.stderr
     where, styles, recipes, rest = ran.stdout.splitlines()
@@ -107,6 +107,26 @@ def test_the_readme_s_table_of_keys_has_every_key() -> None:
     words = {"slash": "/", "question_mark": "?", "exclamation_mark": "!"}
     for action in ACTIONS:
         assert f"`{words.get(action.key, action.key)}`" in readme, f"{action.id} ({action.key})"
+
+
+def test_the_top_level_holds_only_what_is_meant() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        return  # An unpacked archive has no list to compare with.
+    assert {name.partition("/")[0] for name in tracked.stdout.splitlines()} == {
+        ".ci",
+        ".gitignore",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "cockpit",
+        "docs",
+        "pyproject.toml",
+        "screenshots",
+        "styles",
+        "tests",
+    }
 
 
 def test_no_file_is_past_what_can_be_read_in_one_sitting() -> None:

@@ -14,13 +14,15 @@ from cockpit.clock import SystemClock
 from cockpit.events import DowntimeSeen, Event, HealthSeen, Trouble, WriterSeen
 from cockpit.lab import Lab
 from cockpit.plan.load import load
-from cockpit.plan.model import Expect, HttpCheck, Plan, Writer
+from cockpit.plan.model import HttpCheck, Plan
+from cockpit.plan.watched import Expect
+from cockpit.probes import writer
 from cockpit.probes.checks import check_http
+from cockpit.probes.context import Context, Said
 from cockpit.probes.downtime import DowntimeProber
 from cockpit.probes.http import BODY_LIMIT, HttpProber
 from cockpit.probes.probes import Probes
 from cockpit.probes.world import address_at, world_address
-from cockpit.probes.writer import writer_side
 from cockpit.state import DownView, RunState, ServiceView
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -182,6 +184,17 @@ async def test_a_check_is_asked_again_until_it_holds_or_its_time_is_over(lab: La
     assert said == f"{url} at old ({lab.old.address}): status 200, not 418"
 
 
+async def test_a_check_asks_the_vantages_that_its_conditions_name(lab: Lab) -> None:
+    plan = plan_of(lab)
+    url = f"http://osf.karl.test:{lab.where.http_port}/whoami"
+    same = HttpCheck(url=url, at="new", expect=Expect(status=0, that=("new.digest == old.digest",)), timeout=0.3)
+    held, said = await check_http(same, plan, "osf")
+    assert not held, "each host says its own name"
+    assert "new.digest == old.digest: new.digest is " in said
+    here = HttpCheck(url=url, at="old", expect=Expect(that=("world.via == old.via", "size == world.size")), timeout=5)
+    assert await check_http(here, plan, "osf") == (True, f"{url} at old ({lab.old.address}): status 200")
+
+
 class Probing:
     """All probes of the lab's plan."""
 
@@ -190,10 +203,10 @@ class Probing:
         self._news = asyncio.Event()
         plan = plan_of(lab)
 
-        async def count(service: object) -> int:
-            return 3
+        async def on_host(host: str, script: str, timeout: float) -> Said:
+            return Said(0, "3\n")
 
-        self._probes = Probes(plan, self._take, SystemClock(), count)
+        self._probes = Probes(Context(plan, self._take, SystemClock(), on_host))
 
     def _take(self, event: Event) -> None:
         self.events.append(event)
@@ -230,8 +243,8 @@ async def test_health_and_writer_are_seen_at_every_vantage(lab: Lab) -> None:
         assert old is not None
         assert world is not None
         assert (old.ok, old.via, world.via) == (True, lab.old.address, lab.old.address)
-        [writer, *_] = [event for event in probing.events if isinstance(event, WriterSeen)]
-        assert (writer.writer, writer.writes) == ("old", 3)
+        [first, *_] = [event for event in probing.events if isinstance(event, WriterSeen)]
+        assert (first.writer, first.writes) == ("old", 3)
         await lab.kill("web-old")
 
         def gone(at: str) -> bool:
@@ -294,26 +307,6 @@ async def test_the_downtime_prober_goes_on_while_the_conductor_s_loop_is_held_up
     assert told[-1].samples - first >= took / 0.25 - 3
 
 
-WRITER = Writer(url="http://x/", old="old-host", new="new-host")
-
-
-@pytest.mark.parametrize(
-    ("at_old", "at_new", "side"),
-    [
-        ("old-host\n", "new-host\n", "both"),
-        ("old-host", None, "old"),
-        ("old-host", "closed", "old"),
-        ("new-host", "new-host", "new"),
-        (None, "new-host", "new"),
-        ("closed", "closed", "none"),
-        ("closed", None, "none"),
-        (None, None, "unknown"),
-    ],
-)
-def test_the_writer_is_who_says_so(at_old: str | None, at_new: str | None, side: str) -> None:
-    assert writer_side(WRITER, at_old, at_new)[0] == side
-
-
 @pytest.mark.parametrize("charset", ["hex", "rot13", "no-such-thing", "utf-16", "\\xff"])
 async def test_an_encoding_that_is_none_is_no_fault(charset: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={charset}\r\nContent-Length: 2\r\n\r\n"
@@ -323,10 +316,10 @@ async def test_an_encoding_that_is_none_is_no_fault(charset: str) -> None:
 
 
 async def test_a_probe_that_breaks_stops_no_other_and_is_told_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(self: Probes, service: object) -> None:
+    async def broken(*_: object) -> None:
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr(Probes, "_writer", broken)
+    monkeypatch.setattr(writer, "_watch", broken)
     monkeypatch.setattr("cockpit.probes.probes.AGAIN", 0.1)
     async with Probing(lab) as probing:
         await probing.until(lambda: probing.health("world"))

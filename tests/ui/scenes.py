@@ -19,6 +19,7 @@ from cockpit.replay.player import Player
 from cockpit.state import RunState
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.view import View
+from tests.ui.evening import START
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +73,31 @@ def moment(found: list[Record], holds: Callable[[RunState], bool]) -> int:
     raise LookupError("the recording has no such moment; was it made again?")
 
 
-class Stage:
-    """Shows scenes of a journal on the real screen."""
+WORLD: tuple[Scene, ...] = (
+    Scene(name="world-board", view=View(), holds=lambda state: state.utc >= START + 400),
+    Scene(name="world-dns", view=View(page="dns", service="osf"), holds=lambda state: state.utc >= START + 400),
+    Scene(name="world", view=View(page="world", service="osf"), holds=lambda state: state.utc >= START + 400),
+    Scene(
+        name="world-compared",
+        view=View(page="world", service="osf", item="url https://osf.example.org/contact?lang=en"),
+        holds=lambda state: state.utc >= START + 400,
+    ),
+    Scene(
+        name="world-certificate",
+        view=View(page="world", service="osf", item="probe login@new"),
+        holds=lambda state: state.utc >= START + 400,
+    ),
+    Scene(name="world-service", view=View(page="service", service="osf"), holds=lambda state: state.utc >= START + 400),
+    Scene(name="world-timeline", view=View(page="timeline"), holds=lambda state: state.utc >= START + 400),
+)
+"""Pages of the evening that is told by events alone (`tests.ui.evening`)."""
 
-    def __init__(self, journal: Path) -> None:
-        self._records = list(records(journal))
+
+class Stage:
+    """Shows scenes of a journal, or of records, on the real screen."""
+
+    def __init__(self, journal: Path | list[Record]) -> None:
+        self._records = list(records(journal)) if isinstance(journal, Path) else journal
 
     async def show(self, scene: Scene, size: tuple[int, int], picture: Callable[[CockpitApp], str]) -> str:
         """What `picture` makes of the screen once it shows the scene's moment."""

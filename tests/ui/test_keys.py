@@ -54,7 +54,7 @@ async def test_one_client_is_cut_over_and_back_by_keys_alone() -> None:
         await until(pilot, lambda: states(source, "s0")[0] == "done")
         await pilot.press("b")
         await until(pilot, lambda: rules.complete(source.rig.state, "s0"))
-        await shown(pilot, "all steps done")
+        await shown(pilot, "all done")
         for ref in ("s0/check", "s0/switch", "s0/sync", "s0/freeze", "s0/copy"):
             await until(pilot, lambda ref=ref: rules.undo_target(app_of(pilot).state, "s0") == ref)  # type: ignore[misc]
             await pilot.press("u")
@@ -161,7 +161,7 @@ async def test_a_watcher_has_nothing_to_act_with() -> None:
         await shown(pilot, "this screen only watches")
         assert not source.sent
         await pilot.press("d")
-        await shown(pilot, "traffic of real clients")
+        await shown(pilot, "no vantage has answered yet")
     await source.rig.kill()
 
 
@@ -232,6 +232,7 @@ async def test_every_page_opens_and_escape_comes_back() -> None:
         for key, page in (
             ("l", "logs"),
             ("d", "dns"),
+            ("W", "world"),
             ("f", "fleet"),
             ("t", "timeline"),
             ("M", "notes"),

@@ -52,6 +52,11 @@ def compare(name: str, text: str) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 async def test_a_screen_looks_as_it_did(stage: Stage, scene: Scene, size: tuple[int, int]) -> None:
+    await looks_as_it_did(stage, scene, size)
+
+
+async def looks_as_it_did(stage: Stage, scene: Scene, size: tuple[int, int]) -> None:
+    """Fills its terminal, and is its golden copy."""
     text = await stage.show(scene, size, ansi)
     lines = COLOUR.sub("", text).rstrip("\n").split("\n")
     assert len(lines) == size[1]
@@ -61,6 +66,11 @@ async def test_a_screen_looks_as_it_did(stage: Stage, scene: Scene, size: tuple[
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 async def test_a_screen_without_colour_has_none_and_says_the_same(stage: Stage, scene: Scene) -> None:
+    await says_the_same_without_colour(stage, scene)
+
+
+async def says_the_same_without_colour(stage: Stage, scene: Scene) -> None:
+    """Has no colour under NO_COLOR, and the same text."""
     coloured = COLOUR.sub("", await stage.show(scene, (120, 40), ansi))
     with without_colour():
         text = await stage.show(scene, (120, 40), ansi)
@@ -93,7 +103,7 @@ async def test_a_question_looks_as_it_did_and_hides_what_is_typed() -> None:
             await pilot.pause(0.02)
         asked = Asked(name="vault", question="Password of the vault of s0 and s1")
         await source.rig.ledger.write(asked, "conductor")
-        while not isinstance(app.screen, Question) or not app.screen.query_one(Input).has_focus:
+        while not isinstance(app.screen, Question) or not any(field.has_focus for field in app.screen.query(Input)):
             await pilot.pause(0.02)
         app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*"sesame")

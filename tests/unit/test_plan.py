@@ -23,7 +23,8 @@ from cockpit.plan.model import Plan, Shell
 from cockpit.plan.schema import json_schema, reference
 from cockpit.plan.show import markdown
 from cockpit.plan.starter import STARTER, examples
-from tests.plans.broken import BROKEN, steps
+from cockpit.plan.watched import Downtime, Expect, Traffic, Writer
+from tests.plans.broken import BROKEN, body, steps
 
 FUZZ = int(os.environ.get("COCKPIT_FUZZ", "60"))
 DOC = Path(__file__).parents[2] / "docs" / "plan.md"
@@ -97,6 +98,30 @@ def test_a_value_in_a_pattern_matches_itself_and_braces_stay(tmp_path: Path) -> 
     plan = loads(text.replace("id: osf", "id: o.f").encode(), tmp_path / "p.yaml").plan
     assert plan is not None
     assert plan.step("o.f/a").verify_log[0].pattern == r"o\.fx{2,3}"
+
+
+def test_one_meter_is_the_services_own_and_a_list_has_further_ones(tmp_path: Path) -> None:
+    meters = "[{probe: web, budget: 30s}, {probe: web, kind: write, body: 'x={service}'}, {url: 'http://a/', family: 6, slow: 100ms}]"
+    text = body(
+        "health: [{http: 'http://x.test/', expect: {body: here}}]",
+        f"downtime: {meters}",
+        "writer: {write: touch x}",
+        "traffic: [{host: old, unit: caddy, format: json, match: '^{service}', quiet: 1h}]",
+    )
+    plan = loads((text + "downtime: {budget: 10m}\n").encode(), tmp_path / "p.yaml").plan
+    assert plan is not None
+    assert plan.downtime == 600
+    osf = plan.service("osf")
+    assert osf.downtime == Downtime(url="http://x.test/", expect=Expect(body="here"), budget=30.0)
+    writes, six = osf.meters
+    assert (writes.id, writes.method, writes.body, writes.expect.body) == ("write", "POST", "x=osf", "here")
+    assert (six.id, six.family, six.slow, six.budget) == ("read-ipv6", "6", 0.1, 60.0)
+    assert osf.writer == Writer(write="touch x")
+    assert osf.traffic == (Traffic(host="old", unit="caddy", format="json", match="^osf", quiet=3600.0),)
+    alone = loads(body("downtime: {url: 'http://a/'}").encode(), tmp_path / "p.yaml").plan
+    assert alone is not None
+    assert alone.service("osf").downtime == Downtime(url="http://a/")
+    assert alone.service("osf").meters == ()
 
 
 def test_no_needs_written_means_none(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from cockpit.plan.starter import STARTER, examples
+    from cockpit.plan.examples import Example, examples
+    from cockpit.plan.starter import STARTER
 
     known = examples()
     if args.list:
@@ -30,14 +31,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"There is no example {args.example}. There is: {there}.", file=sys.stderr)
         return 2
     target = Path(args.file)
+    chosen = known[args.example] if args.example else Example(name="", text=STARTER, recipes={})
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(known[args.example] if args.example else STARTER)
-    except FileExistsError:
-        print(f"{target} is already there and was left alone: give another name.", file=sys.stderr)
+        written = chosen.write(target)
+    except FileExistsError as error:
+        print(f"{error.filename} is already there and was left alone: give another name.", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{target} cannot be written: {error.strerror}.", file=sys.stderr)
         return 2
-    print(f"{target} is written. Next: cockpit check {target}")
+    recipes = f" with {len(written) - 1} recipes of its own beside it" if len(written) > 1 else ""
+    print(f"{target} is written{recipes}. Next: cockpit check {target}")
     return 0

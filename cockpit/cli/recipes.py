@@ -15,18 +15,21 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line for each recipe, or the text of one. Exit status 0; 2 when there is none of that name."""
+    """The recipes by group, or the text of one. Exit status 0; 2 when there is none of that name."""
     import sys
 
-    from cockpit.plan.recipes import Shelf
+    from cockpit.plan.recipes import GROUPS, Shelf
 
     shelf = Shelf(Path(args.plan).parent if args.plan else Path())
     if not args.name:
-        for name in shelf.names():
-            recipe = shelf.get(name)
-            if recipe is not None:
-                print(f"{name:<20} {recipe.title}")
-                print(f"{'':<20} {', '.join(recipe.params)}")
+        found = [recipe for name in shelf.names() if (recipe := shelf.get(name)) is not None]
+        for group, words in (*GROUPS.items(), ("", "Beside the plan")):
+            members = [recipe for recipe in found if (recipe.group if recipe.group in GROUPS else "") == group]
+            if members:
+                print(f"{words}")
+            for recipe in members:
+                print(f"  {recipe.name:<22} {recipe.title}")
+                print(f"  {'':<22} {', '.join(recipe.params)}")
         return 0
     recipe = shelf.get(args.name)
     if recipe is None:

@@ -19,7 +19,7 @@ FILES = 240
 
 def plan_text(where: Addresses, hosts: dict[str, LabHost], keys: dict[str, str], clients: tuple[str, ...]) -> str:
     """The example plan with this lab's addresses, ports, host keys and machine ids. Raises LabError for unknown clients."""
-    text = resources.files("cockpit.examples").joinpath("karl.yaml").read_text(encoding="utf-8")
+    text = resources.files("cockpit.examples").joinpath("karl", "karl.yaml").read_text(encoding="utf-8")
     unknown = sorted(set(clients) - set(CLIENTS))
     if unknown or not clients:
         raise LabError(f"the lab has no client {', '.join(unknown) or 'at all'}; choose among {', '.join(CLIENTS)}")

@@ -9,14 +9,30 @@ from pathlib import Path
 import msgspec
 
 _PARAM = re.compile(r"^#[ \t]*param:[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*(.*)$", re.MULTILINE)
-_TITLE = re.compile(r"^#[ \t]*recipe:[ \t]*(.*)$", re.MULTILINE)
+_SAYS = re.compile(r"^#[ \t]*(recipe|group|danger|undo|needs):[ \t]*(.*)$", re.MULTILINE)
+GROUPS = {
+    "web": "Web",
+    "mail": "Mail",
+    "data": "Data",
+    "files": "Files and accounts",
+    "releases": "Releases",
+    "services": "Services and jobs",
+    "switch": "Switch",
+    "people": "People",
+    "after": "Afterwards",
+    "lab": "The lab's conventions",
+}
+"""What a recipe of the library is about, in the order of a cutover's documents."""
+DANGERS = ("none", "low", "high")
+"""`none` changes nothing, `low` can be taken back without loss, `high` is felt by users or cannot be taken back whole."""
 _FUNCTION = re.compile(r"^[ \t]*(probe|capture|apply|verify|undo|verify_undo)[ \t]*\([ \t]*\)", re.MULTILINE)
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A POSIX shell file: its text as it will run, the functions it defines and the parameters it declares.
 
-    `optional` are the parameters whose description says `optional` or `default`.
+    `optional` are the parameters whose description says `optional` or `default`. `danger` is a word of DANGERS, `why` what
+    users feel; `undo` what taking it back does; `needs` the commands that the host must have.
     """
 
     name: str
@@ -25,11 +41,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     optional: frozenset[str]
     title: str = ""
+    group: str = ""
+    danger: str = ""
+    why: str = ""
+    undo: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def parse(name: str, text: str) -> Recipe:
     """What a recipe's text declares."""
-    params = dict(_PARAM.findall(text))
+    params, said = dict(_PARAM.findall(text)), dict(_SAYS.findall(text))
+    danger, _, why = said.get("danger", "").partition(" ")
     return Recipe(
         name=name,
         text=text,
@@ -38,7 +60,12 @@ def parse(name: str, text: str) -> Recipe:
         optional=frozenset(
             key for key, words in params.items() if re.search(r"optional|default", words, re.IGNORECASE)
         ),
-        title=found[1] if (found := _TITLE.search(text)) else "",
+        title=said.get("recipe", ""),
+        group=said.get("group", ""),
+        danger=danger,
+        why=why.strip(),
+        undo=said.get("undo", ""),
+        needs=tuple(said.get("needs", "").split()),
     )
 
 

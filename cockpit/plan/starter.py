@@ -1,8 +1,6 @@
-"""What `cockpit init` writes: a first plan that passes `cockpit check`, and the examples that come with the program."""
+"""What `cockpit init` writes: a first plan that passes `cockpit check`."""
 
 from __future__ import annotations
-
-from importlib import resources
 
 STARTER = """\
 # A cutover plan. `cockpit check FILE` tells what is missing, `cockpit show FILE` prints what will run.
@@ -62,15 +60,3 @@ templates:
 gates:
   - {id: go, question: "Is the first copy good?", before: {phase: freeze}, after: {phase: copy}}
 """
-
-
-def examples() -> dict[str, str]:
-    """The example plans by name, with their text."""
-    folder = resources.files("cockpit").joinpath("examples")
-    if not folder.is_dir():
-        return {}
-    return {
-        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".yaml")
-    }

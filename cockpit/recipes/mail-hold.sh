@@ -1,4 +1,7 @@
 # recipe: Hold the mail of one domain in the queue; undone, what was held goes back to the other host
+# group: lab
+# danger: high users of new wait for their mail until it is released
+# undo: hands what was held to `back_to`, then delivers again
 # param: hold the flag file; while it is there mail stays in the queue
 # param: redirect the file that names where mail is relayed to, used for handing back
 # param: back_to the host that gets the held mail when this is undone, address:port

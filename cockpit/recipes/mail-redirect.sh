@@ -1,4 +1,7 @@
 # recipe: Relay the mail of one domain to another host
+# group: lab
+# danger: low mail of the domain is delivered elsewhere
+# undo: restores the target, or removes it
 # param: redirect the file that names the target; mail is relayed while it is there
 # param: target where mail goes, address:port
 # param: address an address in the domain for test messages

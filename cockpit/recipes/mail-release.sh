@@ -1,4 +1,7 @@
 # recipe: Release the held mail of one domain and see a message arrive
+# group: lab
+# danger: high what is delivered now is on new only
+# undo: holds again
 # param: hold the flag file that mail-hold made
 # param: domain the mail domain
 # param: address an address in the domain for test messages

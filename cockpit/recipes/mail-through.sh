@@ -1,4 +1,7 @@
 # recipe: Send a test message from this host; the log of the host that should get it proves the way
+# group: lab
+# danger: none
+# undo: nothing to take back
 # param: address an address in the domain for test messages
 # needs: mailq sendmail
 # shellcheck shell=sh disable=SC2154

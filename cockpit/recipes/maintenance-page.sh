@@ -1,4 +1,7 @@
 # recipe: Put up a maintenance page for one site by its flag file
+# group: lab
+# danger: high visitors see the page
+# undo: restores the flag, or removes it
 # param: flag the flag file; while it is there the web server answers 503 with its text
 # param: page one line that visitors read
 # param: check URL of the site on this host

@@ -1,4 +1,7 @@
 # recipe: Empty this host's queue of a domain and see that no mail was delivered here after the redirect
+# group: lab
+# danger: none
+# undo: nothing to take back
 # param: domain the mail domain
 # param: box the domain's mailbox on this host
 # param: since a file made when the redirect began

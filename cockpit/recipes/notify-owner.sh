@@ -1,4 +1,7 @@
 # recipe: Write to whoever owns something that we do not, and see the message delivered
+# group: lab
+# danger: low a message is sent to a person
+# undo: cannot be: a message is not unsent
 # param: address whom to write to
 # param: sender who writes
 # param: subject the subject

@@ -1,4 +1,7 @@
 # recipe: Bridge one site: this host hands every request to another one
+# group: lab
+# danger: low visitors are answered by the other host
+# undo: restores the target, or removes it
 # param: flag the file that names the target; the web server forwards while it is there
 # param: target where requests go, address:port
 # param: check URL on this host that says which host answered

@@ -1,4 +1,7 @@
 # recipe: Put a site into a mode (staging, production) and take its maintenance page down
+# group: lab
+# danger: high the site takes writes, or stops taking them
+# undo: page back first, then the mode
 # param: file the file that holds the mode
 # param: mode the mode to set
 # param: flag the site's maintenance flag, removed with the change

@@ -14,7 +14,7 @@ TARGET = 2.0
 
 def demo_of(services: int) -> str:
     """The demo's plan with so many clients, fourteen steps and more each."""
-    text = resources.files("cockpit").joinpath("examples", "karl.yaml").read_text(encoding="utf-8")
+    text = resources.files("cockpit").joinpath("examples", "karl", "karl.yaml").read_text(encoding="utf-8")
     last = "  - {id: commons,"
     extra = "".join(
         f"  - {{id: c{n}, title: Client {n}, wave: 2, vars: {{client: c{n}}}}}\n" for n in range(services - 6)

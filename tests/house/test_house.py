@@ -49,8 +49,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_all_that_is_not_python(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"cockpit/styles/{path.name}" for path in (ROOT / "styles").glob("*.tcss")}
-    for folder, pattern in (("recipes", "*.sh"), ("hosts", "*.sh"), ("examples", "*.yaml")):
-        wanted |= {f"cockpit/{folder}/{path.name}" for path in (ROOT / "cockpit" / folder).glob(pattern)}
+    for folder, pattern in (
+        ("recipes", "*.sh"),
+        ("hosts", "*.sh"),
+        ("examples", "*/*.yaml"),
+        ("examples", "*/recipes/*.sh"),
+    ):
+        wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "cockpit" / folder).glob(pattern)}
     assert len(wanted) >= 12
     assert wanted <= names
     assert not {name for name in names if name.startswith("tests/")}
@@ -67,7 +72,7 @@ def test_what_is_installed_from_the_wheel_finds_its_styles_and_recipes(wheel: Pa
         "import cockpit, cockpit.ui.app as app, cockpit.hosts.job as job; from importlib.resources import files;"
         "print(cockpit.__file__); print([p.name for p in app.stylesheets()]);"
         "print(len([p for p in files('cockpit.recipes').iterdir() if p.name.endswith('.sh')]));"
-        "print(files('cockpit.examples').joinpath('karl.yaml').is_file(), len(files('cockpit.hosts').joinpath('supervisor.sh').read_text()))"
+        "print(files('cockpit.examples').joinpath('karl', 'karl.yaml').is_file(), len(files('cockpit.hosts').joinpath('supervisor.sh').read_text()))"
     )
     ran = subprocess.run(
         [tmp_path / "venv/bin/python", "-I", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path

@@ -242,7 +242,8 @@ class RealHost:
 
     # --- doing things on it -------------------------------------------------------------------------------------------
 
-    def _enter(self) -> list[str]:
+    def entered(self) -> list[str]:
+        """The words before a command that is to run on it."""
         return ["nsenter", "-t", str(self._pid), "-a", "--root", "--wd"]
 
     def signal(self, name: str, *commands: str) -> None:
@@ -262,14 +263,14 @@ class RealHost:
         env = {"PATH": _PATH, "HOME": "/root"}
         with (self._disk / "said").open("ab") as said:
             process = subprocess.Popen(
-                [*self._enter(), *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+                [*self.entered(), *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
             )
         self._spawned.append(process)
         return process
 
     def run(self, script: str, *, check: bool = True) -> str:
         """Run shell text on it as root, beside SSH."""
-        words = [*self._enter(), "/bin/sh", "-c", script]
+        words = [*self.entered(), "/bin/sh", "-c", script]
         done = subprocess.run(
             words, env={"PATH": _PATH, "HOME": "/root"}, capture_output=True, stdin=subprocess.DEVNULL
         )

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cockpit.cli import check, init, schema, show
+from cockpit.plan.examples import examples
 from cockpit.plan.keys import OBJECTS
 from cockpit.plan.load import load_plan, loads
 from cockpit.plan.model import Plan, Shell
 from cockpit.plan.schema import json_schema, reference
 from cockpit.plan.show import markdown
-from cockpit.plan.starter import STARTER, examples
+from cockpit.plan.starter import STARTER
 from cockpit.plan.watched import Downtime, Expect, Traffic, Writer
 from tests.plans.broken import BROKEN, body, steps
 
@@ -204,7 +205,8 @@ def test_show_prints_the_exact_commands_of_each_step(sketch: Path, capsys: Any) 
 
 @pytest.mark.parametrize("name", sorted(examples()))
 def test_each_example_has_no_error(name: str, tmp_path: Path) -> None:
-    loaded = loads(examples()[name].encode(), tmp_path / "plan.yaml")
+    examples()[name].write(tmp_path / "plan.yaml")
+    loaded = loads(examples()[name].text.encode(), tmp_path / "plan.yaml")
     assert [f for f in loaded.findings if f.severity == "error"] == []
 
 

@@ -1,0 +1,96 @@
+"""The recipe library as files: headers that say enough, texts that any shell takes, a table in the docs that is fresh."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cockpit.plan.recipes import DANGERS, GROUPS, Recipe, Shelf, library
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = ROOT / "docs" / "recipes.md"
+BEGIN, END = "<!-- library: begin -->", "<!-- library: end -->"
+SHELF = Shelf(ROOT / "nowhere")
+
+
+def recipe(name: str) -> Recipe:
+    found = SHELF.get(name)
+    assert found is not None
+    return found
+
+
+def own() -> list[Path]:
+    """Recipes that belong to an example."""
+    return sorted((ROOT / "cockpit" / "examples").glob("*/recipes/*.sh"))
+
+
+def table() -> str:
+    """The library by group, as the docs show it."""
+    lines: list[str] = []
+    grouped = {group: [name for name in library() if recipe(name).group == group] for group in GROUPS}
+    for group, names in grouped.items():
+        if not names:
+            continue
+        lines += [f"### {GROUPS[group]}", "", "| recipe | what it does | parameters | needs | danger | undo |", "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+        for found in map(recipe, names):
+            params = ", ".join(f"`{param}`" + ("?" if param in found.optional else "") for param in found.params)
+            danger = f"{found.danger}: {found.why}" if found.why else found.danger
+            cells = (f"`{found.name}`", found.title, params, " ".join(found.needs), danger, found.undo)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def test_the_table_in_the_docs_is_what_the_headers_say() -> None:
+    text = DOC.read_text()
+    before, _, rest = text.partition(BEGIN)
+    shown, _, after = rest.partition(END)
+    fresh = f"\n{table()}"
+    if os.environ.get("COCKPIT_GOLDEN") == "write":
+        DOC.write_text(f"{before}{BEGIN}{fresh}{END}{after}")
+        return
+    assert shown == fresh, "docs/recipes.md is stale: COCKPIT_GOLDEN=write pytest tests/house/test_recipes.py"
+
+
+@pytest.mark.parametrize("name", library())
+def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None:
+    found = recipe(name)
+    assert found.title
+    assert found.group in GROUPS
+    assert found.danger in DANGERS
+    assert (found.danger == "none") == (not found.why)
+    assert found.undo
+    assert {"probe", "apply", "verify", "undo"} <= found.functions, sorted(found.functions)
+    body = re.sub(r"(?m)^\s*#.*$", "", found.text)
+    for param in found.params:
+        assert re.search(rf"\$\{{?{param}\b", body), f"{name} never uses its parameter {param}"
+    for word in re.findall(r"\$\{?captured_(\w+)", body):
+        assert re.search(rf"\b{word}=", body), f"{name} uses captured_{word}, which it does not capture"
+
+
+@pytest.mark.parametrize("name", library())
+def test_a_recipe_s_optional_parameters_may_be_left_out(name: str) -> None:
+    found = recipe(name)
+    body = re.sub(r"(?m)^\s*#.*$", "", found.text)
+    for param in found.optional:
+        bare = re.findall(rf"\$\{{{param}\}}|\${param}\b", body)
+        guarded = re.search(rf"\$\{{{param}(:?[-+=?])", body)
+        assert guarded or not bare, f"{name} uses ${param} without a default"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])
+def test_every_recipe_is_shell_text_that_this_shell_takes(shell: str) -> None:
+    files = [*sorted((ROOT / "cockpit" / "recipes").glob("*.sh")), *own()]
+    for path in files:
+        done = subprocess.run([*shell.split(), "-n", str(path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+
+
+def test_every_recipe_passes_shellcheck() -> None:
+    files = [*sorted((ROOT / "cockpit" / "recipes").glob("*.sh")), *own()]
+    done = subprocess.run(["shellcheck", "--shell=sh", *map(str, files)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

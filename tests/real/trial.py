@@ -1,0 +1,240 @@
+"""A recipe on a real host, function by function, as the conductor would run it: forward, twice, back, cut off in the middle.
+
+A recipe's test names the host, the parameters and a shell text that prints the state which undo must restore. The rest is the
+same for all of them:
+
+    trial = Trial(host, "postfix-hold", {"domain": "example.test"}, state="postconf -n; postqueue -p")
+    trial.there_and_back()
+    trial.cut_anywhere()
+
+`python -m tests.soak recipes` cuts at every command of every `apply` and `undo` (COCKPIT_CUTS=all), under every shell
+(COCKPIT_SHELLS=all); otherwise a few cuts are made, under dash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from shlex import quote
+
+from cockpit.plan.model import Op, Shell
+from cockpit.plan.script import script_for
+from tests.real.rig import RealHost
+
+SHELLS = ("dash", "bash --posix", "busybox sh")
+"""What a host's `sh` may be."""
+
+EVIL = 'it\'s "here" $(touch /tmp/owned) `touch /tmp/owned` \\ * ; & | > <\ttab é'
+"""A value that a careless quotation would run, split or lose. It is one line: so are the values that recipes print."""
+
+
+def evil_left(host: RealHost) -> bool:
+    """Whether a value was taken for a command."""
+    return host.run("ls /tmp/owned", check=False).strip() != ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How one function ended. `status` is -9 when it was cut off."""
+
+    status: int
+    out: str
+    err: str = ""
+
+    @property
+    def said(self) -> str:
+        """All that it said."""
+        return f"{self.out}{self.err}"
+
+
+@dataclass
+class Trial:
+    """One recipe with its parameters on one host."""
+
+    host: RealHost
+    recipe: str
+    params: Mapping[str, str]
+    state: str = "true"
+    """Shell text that prints what undo must restore, and nothing that goes on by itself."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Shell variables that are secrets: not exported."""
+    folder: Path | None = None
+    """Where the recipe lies; None for the library."""
+    captured: dict[str, str] = field(default_factory=dict)
+    user: str = ""
+    """The login that runs it; root without one."""
+
+    @property
+    def text(self) -> str:
+        """The recipe's file."""
+        place = resources.files("cockpit.recipes") if self.folder is None else self.folder
+        return place.joinpath(f"{self.recipe}.sh").read_text(encoding="utf-8")
+
+    def script(self, op: Op) -> str:
+        """What would travel to the host."""
+        action = Shell(
+            host="h",
+            recipe=self.recipe,
+            recipe_text=self.text,
+            params=dict(self.params),
+            secrets={name: name for name in self.secrets},
+        )
+        return script_for(action, op, self.captured, dict(self.secrets))
+
+    def ask(self, op: Op, shell: str = SHELLS[0]) -> Said:
+        """Run one function to its end."""
+        script = self.script(op)
+        if not script:
+            return Said(0, "")
+        with self._file(script) as file:
+            process = self._start(f"{shell} {file}")
+            out, err = process.communicate(timeout=240)
+        return Said(process.returncode, _text(out), _text(err))
+
+    def capture(self, shell: str = SHELLS[0]) -> None:
+        """Capture, and keep it for what follows."""
+        said = self.ask("capture", shell)
+        assert said.status == 0, f"{self.recipe} capture: {said}"
+        self.captured = dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
+
+    def must(self, op: Op, status: int = 0, shell: str = SHELLS[0]) -> str:
+        """Run one function, which must end so. What it said."""
+        said = self.ask(op, shell)
+        assert said.status == status, f"{self.recipe} {op} under {shell}: {said}"
+        if op in {"apply", "verify"}:
+            assert said.said.strip(), f"{self.recipe} {op} says nothing"
+        return said.said
+
+    def seen(self) -> str:
+        """The state that undo must restore, as it is now."""
+        return self.host.run(f"( {self.state} ) 2>&1", check=False)
+
+    def recognised(self, shell: str = SHELLS[0]) -> bool:
+        """Whether it is already so, by the recipe's own probe; anything but yes and no is a failure."""
+        said = self.ask("probe", shell)
+        assert said.status in {0, 1}, f"{self.recipe} probe under {shell}: {said}"
+        return said.status == 0
+
+    # --- what every recipe must stand ---------------------------------------------------------------------------------
+
+    def there(self, shell: str = SHELLS[0], *, already: bool = True) -> None:
+        """Forward, and again: `already`, and applied all the same it changes nothing more. Recipes that look, or that are
+        made anew each time, are never already so."""
+        assert not self.recognised(shell), f"{self.recipe} is already so before it is applied"
+        self.capture(shell)
+        self.must("apply", 0, shell)
+        self.must("verify", 0, shell)
+        if already:
+            assert self.recognised(shell), f"{self.recipe} does not recognise what it has done"
+            first = self.seen()
+            self.must("apply", 0, shell)
+            self.must("verify", 0, shell)
+            assert self.seen() == first, f"{self.recipe} applied twice is not what it is once"
+
+    def back(self, shell: str = SHELLS[0]) -> None:
+        """Undo, and its verification."""
+        self.must("undo", 0, shell)
+        if self.script("verify_undo"):
+            self.must("verify_undo", 0, shell)
+        else:
+            assert not self.recognised(shell), f"{self.recipe} undone is still so"
+
+    def there_and_back(self, *, already: bool = True) -> None:
+        """Forward, twice, back, under dash; under the other shells once there and back (COCKPIT_SHELLS=all: all the way)."""
+        before = self.seen()
+        thorough = os.environ.get("COCKPIT_SHELLS") == "all"
+        for shell in SHELLS:
+            self.there(shell, already=already and (thorough or shell == SHELLS[0]))
+            self.back(shell)
+            assert self.seen() == before, f"{self.recipe} undone under {shell} does not restore the state"
+        assert not evil_left(self.host), f"{self.recipe} ran a parameter"
+
+    def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
+        """Killed after some commands of `apply`, and of `undo`: the probe still answers, and the same function run again brings
+        it to its end. `between` mends what no recipe could, after each cut."""
+        before = self.seen()
+        for op in ops:
+            for point in self._points(op):
+                self.capture()
+                if op == "undo":
+                    self.must("apply")
+                self._cut(op, point)
+                if between is not None:
+                    between()
+                self.recognised()
+                self.must(op)
+                if op == "apply":
+                    self.must("verify")
+                    self.must("undo")
+                assert self.seen() == before, f"{self.recipe}: {op} cut after {point} commands is not mended by {op}"
+        # From the middle of apply straight back.
+        for point in self._points("apply"):
+            self.capture()
+            self._cut("apply", point)
+            if between is not None:
+                between()
+            self.must("undo")
+            assert self.seen() == before, f"{self.recipe}: apply cut after {point} commands is not taken back by undo"
+
+    def _points(self, op: Op) -> list[int]:
+        self.capture()
+        if op == "undo":
+            self.must("apply")
+        length = self._cut(op, 1_000_000)
+        if op == "apply":
+            self.must("undo")
+        if os.environ.get("COCKPIT_CUTS") == "all":
+            return list(range(1, length))
+        return sorted({1, length // 2, length - 1} - {0})
+
+    def _cut(self, op: Op, point: int) -> int:
+        """Kill one function, with all that it has started, after so many commands. How many there were."""
+        count = 0
+        with self._file(self.script(op)) as file:
+            process = self._start(f"dash -x {file}")
+            assert process.stderr is not None
+            for line in process.stderr:
+                count += line.startswith(b"+")
+                if count >= point:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    break
+            process.communicate()
+        return count
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _file(self, script: str) -> Iterator[str]:
+        name = "/run/trial.sh"
+        words = [*self.host.entered(), "sh", "-c", f"cat >{name}; chmod 644 {name}"]
+        subprocess.run(words, input=script.encode(errors="surrogateescape"), check=True)
+        yield name
+
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        if self.user:
+            command = f"su -s /bin/sh {quote(self.user)} -c {quote(command)}"
+        return subprocess.Popen(
+            [*self.host.entered(), "sh", "-c", f"cd ~ && exec {command}"],
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")
+
+
+def library() -> list[str]:
+    """The names of all recipes of the library."""
+    folder = resources.files("cockpit.recipes")
+    return sorted(entry.name.removesuffix(".sh") for entry in folder.iterdir() if entry.name.endswith(".sh"))

@@ -27,7 +27,8 @@ sane() {
         echo "$link leads nowhere: which release is in use cannot be told, nothing is removed"
         return 1
     fi
-    previous=$(readlink -f "$releases/.previous" || echo none)
+    previous=none
+    if [ -L "$releases/.previous" ]; then previous=$(readlink -f "$releases/.previous" || echo none); fi
 }
 
 too_many() {

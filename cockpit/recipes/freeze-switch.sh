@@ -43,13 +43,29 @@ capture() {
     esac
 }
 
+turned() {
+    # Waits until the switch says so ($1: 0 frozen, 1 not): some follow a moment later.
+    tries=0
+    while :; do
+        probe > /dev/null
+        [ $? != "$1" ] || return 0
+        tries=$((tries + 1))
+        if [ "$tries" -gt $((${within:-10} * 5)) ]; then
+            echo "the switch was turned, but does not say so"
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
 apply() {
     sane || return
     asked "$freeze" || {
         echo "freezing ended with $?"
         return 1
     }
-    echo "the switch is turned to frozen"
+    turned 0 || return
+    echo "the switch says frozen"
 }
 
 follows() {
@@ -60,7 +76,7 @@ follows() {
         status=$?
         [ "$status" != "$1" ] || return 0
         tries=$((tries + 1))
-        [ "$tries" -le $((${within:-10} * 5)) ] || return "$status"
+        [ "$tries" -le $((${within:-10} * 5)) ] || return 1
         sleep 0.2
     done
 }
@@ -91,7 +107,8 @@ undo() {
         echo "thawing ended with $?"
         return 1
     }
-    echo "the switch is turned to thawed"
+    turned 1 || return
+    echo "the switch says thawed"
 }
 
 verify_undo() {

@@ -5,7 +5,7 @@
 # param: check URL that is asked afterwards (optional)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: curl apache2ctl pgrep
+# needs: curl apache2 pgrep
 # shellcheck shell=sh disable=SC2154
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -20,14 +20,24 @@ refuse() {
     exit 2
 }
 
+# The program itself, in the environment that its packages start it in; their apache2ctl makes folders whatever it is asked.
 apache() {
-    "$control" ${conf:+-f "$conf"} "$@"
+    (
+        if [ "$program" = apache2 ]; then
+            APACHE_CONFDIR=/etc/apache2
+            [ -z "${conf-}" ] || [ ! -f "${conf%/*}/envvars" ] || APACHE_CONFDIR=${conf%/*}
+            export APACHE_CONFDIR
+            # shellcheck disable=SC1091
+            [ ! -f "$APACHE_CONFDIR/envvars" ] || . "$APACHE_CONFDIR/envvars"
+        fi
+        exec "$program" ${conf:+-f "$conf"} "$@"
+    )
 }
 
 # What the daemon itself says of its configuration; status 0 when it is broken.
 broken() {
     ! apache -t > /dev/null 2>&1 || return
-    apache -t 2>&1 | grep -v 'Could not reliably determine' | tail -n 2 | head -n 1
+    apache -t 2>&1 | grep -v -e 'Could not reliably determine' -e 'Warning:' -e ':warn]' | head -n 2 | paste -s -d ' ' -
     return 0
 }
 
@@ -62,11 +72,9 @@ ready() {
     case ${conf:-/} in /*) ;; *) refuse "Apache's configuration must be an absolute path" ;; esac
     case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
     case ${check:-http://x} in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
-    control=''
-    for command in apache2ctl apachectl httpd; do
-        [ -n "$control" ] || control=$(command -v "$command")
-    done
-    [ -n "$control" ] || refuse "there is no Apache here"
+    program=apache2
+    command -v apache2 > /dev/null || program=httpd
+    command -v "$program" > /dev/null || refuse "there is no Apache here"
 }
 
 probe() {

@@ -12,7 +12,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: awk cmp curl apache2ctl pgrep
+# needs: awk cmp curl apache2 pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="# cockpit apache-test-vhost $name"
@@ -23,7 +23,7 @@ content() {
     cat << END
 <VirtualHost ${listen:-*:80}>
     ServerName $name
-    Header always set X-Cockpit-Vhost "expr=%{req:X-Cockpit-Ask}" "expr=-n req('X-Cockpit-Ask')"
+    Header always set X-Cockpit-Vhost "expr=%{req_novary:X-Cockpit-Ask}" "expr=-n req_novary('X-Cockpit-Ask')"
 END
     if [ -n "${root-}" ]; then
         cat << END
@@ -66,14 +66,24 @@ loads() {
     done
 }
 
+# The program itself, in the environment that its packages start it in; their apache2ctl makes folders whatever it is asked.
 apache() {
-    "$control" ${conf:+-f "$conf"} "$@"
+    (
+        if [ "$program" = apache2 ]; then
+            APACHE_CONFDIR=/etc/apache2
+            [ -z "${conf-}" ] || [ ! -f "${conf%/*}/envvars" ] || APACHE_CONFDIR=${conf%/*}
+            export APACHE_CONFDIR
+            # shellcheck disable=SC1091
+            [ ! -f "$APACHE_CONFDIR/envvars" ] || . "$APACHE_CONFDIR/envvars"
+        fi
+        exec "$program" ${conf:+-f "$conf"} "$@"
+    )
 }
 
 # What the daemon itself says of its configuration; status 0 when it is broken.
 broken() {
     ! apache -t > /dev/null 2>&1 || return
-    apache -t 2>&1 | grep -v 'Could not reliably determine' | tail -n 2 | head -n 1
+    apache -t 2>&1 | grep -v -e 'Could not reliably determine' -e 'Warning:' -e ':warn]' | head -n 2 | paste -s -d ' ' -
     return 0
 }
 
@@ -134,11 +144,9 @@ ready() {
     case ${upstream:-x:1} in -* | *[!A-Za-z0-9._:[\]-]*) refuse "upstream is no address:port" ;; *:*) ;; *) refuse "upstream lacks the port" ;; esac
     url=${check:-http://$name/}
     case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
-    control=''
-    for command in apache2ctl apachectl httpd; do
-        [ -n "$control" ] || control=$(command -v "$command")
-    done
-    [ -n "$control" ] || refuse "there is no Apache here"
+    program=apache2
+    command -v apache2 > /dev/null || program=httpd
+    command -v "$program" > /dev/null || refuse "there is no Apache here"
     [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
     new=${file%/*}/.${file##*/}.cockpit-new
 }
@@ -148,7 +156,7 @@ ours() {
 }
 
 there() {
-    content | cmp -s - "$file"
+    [ -f "$file" ] && content | cmp -s - "$file"
 }
 
 # A request that asks for it is told that this virtual host has answered it.

@@ -129,7 +129,7 @@ ours() {
 }
 
 there() {
-    content | cmp -s - "$file"
+    [ -f "$file" ] && content | cmp -s - "$file"
 }
 
 # A request that asks for it is told that this virtual host has answered it.

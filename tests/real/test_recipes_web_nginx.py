@@ -76,6 +76,14 @@ def test_a_site_that_is_enabled_by_a_link_stays_one(shop: Shop) -> None:
     webtrials.symlinked(shop)
 
 
+def test_an_owner_tries_the_site_under_another_name(shop: Shop, new: RealHost) -> None:
+    webtrials.vhosts(shop, new)
+
+
+def test_a_changed_configuration_comes_into_force_and_a_broken_one_does_not(shop: Shop) -> None:
+    webtrials.reloads(shop)
+
+
 def test_with_the_daemon_stopped_nothing_changes(shop: Shop) -> None:
     command = "nginx"
     shop.host.signal("TERM", command)

@@ -231,3 +231,61 @@ def checked(shop: Shop, new: RealHost) -> None:
     strange.must("apply")
     assert "does not answer" in strange.must("verify", 1)
     strange.back()
+
+
+def vhosts(shop: Shop, new: RealHost) -> None:
+    """The owner sees the site under another name, from a folder or from another server (S55), and then no more."""
+    folder = SITE[shop.server].rpartition("/")[0]
+    given = {"file": f"{folder}/zz-test.conf", "name": "test.example.test", "conf": shop.conf}
+    test = Trial(shop.host, f"{shop.server}-test-vhost", {**given, "root": "/srv/new shop é"}, state=state(shop.server))
+    shop.host.run("mkdir '/srv/new shop é'; echo the shop of new >'/srv/new shop é/index.html'")
+    test.there_and_back()
+    test.cut_anywhere()
+    test.there()
+    assert "the shop of new" in shop.ask("http://test.example.test/")
+    assert "the shop of old" in shop.ask(f"http://{NAME}/")
+    assert "is there already" in Trial(shop.host, test.recipe, {**given, "root": "/srv/shop"}).must("capture", 2)
+    test.back()
+    through = Trial(
+        shop.host,
+        test.recipe,
+        {**given, "upstream": f"{new.address}:80", "host": NAME, "says": f"host={NAME}"},
+        state=test.state,
+    )
+    through.there()
+    through.back()
+    wrong = Trial(shop.host, test.recipe, {**given, "root": "/srv"}, state=test.state)
+    wrong.capture()
+    wrong.must("apply")
+    assert "with an error" in wrong.must("verify", 1)
+    wrong.back()
+    for param in (*given, "root", "upstream", "host", "listen"):
+        for value in (EVIL, "a\nb", "-x", '/srv/"x', "/srv/$host"):
+            if param == "file" and value.startswith("/srv"):
+                continue
+            more = {} if param in {"root", "upstream"} else {"root": "/srv/shop"}
+            bad = Trial(shop.host, test.recipe, {**given, **more, param: value})
+            assert "nothing was changed" in bad.must("apply", 2), (param, value)
+    assert not evil_left(shop.host)
+
+
+def reloads(shop: Shop) -> None:
+    """What is changed in the files comes into force; what is broken does not."""
+    host, site = shop.host, SITE[shop.server]
+    reload = Trial(
+        host, f"{shop.server}-reload", {"conf": shop.conf, "check": f"http://{NAME}/"}, state=state(shop.server)
+    )
+    reload.there_and_back(already=False)
+    host.run(f"cp -p {site} /srv/kept; sed -i s,/srv/other,/srv/shop, {site}")
+    assert "the other site" in shop.ask(f"http://{OTHER}/")
+    reload.capture()
+    assert "no process of the web server is newer" in reload.must("verify", 1)
+    reload.must("apply")
+    reload.must("verify")
+    assert "the shop of old" in shop.ask(f"http://{OTHER}/")
+    host.run(f"cp -p /srv/kept {site}; rm /srv/kept; echo 'nonsense;' >>{site}")
+    assert "nonsense" in reload.must("apply", 2)
+    reload.must("verify", 1)
+    assert "the shop of old" in shop.ask(f"http://{OTHER}/")
+    host.run(f"sed -i s/nonsense.// {site}")
+    reload.must("apply")

@@ -76,8 +76,8 @@ seen() {
         return "$status"
     }
     case $(first) in
-        HTTP/*\ 50[234]*)
-            echo "$name goes to $to from here, which does not answer: $(first)"
+        HTTP/*\ 5??*)
+            echo "$name goes to $to from here, which answers with an error or not at all: $(first)"
             return 1
             ;;
     esac

@@ -52,12 +52,6 @@ state() {
     }'
 }
 
-# Whether a server passes its health check, or has none.
-up() {
-    talk "show servers state $backend" | server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] && $6 > 1 { found = 1 }
-        END { exit !found }'
-}
-
 # The current sessions of a server, as the statistics tell.
 sessions() {
     talk "show stat" | server=$1 awk -F , '

@@ -51,9 +51,14 @@ state() {
     }'
 }
 
-# Whether a server passes its health check, or has none.
+# Whether a server passes its health check, as often as it has to, or has none.
 up() {
-    talk "show servers state $backend" | server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] && $6 > 1 { found = 1 }
+    talk "show stat" | server=$1 awk -F , '
+        NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
+        $1 == ENVIRON["backend"] && $2 == ENVIRON["server"] {
+            found = $column["check_status"] == "" ||
+                $column["check_status"] ~ /OK/ && $column["check_health"] >= $column["check_rise"] + $column["check_fall"] - 1
+        }
         END { exit !found }'
 }
 
@@ -129,7 +134,11 @@ capture() {
 apply() {
     fit
     ready "$from" "$to"
-    [ "$(state "$to")" != maint ] || put "$to" drain || return
+    if [ "$(state "$to")" = maint ]; then
+        put "$to" drain || return
+        # It counts as up until the first check, which comes at once.
+        sleep 1
+    fi
     left=$((${wait:-120} * 5))
     until up "$to"; do
         left=$((left - 1))

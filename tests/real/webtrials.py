@@ -85,7 +85,7 @@ def wrong_answers(shop: Shop, new: RealHost) -> None:
     dead = shop.trial("proxy", to=f"{new.address}:9")
     dead.capture()
     dead.must("apply")
-    assert "does not answer" in dead.must("verify", 1)
+    assert "or not at all" in dead.must("verify", 1)
     dead.back()
     wrong = shop.trial("proxy", to=f"{new.address}:80", says="answered by somebody else")
     wrong.capture()
@@ -229,7 +229,7 @@ def checked(shop: Shop, new: RealHost) -> None:
     strange = shop.trial("proxy", to=to, tls="yes", ca="/etc/ssl/rig/shop.pem")
     strange.capture()
     strange.must("apply")
-    assert "does not answer" in strange.must("verify", 1)
+    assert "or not at all" in strange.must("verify", 1)
     strange.back()
 
 
@@ -240,7 +240,8 @@ def vhosts(shop: Shop, new: RealHost) -> None:
     test = Trial(shop.host, f"{shop.server}-test-vhost", {**given, "root": "/srv/new shop é"}, state=state(shop.server))
     shop.host.run("mkdir '/srv/new shop é'; echo the shop of new >'/srv/new shop é/index.html'")
     test.there_and_back()
-    test.cut_anywhere()
+    if shop.server == "nginx":
+        test.cut_anywhere()
     test.there()
     assert "the shop of new" in shop.ask("http://test.example.test/")
     assert "the shop of old" in shop.ask(f"http://{NAME}/")

@@ -67,12 +67,12 @@ def drain(host: RealHost, **params: str) -> Trial:
 
 
 def visitor(host: RealHost) -> subprocess.Popen[bytes]:
-    """Somebody whose session with a server goes on."""
+    """Somebody whose session with a server goes on until its input ends."""
     client = (
-        "import socket, time; s = socket.create_connection(('127.0.0.1', 80)); print('in', flush=True); time.sleep(600)"
+        "import socket, sys; s = socket.create_connection(('127.0.0.1', 80)); print('in', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
-        [*host.entered(), "/usr/bin/python3", "-c", client], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        [*host.entered(), "/usr/bin/python3", "-c", client], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"in\n"
@@ -122,7 +122,6 @@ def test_a_server_is_drained_until_its_last_session_has_ended(balancer: RealHost
     assert not busy.recognised()
     assert answers(balancer) == {"answered by new"}
     for guest in guests:
-        guest.kill()
         guest.communicate()
     busy.must("apply")
     assert "is in maint without a session" in busy.must("verify")

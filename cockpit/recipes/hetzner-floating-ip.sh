@@ -129,7 +129,7 @@ call() {
     done
     [ "$rc" = 0 ] || {
         code=000
-        why="the API cannot be reached: $(printf '%s' "$got" | sed -n 1p)"
+        why="the API cannot be reached: $(printf '%s\n' "$got" | sed -n 's/.*curl: //p')"
         return 2
     }
     case $code in

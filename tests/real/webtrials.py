@@ -117,6 +117,7 @@ def user_redirects(shop: Shop) -> None:
     some.there()
     other = shop.trial("user-redirect", users="carol")
     other.there()
+    assert some.recognised()
     for user, there in (
         ("ann", True),
         ("bob.b", True),

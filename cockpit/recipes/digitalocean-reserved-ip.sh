@@ -138,6 +138,7 @@ call() {
 # Waits until the action that was just begun has ended.
 ended() {
     id=$(of action.id)
+    nap=0.1
     left=$((${wait:-120} * 2))
     while [ "$(of action.status)" = "$running" ]; do
         left=$((left - 1))
@@ -145,7 +146,8 @@ ended() {
             why="the action $id has not ended after ${wait:-120} s"
             return 1
         }
-        sleep 0.5
+        sleep "$nap"
+        nap=0.5
         call GET "$(action "$id")" || return
     done
     [ "$(of action.status)" = "$finished" ] || {

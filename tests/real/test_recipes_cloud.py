@@ -29,7 +29,7 @@ def running(desk: RealHost) -> Cloud:
 @pytest.fixture
 def cloud(running: Cloud) -> Cloud:
     """The API with the address at 1, and nothing wrong."""
-    running.does(holder=1, actions={}, faults=[], delay=0.2, assigned=False, fail=False, seen=[], leaks=0)
+    running.does(holder=1, actions={}, faults=[], delay=0.05, assigned=False, fail=False, seen=[], leaks=0)
     return running
 
 

@@ -54,6 +54,7 @@ def settled(cloud: Cloud) -> None:
 
 
 def test_the_address_goes_over_and_back_and_nobody_sees_the_token(cloud: Cloud, recipe: str) -> None:
+    """S42."""
     trial = give(cloud, recipe)
     trial.there_and_back()
     trial.cut_anywhere(between=lambda: settled(cloud))

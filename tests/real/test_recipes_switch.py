@@ -108,6 +108,7 @@ def test_a_server_that_is_not_up_gets_no_visitors(balancer: RealHost) -> None:
 
 
 def test_a_server_is_drained_until_its_last_session_has_ended(balancer: RealHost) -> None:
+    """S64."""
     both = switch(balancer)
     balancer.run(f"echo 'set server web/new state ready' | socat - UNIX-CONNECT:{SOCKET}")
     until(lambda: answers(balancer) == {"answered by old", "answered by new"}, lambda: f"both: {answers(balancer)}", 30)

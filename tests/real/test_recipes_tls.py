@@ -101,7 +101,7 @@ def test_a_bundle_that_would_take_the_name_down_is_refused(new: RealHost, author
         bundle(new, pair)
         before = copy(new).seen()
         for op in ("capture", "apply"):
-            assert why in copy(new).must(op, 2)  # type: ignore[arg-type]
+            assert why in copy(new).must(op, 2)
         assert copy(new).seen() == before
     bundle(new, good)
     for param in ("bundle", "certificate", "key", "name", "at", "port"):

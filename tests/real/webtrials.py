@@ -148,7 +148,7 @@ def refusals(shop: Shop) -> None:
             for value in (EVIL, "a\nb", "-x", "$(touch /tmp/owned)"):
                 bad = shop.trial(kind, **{param: value})
                 for op in ("capture", "apply"):
-                    assert "nothing was changed" in bad.must(op, 2), (param, value)  # type: ignore[arg-type]
+                    assert "nothing was changed" in bad.must(op, 2), (param, value)
     unknown = shop.trial("redirect", name="unknown.example.test")
     assert "serves unknown.example.test; nothing was changed" in unknown.must("apply", 2)
     assert shop.trial("maintenance").seen() == before

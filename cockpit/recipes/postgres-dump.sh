@@ -59,8 +59,6 @@ apply() {
         closed=$(sql -c 'show transaction_read_only') || { echo "the server cannot be asked" && return 1; }
         [ "$closed" = on ] || { echo "$database takes writes: freeze it first" && return 1; }
     fi
-    if [ "$captured_existed" = 1 ]; then kept "$file" || return; fi
-    if [ "$captured_summed" = 1 ]; then kept "$file.sha256" || return; fi
     umask 077
     if ! client pg_dump -Fc -w > "$file.new"; then
         rm -f -- "$file.new"
@@ -69,6 +67,8 @@ apply() {
     fi
     sum=$(sum_of "$file.new") || return
     printf '%s  %s\n' "$sum" "$(basename -- "$file")" > "$file.sha256.new" || return
+    if [ "$captured_existed" = 1 ]; then kept "$file" || return; fi
+    if [ "$captured_summed" = 1 ]; then kept "$file.sha256" || return; fi
     mv -f -- "$file.new" "$file" && mv -f -- "$file.sha256.new" "$file.sha256" || return
     echo "$database is in $file, $(($(wc -c < "$file"))) bytes"
 }

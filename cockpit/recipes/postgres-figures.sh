@@ -58,14 +58,14 @@ capture() {
 }
 
 apply() {
-    if [ "$captured_existed" = 1 ] && [ ! -e "$file.before-$captured_token" ]; then
-        ln -- "$file" "$file.before-$captured_token" || return
-    fi
     figures > "$file.new" || return
     if ! grep -q '^whole$' "$file.new"; then
         rm -f -- "$file.new"
         echo "the tables of $database cannot all be read: nothing was written"
         return 1
+    fi
+    if [ "$captured_existed" = 1 ] && [ ! -e "$file.before-$captured_token" ]; then
+        ln -- "$file" "$file.before-$captured_token" || return
     fi
     mv -f -- "$file.new" "$file" && echo "figures of $(($(wc -l < "$file") - 1)) tables of $database are written down"
 }

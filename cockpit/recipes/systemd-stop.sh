@@ -53,7 +53,8 @@ probe() {
 
 capture() {
     sane || return
-    printf 'active=%s\nenabled=%s\n' "$(property ActiveState)" "$(property UnitFileState)"
+    printf 'active=%s\n' "$(property ActiveState)"
+    printf 'enabled=%s\n' "$(property UnitFileState)"
     printf 'main=%s\n' "$(property MainPID)"
 }
 

@@ -135,10 +135,9 @@ def test_a_program_of_supervisor_stops_and_starts_and_one_that_dies_is_told(host
     bad.capture()
     assert "does not start" in bad.must("apply", 1)
     assert "bad" in bad.must("verify", 1)
-    for recipe in ("supervisor-start", "supervisor-stop"):
-        for wrong in ({"name": "none"}, {"config": f"/srv/{EVIL}"}, {"name": "all"}, {"name": EVIL}, {"port": "x"}):
-            assert supervised(host, recipe, **wrong).ask("probe").status == 2
-            assert supervised(host, recipe, **wrong).ask("apply").status == 1
+    for wrong in ({"name": "none"}, {"config": f"/srv/{EVIL}"}, {"name": "all"}, {"name": EVIL}, {"port": "x"}):
+        assert supervised(host, "supervisor-start", **wrong).ask("probe").status == 2
+        assert supervised(host, "supervisor-stop", **wrong).ask("apply").status == 1
     assert not evil_left(host)
 
 

@@ -161,7 +161,7 @@ verify() {
     fit
     ready "$from" "$to"
     probe || {
-        echo "$backend/$from is in $(state "$from"), $backend/$to in $(state "$to") and $(up "$to" || echo not) up"
+        echo "$backend/$from is in $(state "$from"), $backend/$to in $(state "$to"), and passes its checks: $(if up "$to"; then echo yes; else echo no; fi)"
         return 1
     }
     [ "$(sessions "$from")" = 0 ] || {

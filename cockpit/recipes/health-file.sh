@@ -56,12 +56,15 @@ flipped() {
     fi
 }
 
-# Waits until this host holds the address, or does not.
+# Waits until this host holds the address, or does not, and has stayed so for a number of looks: a check that was running when the
+# file was put back may still take the address away for a moment.
 until_held() {
-    left=$((${wait:-30} * 5))
+    left=$((${wait:-30} * 5 + $2))
+    steady=0
     while :; do
         if held; then now=yes; else now=no; fi
-        [ "$now" != "$1" ] || return 0
+        if [ "$now" = "$1" ]; then steady=$((steady + 1)); else steady=0; fi
+        [ "$steady" -lt "$2" ] || return 0
         left=$((left - 1))
         [ "$left" -gt 0 ] || return 1
         sleep 0.2
@@ -106,7 +109,7 @@ apply() {
             printf '%s\n' "${text-false}" > "$new" && mv "$new" "$file" || return
         fi
     fi
-    until_held no || {
+    until_held no 1 || {
         echo "the file is flipped, but this host still holds $address after ${wait:-30} s"
         return 1
     }
@@ -148,7 +151,7 @@ undo() {
         echo "the file is as it was"
         return
     }
-    until_held yes || {
+    until_held yes 10 || {
         echo "the file is as it was, but this host has not got $address back after ${wait:-30} s"
         return 1
     }
@@ -161,8 +164,7 @@ verify_undo() {
         echo "$file is still flipped"
         return 1
     }
-    if held; then now=yes; else now=no; fi
-    [ "$now" = "${captured_held-}" ] || {
+    until_held "${captured_held-}" 1 || {
         echo "who holds $address is not as it was"
         return 1
     }

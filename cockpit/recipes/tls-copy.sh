@@ -34,8 +34,9 @@ ready() {
     done
     [ "$certificate" != "$key" ] || refuse "certificate and key are one file"
     [ ! -L "$certificate" ] && [ ! -L "$key" ] || refuse "a link is not replaced: name the file that it leads to"
-    # What was there is kept beside: a key must not travel through a journal.
-    former=.cockpit-former
+    # What was there is kept beside, for a key must not travel through a journal; by the certificate that was captured, so that
+    # what an earlier run has kept is not taken for it.
+    former=.cockpit-former-$(printf '%s' "${captured_certificate:-none}" | tr ' ' -)
     umask 077
 }
 
@@ -127,6 +128,9 @@ apply() {
     if ! there; then
         for path in "$key" "$certificate"; do
             # What is kept is what was there first, whatever an apply that was cut off has done since.
+            if [ ! -f "$path$former" ] && [ ! -f "$path$former-none" ]; then
+                rm -f "$path".cockpit-former-*
+            fi
             if [ -f "$path$former" ] || [ -f "$path$former-none" ]; then
                 :
             elif [ -f "$path" ]; then

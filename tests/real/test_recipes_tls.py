@@ -63,12 +63,22 @@ def present(host: RealHost, **params: str) -> Trial:
 
 def test_a_certificate_is_copied_used_and_brought_back(new: RealHost, authority: Authority) -> None:
     bundle(new, authority.issue(NAME, f"www.{NAME}"))
+    new.run(f"cp -p {PLACE}/shop.* /srv/")
     trial = copy(new)
     trial.there_and_back()
     trial.cut_anywhere()
     trial.there()
     assert new.run(f"stat -c %a {COPY['key']} {COPY['certificate']}").split() == ["600", "644"]
-    trial.back()
+    # A later run takes back what it has found itself, not what was there long ago.
+    first = new.run(f"cat {COPY['certificate']}")
+    bundle(new, authority.issue(NAME))
+    later = copy(new)
+    later.there()
+    later.must("undo")
+    assert new.run(f"cat {COPY['certificate']}") == first
+    later.must("verify_undo")
+    assert trial.seen().count("cockpit-former") == 0
+    new.run(f"cp -p /srv/shop.* {PLACE}/; {COPY['reload']}")
 
 
 def test_a_certificate_goes_where_none_was(new: RealHost, authority: Authority) -> None:

@@ -15,12 +15,12 @@ from tests.real.rig import RealHost, missing
 PACKAGES = (
     "apache2 apache2-utils bind9 bind9-dnsutils curl dnsperf dovecot-imapd dovecot-pop3d hey knot knot-dnsutils libgnutls-dane0 libidn12 libnet-ssleay-perl libnsl2 nginx-light nsd "
     "openssl postfix postgresql sqlite3 swaks unbound "
-    "at cron darcs git haproxy keepalived mailman3 mariadb-server restic supervisor telnet"
+    "at cron darcs git haproxy keepalived mailman3 mariadb-server restic socat supervisor telnet"
 )
 _TOOLS = (
     "ab", "apache2", "curl", "dig", "dnsperf", "dovecot", "hey", "kdig", "knotd", "named", "nginx", "nsd", "nsupdate", "openssl",
     "postfix", "psql", "sqlite3", "swaks", "unbound",
-    "at", "cron", "darcs", "git", "haproxy", "keepalived", "mailman", "mariadbd", "restic", "supervisord", "telnet",
+    "at", "cron", "darcs", "git", "haproxy", "keepalived", "mailman", "mariadbd", "restic", "socat", "supervisord", "telnet",
 )  # fmt: skip
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -35,9 +35,14 @@ sql() {
     client mysql --default-character-set=utf8mb4 --batch --skip-column-names ${database:+"--database=$database"} "$@"
 }
 
+word() {
+    # What this server calls a replica.
+    if sql -e 'show replica status' > /dev/null 2>&1; then echo replica; else echo slave; fi
+}
+
 state() {
     # `read FILE:POSITION` and `done FILE:POSITION` of what it follows; nothing when it follows nobody.
-    client mysql --batch -e 'show slave status\G' | awk '
+    client mysql --batch -e "show $(word) status\G" | awk '
         { sub(":", "") }
         $1 ~ /^(Master|Source)_Log_File$/ { file = $2 }
         $1 ~ /^Read_(Master|Source)_Log_Pos$/ { position = $2 }
@@ -76,7 +81,11 @@ apply() {
     if [ -n "$follows" ]; then
         goal=${position-}
         if [ -z "$goal" ] && [ -n "${primary-}" ]; then
-            goal=$(unset socket && host=$primary && port=${primary_port:-3306} && sql -e 'show master status' | awk '{ print $1 ":" $2 }') || goal=
+            goal=$(
+                unset socket
+                host=$primary port=${primary_port:-3306}
+                { sql -e 'show master status' 2> /dev/null || sql -e 'show binary log status'; } | awk '{ print $1 ":" $2 }'
+            )
         fi
         if [ -z "$goal" ]; then
             [ "${lose:-no}" = yes ] || { echo "the primary cannot be asked how far it came: nothing was changed" && return 1; }
@@ -93,7 +102,7 @@ apply() {
             [ "$(date +%s)" -lt "$until" ] || { echo "the replica is at $follows, not yet at $goal: nothing was changed" && return 1; }
             sleep 0.2
         done
-        sql -e 'stop slave; reset slave all' || { echo "the server does not let go of its primary" && return 1; }
+        sql -e "stop $(word); reset $(word) all" || { echo "the server does not let go of its primary" && return 1; }
     fi
     sql -e 'set global read_only = 0' || { echo "the server cannot be opened" && return 1; }
     echo "promoted at ${goal:-what it had}"

@@ -80,7 +80,7 @@ apply() {
 }
 
 verify() {
-    # A write is tried and must be refused, for just that reason; and nobody has a session of before.
+    # A write is tried and must be refused, for just that reason; and nobody is amid one.
     said=$(sql -c 'begin' -c 'create table cutover_probe ()' -c 'rollback' 2>&1) && { echo "$database takes writes" && return 1; }
     case $said in
         *read-only*) ;;
@@ -89,6 +89,8 @@ verify() {
             return 2
             ;;
     esac
+    writing=$(sql -c "select count(*) from pg_stat_activity where datname = current_database() and backend_xid is not null") || return 2
+    [ "$writing" = 0 ] || { echo "new writes to $database are refused, but $writing sessions are amid one" && return 1; }
     echo "a write to $database is refused"
 }
 

@@ -148,7 +148,7 @@ SQL
 
 undo() {
     name_is_good && alone || return
-    # Whichever of the two steps of before was reached: the one set aside is known by its oid.
+    # However far it came: the one set aside is known by its oid, the restored one by its mark.
     asked <<- SQL
 	set client_min_messages = warning;
 	\\set existed $captured_existed
@@ -157,7 +157,8 @@ undo() {
 	select format('drop database %I', datname) from pg_database where datname = :'incoming' \\gexec
 	begin;
 	select format('alter database %I rename to %I', :'name', :'incoming') from pg_database
-	    where datname = :'name' and oid::text <> :'oid' \\gexec
+	    where datname = :'name' and oid::text <> :'oid' and exists (select from pg_db_role_setting, unnest(setconfig) one
+	    where setdatabase = oid and setrole = 0 and one like 'cutover.restored_from=%') \\gexec
 	select format('alter database %I rename to %I', datname, :'name') from pg_database
 	    where datname = :'before' and oid::text = :'oid' \\gexec
 	commit;

@@ -95,7 +95,17 @@ verify() {
     return 1
 }
 
+settled() {
+    # One that reads and is cut off leaves empty files beside a database; the next one that closes it takes them away.
+    if [ -f "$1" ] && [ -e "$1-wal" ] && [ ! -s "$1-wal" ]; then
+        sqlite3 -batch -cmd '.timeout 10000' "$(absolute "$1")" 'pragma schema_version' > /dev/null 2>&1
+    fi
+    return 0
+}
+
 undo() {
+    settled "$source"
+    settled "$target"
     unused || return
     folder=$(dirname -- "$(absolute "$target")")
     rm -f -- "$folder/.cutover-$captured_token" "$folder/.cutover-$captured_token-journal" || return

@@ -4,6 +4,7 @@
 # undo: nothing to take back: what was delivered is delivered
 # param: domain only this mail domain (optional)
 # param: most how many recipients may stay in the queue (default: 0)
+# param: patience for how many seconds nothing may leave the queue before it gives up (default: 20)
 # needs: awk postconf postqueue
 # shellcheck shell=sh disable=SC2154
 
@@ -45,11 +46,11 @@ reason() {
     postqueue -p | grep -m 1 '^ *(' | tr -s ' '
 }
 
-# Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for 20 s.
+# Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
     left=$(count) since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
-        [ $(($(date +%s) - since)) -lt 20 ] || return 1
+        [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
             for id in $(queued | sort -u); do postqueue -i "$id" 2> /dev/null; done
         fi

@@ -6,6 +6,7 @@
 # param: address an address in the domain for a test message
 # param: back_to the host that gets what was held when this is undone, HOST or HOST:PORT (optional: it is delivered here)
 # param: map the transport table as `type:path` (default: the first of transport_maps that is a file)
+# param: patience for how many seconds nothing may leave the queue before it gives up (default: 20)
 # needs: awk flock postconf postmap postqueue postsuper
 # shellcheck shell=sh disable=SC2154
 
@@ -100,7 +101,7 @@ fit() {
 # a line ours goes, and the comment is an entry again. Nothing else changes.
 rewritten() {
     KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
-        function name(text) { sub(/[ \t].*/, "", text); return tolower(text) }
+        function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
         function put(text) { printf "%s%s", sep, text; sep = "\n" }
         BEGIN {
             key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
@@ -121,7 +122,7 @@ rewritten() {
 # Our line in the table, if there is one.
 ours() {
     KEY=$key TAG=$tag awk '
-        below { if (tolower($1) == ENVIRON["KEY"]) print; exit }
+        below { entry = $0; sub(/[ \t:].*/, "", entry); if (tolower(entry) == ENVIRON["KEY"]) print; exit }
         $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
 }
 
@@ -180,11 +181,11 @@ count() {
     queued | grep -c .
 }
 
-# Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for 20 s.
+# Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
     left=$(count) since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
-        [ $(($(date +%s) - since)) -lt 20 ] || return 1
+        [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
             for id in $(queued | sort -u); do postqueue -i "$id" 2> /dev/null; done
         fi

@@ -65,7 +65,7 @@ fit() {
 # a line ours goes, and the comment is an entry again. Nothing else changes.
 rewritten() {
     KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
-        function name(text) { sub(/[ \t].*/, "", text); return tolower(text) }
+        function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
         function put(text) { printf "%s%s", sep, text; sep = "\n" }
         BEGIN {
             key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
@@ -86,7 +86,7 @@ rewritten() {
 # Our line in the table, if there is one.
 ours() {
     KEY=$key TAG=$tag awk '
-        below { if (tolower($1) == ENVIRON["KEY"]) print; exit }
+        below { entry = $0; sub(/[ \t:].*/, "", entry); if (tolower(entry) == ENVIRON["KEY"]) print; exit }
         $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
 }
 

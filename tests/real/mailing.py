@@ -37,8 +37,8 @@ def refuses_evil(trial: Trial, *params: str) -> None:
             said = evil.ask("apply")
             assert said.status, f"{param}={value!r} was taken: {said}"
             assert said.said.strip(), f"{param}={value!r} is refused without a word"
-            assert evil.ask("capture").status, f"{param}={value!r} was captured"
-            evil.ask("undo")
+        assert evil.ask("capture").status, f"{param}={value!r} was captured"
+        evil.ask("undo")
     assert trial.seen() == before
     assert not evil_left(trial.host), "a parameter was run"
 

@@ -52,7 +52,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         for host in (made.old, made.new):
             sendmail(host, f"mx-{host.name}.{ZONE}", ZONE, ("ann", "bob"))
             host.run(
-                f"cd /etc/mail; printf '# ours\\nother.test\\tesmtp:[192.0.2.9]\\n{ZONE}  local:' > {TABLE}; chmod 640 {TABLE};"
+                f"cd /etc/mail; printf '# ours\\nother.test\\tesmtp:[192.0.2.9]\\nlast.test  hold:long' > {TABLE}; chmod 640 {TABLE};"
                 f"printf '# who gets what\\ninfo@{ZONE}\\tann\\n' > {VIRTUAL};"
                 "for of in cutover virtusertable; do makemap hash $of < $of; done"
             )

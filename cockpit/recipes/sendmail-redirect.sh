@@ -122,6 +122,8 @@ changed() {
     rm -f "$file.new" "$file.new.db"
     eol=1
     [ -z "$(tail -c 1 "$file")" ] || eol=
+    # The map keeps its owner and mode.
+    [ ! -f "$file.db" ] || cp -p "$file.db" "$file.new.db" || return
     said=''
     { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" &&
         said=$(makemap hash "$file.new.db" < "$file.new" 2>&1) && mv "$file.new.db" "$file.db" && mv "$file.new" "$file"; } && return

@@ -41,7 +41,7 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
     if step.kind == "draft":
         found.warn(
             _at(site, step), "draft", f"step {step.id} has nothing to run: it blocks the plan",
-            "give it use, run, sync, dns, ttl or manual", step.service,
+            "give it use, run, sync, dns, ttl, manual or notice", step.service,
         )  # fmt: skip
         return
     if not verifies(step) and not (isinstance(action, Shell) and action.recipe and not action.recipe_text):

@@ -26,6 +26,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     gates: frozenset[str] = frozenset()
     answers: dict[str, str] = {}
+    first: tuple[it.AnyIntent, ...] = ()
+    """What is asked for before anything goes on by itself."""
     evidence_wait: float = 60.0
     link_wait: float = 120.0
     """Seconds for which a host may be away while nothing else can run."""
@@ -93,6 +95,9 @@ class Headless:
     async def run(self) -> None:
         """Take the wheel, go on until nothing more can run, end the run. The state then holds verdict and exit status."""
         await self._ledger.write(ev.WheelTaken(driver=DRIVER), DRIVER)
+        for intent in self._orders.first:
+            await self._quiet()
+            await self._engine.submit(intent, DRIVER)
         while True:
             await self._quiet()
             await self._ask_again()

@@ -136,8 +136,8 @@ words() {
     tr ',\t' '  ' | tr -s ' ' '\n' | while IFS= read -r word; do
         case $word in
             '' | '$'*) ;;
-            *:/*) [ -f "${word#*:}" ] && awk '/^[^#[:space:]]/ { print $1 }' "${word#*:}" ;;
-            /*) [ -f "$word" ] && awk '/^[^#[:space:]]/ { print $1 }' "$word" ;;
+            *:/*) [ -f "${word#*:}" ] && awk '/^[^#[:space:]]/ { sub(/.*@/, "", $1); print $1 }' "${word#*:}" ;;
+            /*) [ -f "$word" ] && awk '/^[^#[:space:]]/ { sub(/.*@/, "", $1); print $1 }' "$word" ;;
             *) printf '%s\n' "$word" ;;
         esac
     done

@@ -93,4 +93,3 @@ def test_whoever_logs_in_reads_the_notice_until_it_is_taken_back(old: RealHost, 
     assert "Read only" not in login(old)
     missing = Trial(old, "login-notice", {"text": "new", "file": "/etc/it's a notice"}, state="ls /etc | grep notice")
     missing.there_and_back()
-    missing.cut_anywhere()

@@ -62,10 +62,17 @@ def test_the_final_copy_is_predicted_and_told_again_afterwards(
         }
         for name, host in (("old", old), ("new", new))
     }
+
+    def write(number: int) -> str:
+        """A step in which the site's people go on writing: without it there would be nothing to bring over."""
+        name = f"/srv/site/more{number}"
+        run = f'run: {{apply: "head -c 300000 /dev/urandom > {name}", verify: test -s {name}, undo: rm -f {name}}}'
+        return f"      - {{id: write{number}, phase: copy, on: old, {run}}}\n"
+
     copy = '{from: old, to: new, paths: ["/srv/site/"]'
     file.write_text(
         f"cutover: 1\nname: measured\nhosts: {json.dumps(hosts)}\nservices:\n  - id: site\n    steps:\n"
-        f"      - {{id: first, phase: copy, sync: {copy}}}}}\n      - {{id: second, phase: copy, sync: {copy}}}}}\n"
+        f"      - {{id: first, phase: copy, sync: {copy}}}}}\n{write(1)}      - {{id: second, phase: copy, sync: {copy}}}}}\n{write(2)}"
         f"      - {{id: final, phase: sync, sync: {copy}, final: true}}}}\n"
     )
     said = survey(file)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.events import Event, Record, StepApplied, StepMoved
+from cockpit.events import Record, StepApplied, StepMoved
 from cockpit.journal.line import START, encode
 from cockpit.plan.examples import Example
 from tests.real.night import app, wayback
@@ -227,7 +227,7 @@ def test_going_to_and_fro_between_hosts_is_found() -> None:
 def test_a_tick_without_a_verification_is_found_in_the_journal(
     tmp_path: Path, looked: bool, verified: bool, fault: str
 ) -> None:
-    told: list[Event] = [StepApplied(ref="osf/dns", attempt=1, op="apply", outcome="ok")]
+    told: list[StepApplied | StepMoved] = [StepApplied(ref="osf/dns", attempt=1, op="apply", outcome="ok")]
     if looked:
         told.append(StepMoved(ref="osf/dns", attempt=1, state="verifying"))
     told.append(StepMoved(ref="osf/dns", attempt=1, state="done", verified=verified))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.sites import NAME, NGINX, OTHER, SITE, ask, nginx_sites, start_nginx, state
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.sites import NAME, NGINX, OTHER, SITE, ask, nginx_sites, state
+from tests.real.trial import EVIL, Trial
 from tests.real.world import needs_world
 
 pytestmark = needs_world

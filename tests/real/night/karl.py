@@ -70,7 +70,11 @@ class Platform:
     def delivered(self) -> None:
         """Wait until nothing is left in a queue."""
         for host in (*self.xens.values(), self.karl):
-            until(lambda host=host: "empty" in host.run("postqueue -p"), lambda: f"the queue of {host.name}", 60)
+            until(
+                lambda host=host: "empty" in host.run("postqueue -p"),
+                lambda host=host: f"the queue of {host.name}: {host.run('postqueue -p')}",
+                60,
+            )
 
     # --- furnishing ---------------------------------------------------------------------------------------------------
 
@@ -99,7 +103,7 @@ class Platform:
             "    ProxyPass / http://127.0.0.1:8080/\n    CustomLog /var/log/apache2/access.log combined\n</VirtualHost>",
         )
         host.run(
-            "mkdir -p /var/log/apache2; echo ServerName localhost >/etc/apache2/conf-enabled/name.conf;"
+            "mkdir -p /var/log/apache2 /run/lock; echo ServerName localhost >/etc/apache2/conf-enabled/name.conf;"
             "a2dissite -q 000-default; a2enmod -q proxy proxy_http; a2ensite -q karl; apache2ctl start"
         )
         self._postfix(host, [client])

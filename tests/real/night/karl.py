@@ -69,11 +69,12 @@ class Platform:
 
     def delivered(self) -> None:
         """Wait until nothing is left in a queue."""
+        trouble = "postqueue -p; grep -E 'warning|fatal|panic' /var/log/mail.log | tail -20"
         for host in (*self.xens.values(), self.karl):
             until(
                 lambda host=host: "empty" in host.run("postqueue -p"),
-                lambda host=host: f"the queue of {host.name}: {host.run('postqueue -p')}",
-                60,
+                lambda host=host: f"the queue of {host.name}: {host.run(trouble, check=False)}",
+                120,
             )
 
     # --- furnishing ---------------------------------------------------------------------------------------------------

@@ -68,13 +68,14 @@ class Platform:
         return crowd
 
     def delivered(self) -> None:
-        """Wait until nothing is left in a queue."""
-        trouble = "postqueue -p; grep -E 'warning|fatal|panic' /var/log/mail.log | tail -20"
+        """Wait until nothing is left in a queue. A queue manager that was reloaded in the middle of a delivery can overlook the
+        message, whose recipients are all done, until its next wake-up, minutes later: so it is told to look."""
+        trouble = "postqueue -p; ls -l --time-style=full-iso /var/spool/postfix/[aidh]*/* ; grep -E 'warning|fatal|panic' /var/log/mail.log | tail -20"
         for host in (*self.xens.values(), self.karl):
             until(
-                lambda host=host: "empty" in host.run("postqueue -p"),
+                lambda host=host: "empty" in host.run("postqueue -f; sleep 0.2; postqueue -p"),
                 lambda host=host: f"the queue of {host.name}: {host.run(trouble, check=False)}",
-                120,
+                60,
             )
 
     # --- furnishing ---------------------------------------------------------------------------------------------------

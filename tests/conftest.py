@@ -10,6 +10,15 @@ from pathlib import Path
 import pytest
 
 RECORDINGS = Path(__file__).parent / "recordings"
+REAL = Path(__file__).parent / "real"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module on real hosts stay together on one worker: their hosts are started once."""
+    for item in items:
+        if REAL in item.path.parents and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)

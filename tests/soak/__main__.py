@@ -8,6 +8,7 @@ sync    100,000 files with everything that a file system can hold, by each trans
 horizon random schedules of TTLs, changes, undo and lags on real name servers, fifty of them by default; needs root
 outages downtime of real servers, 0.1 to 10 s, closed, reset, 503, frozen, one address family: the truth inside the bounds
 dns-race  writers that race for record sets on a real BIND, with answers lost over UDP and TCP (--count, 200)
+recipes every recipe cut off after every command of its apply and undo, and under every shell all the way; needs root
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -16,13 +17,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> int:
     """0 when nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument(
-        "name", choices=("kill", "hosts", "plans", "tails", "sync", "dns-race", "horizon", "outages", "engine")
+        "name",
+        choices=("kill", "hosts", "plans", "tails", "sync", "dns-race", "horizon", "outages", "recipes", "engine"),
     )
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
     parser.add_argument("--count", type=int, default=0, help="hosts, dns-race: how many; horizon: how many schedules")
@@ -62,6 +65,10 @@ def main() -> int:
     if options.name == "plans":
         os.environ["COCKPIT_FUZZ"] = "20000"
         return int(pytest.main(["-q", "tests/unit/test_plan.py", "tests/unit/test_dns_wire.py"]))
+    if options.name == "recipes":
+        os.environ |= {"COCKPIT_CUTS": "all", "COCKPIT_SHELLS": "all"}
+        here = Path(__file__).parents[1] / "real"
+        return int(pytest.main(["-q", "-n", str(options.workers), *map(str, sorted(here.glob("test_recipes_*.py")))]))
     os.environ["COCKPIT_EXAMPLES"] = "20000"
     return int(pytest.main(["-q", "tests/engine/test_properties.py"]))
 

@@ -242,7 +242,14 @@ async def back(operator: Operator) -> None:
     """Everything back, one step at a time."""
 
     def urge() -> list[it.AnyIntent]:
-        doubts = [intent for intent in operator.doubts() if not isinstance(intent, it.RunStep)]
+        # Something half taken back is unverified, and stays so however often it is looked at: it is taken back again.
+        seen = {ref: step.state for view in operator.state.services.values() for ref, step in view.steps.items()}
+        doubts = [
+            intent
+            for intent in operator.doubts()
+            if not isinstance(intent, it.RunStep)
+            and not (isinstance(intent, it.Verify) and seen[intent.ref] == "unverified")
+        ]
         return doubts or [it.Undo(service=id, typed=id) for id, view in operator.state.services.items() if view.history]
 
     await operator.until(lambda: not any(view.history for view in operator.state.services.values()), urge)

@@ -13,7 +13,7 @@ import pytest
 from tests.real.rig import RealHost, missing
 
 PACKAGES = (
-    "apache2 apache2-utils bind9 bind9-dnsutils curl dnsperf dovecot-imapd dovecot-pop3d hey knot knot-dnsutils libnet-ssleay-perl nginx-light nsd "
+    "apache2 apache2-utils bind9 bind9-dnsutils curl dnsperf dovecot-imapd dovecot-pop3d hey knot knot-dnsutils libgnutls-dane0 libidn12 libnet-ssleay-perl libnsl2 nginx-light nsd "
     "openssl postfix postgresql sqlite3 swaks unbound "
     "at cron darcs git haproxy keepalived mailman3 mariadb-server restic supervisor telnet"
 )

@@ -54,7 +54,7 @@ class Releases:
                     f"/etc/karl/{client}.cfg",
                     f"host = {host.name}\nport = {port}\nworkers = 2\n# {host.name}'s own",
                 )
-            host.run("mkdir -p /var/lib/karl")
+            host.run(f"mkdir -p {' '.join(f'/var/lib/karl/{client}' for client in CLIENTS)}")
         self.karl.run(
             "mkdir -p /srv/karl/sites /var/log/supervisor /var/log/nginx /etc/supervisor/conf.d; rm -f /etc/nginx/sites-enabled/*"
         )

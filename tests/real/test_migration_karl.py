@@ -1,4 +1,4 @@
-"""The night of the KARL clients, on real servers and with people on every site: over to the shared platform, and back."""
+"""The night of the KARL clients (S1-S13), on real servers and with people on every site: over to the shared platform, and back."""
 
 from __future__ import annotations
 

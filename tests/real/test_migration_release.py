@@ -1,4 +1,4 @@
-"""Releases of KARL with people on both sites: a build that fails, an evolve that fails, ones that work, a rollback."""
+"""Releases of KARL (S14-S23) with people on both sites: a build that fails, an evolve that fails, ones that work, a rollback."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_the_readme_s_second_command_is_what_ci_runs() -> None:
     commands = re.findall(r"(?ms)^```sh\n(.*?)```", readme)
     assert "cockpit demo" in commands[0]
     tests = commands[1].strip().splitlines()[-1].strip()
-    assert tests == ".venv/bin/python -m pytest -n 2"
+    assert tests == ".venv/bin/python -m pytest -n 4"
     assert tests in ci
 
 

@@ -246,7 +246,7 @@ capture() {
 }
 
 apply() {
-    sane && sane_address && find_table && fit || return
+    sane && sane_address && fit && find_table || return
     if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
     postconf -M lmtp/unix 2> /dev/null | grep -q . || {
         echo "master.cf has no service lmtp, which mail waits for: add \"lmtp unix - - n - - lmtp\""
@@ -261,7 +261,7 @@ verify() {
 }
 
 undo() {
-    sane && find_table && fit || return
+    sane && fit && find_table || return
     n=0
     if [ -n "$(ours)" ]; then n=$(count); fi
     if [ "$n" = 0 ] || [ -z "${back_to:-}" ]; then

@@ -220,7 +220,7 @@ capture() {
 }
 
 apply() {
-    sane && sane_address && find_table && fit && change "" || return
+    sane && sane_address && fit && find_table && change "" || return
     drained && echo "released: ${captured_held:-all} left the queue" && return
     echo "released, but $(count) of ${captured_held:-?} are still in the queue: $(postqueue -p | grep -m 1 '^ *(')"
     return 1
@@ -248,7 +248,7 @@ verify() {
 }
 
 undo() {
-    sane && find_table && fit && change "$key $held" "$held" && echo "mail for $domain stays in the queue again"
+    sane && fit && find_table && change "$key $held" "$held" && echo "mail for $domain stays in the queue again"
 }
 
 verify_undo() {

@@ -6,7 +6,7 @@
 # param: target where its mail goes: an address, or a user of this host
 # param: map the table as `type:path` (default: the first of virtual_alias_maps that is a file)
 # param: log the mail log (default: where Postfix logs to, else the journal)
-# needs: awk flock postconf postmap
+# needs: awk flock postconf postmap postsuper
 # shellcheck shell=sh disable=SC2154
 
 export LC_ALL=C
@@ -162,16 +162,21 @@ followed() {
                 return at ? rest : "-"
             }
             id == "" { for (i = 2; i <= NF; i++) if (tolower($i) == ENVIRON["TOKEN"]) id = $(i - 1) }
-            id != "" && index($0, " " id " to=<") { print value("status"), value("to"), value("relay") }' | tail -n 1)
+            id != "" && index($0, " " id " to=<") { print value("status"), value("to"), value("relay"), id }' | tail -n 1)
+        id=${fate##* } fate=${fate% *}
         case $fate in
             sent\ * | bounced\ * | expired\ *) return ;;
             deferred\ *) put_off=$((put_off + 1)) ;;
         esac
-        [ "$put_off" -lt 30 ] || return 0
+        [ "$put_off" -lt 15 ] || break
         tries=$((tries + 1))
         sleep 0.2
     done
-    if [ -n "$fate" ]; then return 0; fi
+    if [ -n "$fate" ]; then
+        # It must not come later, when nobody waits for it.
+        postsuper -d "${id%:}" > /dev/null 2>&1
+        return 0
+    fi
     echo "the mail log says nothing of a test message"
     return 2
 }
@@ -198,7 +203,7 @@ capture() {
 }
 
 apply() {
-    sane && find_table && fit && change "$key $target" "$target" && echo "mail for $address goes to $target"
+    sane && fit && find_table && change "$key $target" "$target" && echo "mail for $address goes to $target"
 }
 
 verify() {
@@ -221,7 +226,7 @@ verify() {
 }
 
 undo() {
-    sane && find_table && fit || return
+    sane && fit && find_table || return
     was=${captured_was-}
     change "$was" "${was#* }" && echo "mail for $address goes where it went before"
 }

@@ -44,6 +44,10 @@ class Accountant:
         """The numbers of messages in the service's mailboxes with how often each is there."""
         self._balance("message", service, Counter(found), set(lost))
 
+    def lines(self, service: str, found: Iterable[int], *, lost: Iterable[int] = ()) -> None:
+        """The numbers of the lines that a game or the like has kept."""
+        self._balance("line", service, Counter(found), set(lost))
+
     def visits(self, service: str, order: Iterable[str]) -> None:
         """People were answered by these hosts, in this order and never by an earlier one again; each answered somebody."""
         wanted = list(order)

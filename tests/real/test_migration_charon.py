@@ -39,19 +39,19 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
 ) -> None:
     deeds = {"no-updates": lambda user: home.old.run(f"su {user} -c 'echo last minute >>~/notes'")}
     with home.people() as crowd:
-        crowd.wait("message", "chiyo", 1)
-        crowd.wait("line", "daichi", 3)
+        await crowd.see("message", "chiyo", 1)
+        await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
             for user in USERS:
                 await night.go(services=[user])
             await night.go()
             for user in ("akira", "beni", "emi"):
-                crowd.wait("visit", user, 2, by="neko-base")
+                await crowd.see("visit", user, 2, by="neko-base")
             for user in GAMES:
-                crowd.wait("line", user, 3, by=home.new.address)
+                await crowd.see("line", user, 3, by=home.new.address)
             for user in SPOOL:
-                crowd.wait("message", user, 1, by="neko-base." + ZONE)
-            crowd.wait("login", "akira", 1, by="neko-base")
+                await crowd.see("message", user, 1, by="neko-base." + ZONE)
+            await crowd.see("login", "akira", 1, by="neko-base")
             states = night.states()
             await night.end()
         crowd.home()
@@ -106,16 +106,16 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         home.old, ["/home", "/etc", "/usr/local", "/var/mail", "/srv", "/root"], asked=asked, skip=["/root/.cockpit*"]
     )
     with home.people() as crowd:
-        crowd.wait("message", "chiyo", 1)
-        crowd.wait("line", "daichi", 3)
+        await crowd.see("message", "chiyo", 1)
+        await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
             for user, point in points.items():
                 await night.go(services=[user], before=point)
             await night.go(services=["telnet"])
             await night.back()
             for user in GAMES:
-                crowd.wait("line", user, 3, by=home.old.address)
-            crowd.wait("visit", "emi", 2, by="charon")
+                await crowd.see("line", user, 3, by=home.old.address)
+            await crowd.see("visit", "emi", 2, by="charon")
             await night.end()
         crowd.home()
     home.delivered()

@@ -124,7 +124,8 @@ def test_a_zone_is_forced_to_a_secondary_and_a_secondary_that_lags_is_found(old:
     for param in params:
         for value in (EVIL, "two\nlines", "-x"):
             said = replace(force, params={**params, param: value}).ask("apply")
-            assert said.status and said.said.strip(), f"{param}={value!r}: {said}"
+            assert said.status, f"{param}={value!r}: {said}"
+            assert said.said.strip(), f"{param}={value!r}: {said}"
     assert not evil_left(ns2)
     old.signal("STOP", "named")
     began = time.monotonic()
@@ -150,5 +151,6 @@ def test_a_user_brings_a_file_over_or_cannot(old: RealHost, rig: Rig) -> None:
         *((param, bad) for param in params for bad in (EVIL, "two\nlines", "-oProxyCommand=x")),
     ):
         said = replace(scp, params={**params, param: value}).ask("apply")
-        assert said.status and said.said.strip(), f"{param}={value!r}: {said}"
+        assert said.status, f"{param}={value!r}: {said}"
+        assert said.said.strip(), f"{param}={value!r}: {said}"
     assert not evil_left(old)

@@ -18,7 +18,7 @@ from tests.real.world.mail import postfix
 
 pytestmark = needs_world
 
-BOX, MARK = "/var/mail/ann", "/root/unlocked-ann"
+BOX, INTO = "/var/mail/ann", "/root/spool-ann"
 ZONE = "nekodojo.test"
 
 
@@ -35,53 +35,62 @@ def recipe(host: RealHost, name: str, params: dict[str, str], state: str = "true
     return Trial(host, name, params, state=state, folder=RECIPES)
 
 
-def test_a_mailbox_is_locked_and_unlocked(old: RealHost) -> None:
-    state = f"ls -lA --time-style=+ /var/mail {MARK}; cat {BOX}"
-    lock = recipe(old, "mailbox-lock", {"box": BOX, "mark": MARK}, state)
-    lock.there_and_back()
-    lock.cut_anywhere()
-    lock.capture()
-    lock.must("apply")
-    unlock = recipe(old, "mailbox-unlock", {"box": BOX, "mark": MARK}, state)
-    unlock.there_and_back()
-    unlock.cut_anywhere()
-    lock.must("undo")
-    assert "not locked by us" in unlock.must("apply", 1)
-    for trial in (lock, unlock):
-        for param in ("box", "mark"):
-            for value in (EVIL, "/var/mail/two\nlines", "-x", "/nowhere/ann"):
-                if (param, value) == ("mark", "/nowhere/ann") and trial is lock:
-                    continue  # any absolute path will do for a mark that is only looked for
-                assert replace(trial, params={**trial.params, param: value}).ask("apply").status
+def test_a_mailbox_is_copied_while_it_is_locked(old: RealHost) -> None:
+    state = f"ls -lA --time-style=+ /var/mail /root; cat {BOX}"
+    out = recipe(old, "spool-out", {"box": BOX, "into": INTO}, state)
+    out.there_and_back(already=False)
+    out.cut_anywhere()
+    for param in ("box", "into"):
+        for value in (EVIL, "/var/mail/two\nlines", "-x", "/nowhere/ann"):
+            assert replace(out, params={**out.params, param: value}).ask("apply").status
     assert not evil_left(old)
 
 
-def test_mail_waits_while_the_mailbox_is_locked_and_then_comes(old: RealHost) -> None:
-    lock = recipe(old, "mailbox-lock", {"box": BOX, "mark": MARK})
-    lock.capture()
-    lock.must("apply")
+def test_mail_waits_while_the_mailbox_is_locked_and_a_foreign_lock_is_not_taken(old: RealHost) -> None:
+    out = recipe(old, "spool-out", {"box": BOX, "into": INTO})
+    # As if it were cut off while it copies.
+    old.run(f"echo 'cockpit {INTO}' > {BOX}.lock")
     hand_in(old, "meanwhile")
     until(
-        lambda: "meanwhile" in old.run("grep -rl meanwhile /var/spool/postfix/ 2>/dev/null | xargs -r cat || :"),
-        lambda: "the queue has it",
+        lambda: (
+            "temporarily suspended" in old.run("postqueue -p; grep lock /var/log/mail.log || :")
+            or "lock" in old.run("cat /var/log/mail.log")
+        ),
+        lambda: "it waits",
         30,
     )
     assert arrived(old, "meanwhile") == 0
-    lock.must("verify")
-    unlock = recipe(old, "mailbox-unlock", {"box": BOX, "mark": MARK})
-    unlock.capture()
-    unlock.must("apply")
-    unlock.must("verify")
+    assert "locked" in out.must("verify", 1)
+    out.capture()
+    out.must("apply")
     until_arrived(old, "meanwhile")
-    old.run(f"rm {MARK}")
-
-
-def test_somebody_else_s_lock_is_waited_for_and_not_taken(old: RealHost) -> None:
+    assert "1 of 2 messages" in out.must("verify")
+    out.must("undo")
     old.run(f"echo 4711 > {BOX}.lock")
-    lock = recipe(old, "mailbox-lock", {"box": BOX, "mark": MARK})
-    assert "somebody else" in lock.must("apply", 1)
+    assert "somebody else" in out.must("apply", 1)
     assert old.run(f"cat {BOX}.lock") == "4711\n"
     old.run(f"rm {BOX}.lock")
+    out.must("undo")
+
+
+def test_a_copied_mailbox_becomes_the_user_s_and_mail_that_came_since_is_not_thrown_away(old: RealHost) -> None:
+    old.run(f"useradd -m ben; cp {BOX} /root/copy")
+    params = {"copy": "/root/copy", "box": "/var/mail/ben", "user": "ben"}
+    into = recipe(old, "spool-in", params, "ls -lA --time-style=+ /var/mail; cat /var/mail/ben")
+    into.there_and_back()
+    into.cut_anywhere()
+    into.capture()
+    into.must("apply")
+    hand_in(old, "news", "ben@example.test")
+    until_arrived(old, "news", "ben")
+    assert "ben reads 3 messages" in into.must("verify")
+    assert "something has come" in into.must("undo", 1)
+    old.run("echo other > /var/mail/ben")
+    assert "holds mail already" in into.must("apply", 1)
+    for param in params:
+        for value in (EVIL, "/var/mail/two\nlines", "-x"):
+            assert replace(into, params={**params, param: value}).ask("apply").status
+    assert not evil_left(old)
 
 
 def test_a_test_message_is_found_in_the_mailbox_or_missed(old: RealHost) -> None:

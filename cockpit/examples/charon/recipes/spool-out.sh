@@ -4,7 +4,7 @@
 # undo: removes the copy
 # param: box the mailbox, an mbox file
 # param: into a folder to make, for the copy; the time of the copy tells stragglers
-# needs: cmp ln mktemp
+# needs: cmp ln
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -25,17 +25,16 @@ ours() {
 lock() {
     tries=0
     until ours; do
-        printf 'cockpit %s\n' "$into" > "$copy.lock" && ln "$copy.lock" "$box.lock" 2> /dev/null ||
-            { [ ! -e "$box.lock" ] && (set -C && cat "$copy.lock" > "$box.lock") 2> /dev/null; }
+        printf 'cockpit %s\n' "$into" > "$box.lock.new" && ln "$box.lock.new" "$box.lock" 2> /dev/null
+        rm -f "$box.lock.new"
+        ours && return
         tries=$((tries + 1))
-        if [ "$tries" -gt 100 ] && ! ours; then
-            rm -f "$copy.lock"
+        if [ "$tries" -gt 100 ]; then
             echo "somebody else holds $box.lock"
             return 1
         fi
-        ours || sleep 0.2
+        sleep 0.2
     done
-    rm -f "$copy.lock"
 }
 
 unlock() {
@@ -89,7 +88,7 @@ verify() {
 undo() {
     sane || return
     unlock
-    rm -f "$copy.lock" "$copy.new" "$copy" && { [ ! -d "$into" ] || rmdir "$into"; } && echo "the copy is gone"
+    rm -f "$box.lock.new" "$copy.new" "$copy" && { [ ! -d "$into" ] || rmdir "$into"; } && echo "the copy is gone"
 }
 
 verify_undo() {

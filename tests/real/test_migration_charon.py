@@ -34,58 +34,6 @@ def told(ledger: Ledger, user: str) -> set[int]:
     return {act.number for act in ledger.of("line", user, "taken") if "it will be lost" in act.detail}
 
 
-async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_were_told(
-    home: Home, tmp_path: Path
-) -> None:
-    deeds = {"no-updates": lambda user: home.old.run(f"su {user} -c 'echo last minute >>~/notes'")}
-    with home.people() as crowd:
-        await crowd.see("message", "chiyo", 1)
-        await crowd.see("line", "daichi", 3)
-        async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
-            for user in USERS:
-                await night.go(services=[user])
-            await night.go()
-            for user in ("akira", "beni", "emi"):
-                await crowd.see("visit", user, 2, by="neko-base")
-            for user in GAMES:
-                await crowd.see("line", user, 3, by=home.new.address)
-            for user in SPOOL:
-                await crowd.see("message", user, 1, by="neko-base." + ZONE)
-            await crowd.see("login", "akira", 1, by="neko-base")
-            states = night.states()
-            await night.end()
-        crowd.home()
-    home.delivered()
-    books = Accountant(crowd.ledger)
-    books.busy()
-    for user in ("akira", "beni", "emi"):
-        books.visits(user, ["charon", "neko-base"])
-    for user in SPOOL:
-        books.messages(user, in_mbox(home.new, f"/var/mail/{user}", user))
-    books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
-    lost = {user: told(crowd.ledger, user) for user in GAMES}
-    for user in GAMES:
-        books.lines(user, home.built(home.new, user), lost=lost[user])
-    books.journal(tmp_path / "run")
-    books.settle()
-    # What was skipped was meant to be, and what came last came along.
-    assert not lost["beni"]
-    assert lost["daichi"]
-    skipped = {ref for ref, state in states.items() if state == "skipped"}
-    assert {
-        "chiyo/spool",
-        "chiyo/virtusertable-charon",
-        "daichi/game-down",
-        "beni/game-announce",
-        "emi/web-dns",
-    } <= skipped
-    assert not {"chiyo/mx-remove", "daichi/game-off", "emi/redirect", "akira/spool"} & skipped
-    for user in USERS:
-        assert "last minute" in home.new.file(f"/home/{user}/notes").read_text()
-    for user in SPOOL:
-        assert "An old letter." in home.new.file(f"/var/mail/{user}").read_text()
-
-
 async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_what_users_did(
     home: Home, tmp_path: Path
 ) -> None:
@@ -138,3 +86,55 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
     }
     assert wayback.differences(before, home.old, but=since) == []
     assert wayback.zone(home.rig.pid, home.ns1.address, ZONE) == zone
+
+
+async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_were_told(
+    home: Home, tmp_path: Path
+) -> None:
+    deeds = {"no-updates": lambda user: home.old.run(f"su {user} -c 'echo last minute >>~/notes'")}
+    with home.people() as crowd:
+        await crowd.see("message", "chiyo", 1)
+        await crowd.see("line", "daichi", 3)
+        async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
+            for user in USERS:
+                await night.go(services=[user])
+            await night.go()
+            for user in ("akira", "beni", "emi"):
+                await crowd.see("visit", user, 2, by="neko-base")
+            for user in GAMES:
+                await crowd.see("line", user, 3, by=home.new.address)
+            for user in SPOOL:
+                await crowd.see("message", user, 1, by="neko-base." + ZONE)
+            await crowd.see("login", "akira", 1, by="neko-base")
+            states = night.states()
+            await night.end()
+        crowd.home()
+    home.delivered()
+    books = Accountant(crowd.ledger)
+    books.busy()
+    for user in ("akira", "beni", "emi"):
+        books.visits(user, ["charon", "neko-base"])
+    for user in SPOOL:
+        books.messages(user, in_mbox(home.new, f"/var/mail/{user}", user))
+    books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
+    lost = {user: told(crowd.ledger, user) for user in GAMES}
+    for user in GAMES:
+        books.lines(user, home.built(home.new, user), lost=lost[user])
+    books.journal(tmp_path / "run")
+    books.settle()
+    # What was skipped was meant to be, and what came last came along.
+    assert not lost["beni"]
+    assert lost["daichi"]
+    skipped = {ref for ref, state in states.items() if state == "skipped"}
+    assert {
+        "chiyo/spool",
+        "chiyo/virtusertable-charon",
+        "daichi/game-down",
+        "beni/game-announce",
+        "emi/web-dns",
+    } <= skipped
+    assert not {"chiyo/mx-remove", "daichi/game-off", "emi/redirect", "akira/spool"} & skipped
+    for user in USERS:
+        assert "last minute" in home.new.file(f"/home/{user}/notes").read_text()
+    for user in SPOOL:
+        assert "An old letter." in home.new.file(f"/var/mail/{user}").read_text()

@@ -87,15 +87,15 @@ class Home:
     def people(self) -> Crowd:
         """Visitors, correspondents, players, and a user who logs in."""
         crowd = Crowd(self.world, Names(self.world.address))
-        crowd.browse("akira", f"http://akira.{ZONE}/", every=0.3)
-        crowd.browse("beni", f"http://beni.{ZONE}/", every=0.3)
-        crowd.browse("emi", f"http://{ZONE}/~emi/", every=0.3)
+        crowd.browse("akira", f"http://akira.{ZONE}/", every=0.6)
+        crowd.browse("beni", f"http://beni.{ZONE}/", every=0.6)
+        crowd.browse("emi", f"http://{ZONE}/~emi/", every=0.6)
         for user in ("akira", "beni", "chiyo"):
-            crowd.mail(user, f"{user}@{user}.{ZONE}", every=0.5)
+            crowd.mail(user, f"{user}@{user}.{ZONE}", every=0.8)
         for user, port in GAMES.items():
             player = Player([f"connect kit-of-{user}"], "@build {number}", "Built: {number} (")
-            crowd.talk(user, f"{user}.{ZONE}", port, player, every=0.25)
-        crowd.login("akira", "akira", f"akira.{ZONE}", self.rig.key, every=2.0)
+            crowd.talk(user, f"{user}.{ZONE}", port, player, every=0.4)
+        crowd.login("akira", "akira", f"akira.{ZONE}", self.rig.key, every=3.0)
         return crowd
 
     def built(self, host: RealHost, user: str) -> list[int]:
@@ -130,7 +130,7 @@ class Home:
                 'session-keyfile "/run/session.key"; minimal-responses no; };\n'
                 f'zone "{ZONE}" {{ type secondary; primaries {{ {self.ns1.address}; }}; file "/var/cache/bind/{ZONE}"; }};',
             )
-            host.run("chmod 777 /var/cache/bind")
+            host.run("chmod 777 /var/cache/bind; chown root /etc/bind/rndc.key")
             host.spawn("/usr/sbin/named", "-f", "-c", "/etc/bind/rig.conf")
         for host in others:
             until(

@@ -28,7 +28,7 @@ answers() {
     } 2> /dev/null | awk '
         $1 == "Name:" { seen = 1; next }
         seen && $1 ~ /^Address/ { print $2; seen = 0 }
-        / mail exchanger = / { print $(NF - 1), $NF }' | sort | paste -s -d ';' -
+        /mail exchanger = / { print $(NF - 1), $NF }' | sort | paste -s -d ';' -
 }
 
 # Whether every server has the serial of the first, in `wanted`; `odd` says which has not.

@@ -93,6 +93,8 @@ class Accountant:
         assert isinstance(event, StepMoved)
         if event.state == "verifying" or event.op in {"verify", "verify_undo"}:
             looked[event.ref] = True
+        if event.state == "undone" and event.op == "undo":
+            return  # What a person did, or what has no undo: it says itself that nothing was taken back.
         if event.state in {"done", "already", "undone"} and not (event.verified and looked.get(event.ref)):
             self._say(f"{event.ref} was called {event.state} without a verification (record {record.seq})")
 

@@ -31,7 +31,7 @@ def home(desk: Rig, hosts: Home) -> Home:
 
 def told(ledger: Ledger, user: str) -> set[int]:
     """What players were told would be lost: the loss that the plan declares."""
-    return {act.number for act in ledger.of("line", user, "taken") if "it will be lost" in act.detail}
+    return {act.number for act in ledger.of("line", user, "taken") if "be lost" in act.detail}
 
 
 async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_what_users_did(

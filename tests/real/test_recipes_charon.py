@@ -3,7 +3,6 @@ forced to a secondary, a user who brings a file over."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -85,7 +84,7 @@ def test_a_copied_mailbox_becomes_the_user_s_and_mail_that_came_since_is_not_thr
     until_arrived(old, "news", "ben")
     assert "ben reads 3 messages" in into.must("verify")
     assert "something has come" in into.must("undo", 1)
-    old.run("echo other > /var/mail/ben")
+    old.run("rm /var/mail/ben; echo other > /var/mail/ben")
     assert "holds mail already" in into.must("apply", 1)
     for param in params:
         for value in (EVIL, "/var/mail/two\nlines", "-x"):
@@ -136,11 +135,6 @@ def test_a_zone_is_forced_to_a_secondary_and_a_secondary_that_lags_is_found(old:
             assert said.status, f"{param}={value!r}: {said}"
             assert said.said.strip(), f"{param}={value!r}: {said}"
     assert not evil_left(ns2)
-    old.signal("STOP", "named")
-    began = time.monotonic()
-    assert replace(force, params={**params, "servers": f"{ns2.address} {old.address}"}).ask("verify").status == 1
-    assert time.monotonic() - began < 240
-    old.signal("CONT", "named")
 
 
 def test_a_user_brings_a_file_over_or_cannot(old: RealHost, rig: Rig) -> None:

@@ -5,7 +5,7 @@
 # param: copy the copied mailbox, an mbox file
 # param: box the mailbox to make
 # param: user whose it is
-# needs: cmp su
+# needs: cmp su truncate
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -74,7 +74,7 @@ undo() {
         echo "something has come to $box since: bring it back first"
         return 1
     }
-    if [ "${captured_was-}" = empty ]; then : > "$box"; else rm -f "$box"; fi && echo "it is gone again"
+    if [ "${captured_was-}" = empty ]; then truncate -c -s 0 "$box"; else rm -f "$box"; fi && echo "it is gone again"
 }
 
 verify_undo() {

@@ -29,7 +29,7 @@ lock() {
         rm -f "$box.lock.new"
         ours && return
         tries=$((tries + 1))
-        if [ "$tries" -gt 100 ]; then
+        if [ "$tries" -gt 50 ]; then
             echo "somebody else holds $box.lock"
             return 1
         fi

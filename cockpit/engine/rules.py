@@ -12,7 +12,7 @@ from cockpit.evidence import names, serving, switch_off, verdict
 from cockpit.evidence.items import allowed, stale
 from cockpit.plan.model import Evidence, Gate, Plan, Service, Step
 from cockpit.plan.people import Notice
-from cockpit.plan.records import declared
+from cockpit.plan.records import applies, declared
 from cockpit.rate import LEAST
 from cockpit.state import BUSY, SETTLED, TICKED, RunState, ServiceView, StepView
 
@@ -54,7 +54,7 @@ def readiness(state: RunState, ref: str, now: float = 0.0) -> Readiness:
         or _of_its_needs(state, planned)
         or _of_its_gates(state, plan, ref, now)
         or _of_writers(seen, planned)
-        or (None if isinstance(planned.action, Notice) else _of_the_window(service, now))
+        or (None if isinstance(planned.action, Notice) else _of_the_window(service, planned, now))
         or _of_its_schedule(planned, now)
         or _of_its_host(state, planned)
         or READY
@@ -129,9 +129,9 @@ def _of_writers(seen: ServiceView, planned: Step) -> Readiness | None:
     return None
 
 
-def _of_the_window(service: Service, now: float) -> Readiness | None:
+def _of_the_window(service: Service, planned: Step, now: float) -> Readiness | None:
     window = service.window
-    if window is None:
+    if window is None or (window.phases and planned.phase not in window.phases):
         return None
     if window.start and now < moment(window.start):
         return Readiness(False, f"its window opens at {window.start}", waits=True)
@@ -376,17 +376,7 @@ def safe_point(state: RunState, service: str) -> tuple[str, ...]:
 
 def condition_holds(plan: Plan, step: Step) -> bool:
     """Whether a conditional step applies to its service."""
-    condition = step.when
-    if condition is None:
-        return True
-    service = plan.service(step.service)
-    if condition.tag:
-        return condition.tag in service.tags
-    if condition.not_tag:
-        return condition.not_tag not in service.tags
-    if condition.var:
-        return service.vars.get(condition.var, "") == condition.equals
-    return True
+    return applies(plan.service(step.service), step)
 
 
 def refuse_limit(state: RunState, ref: str, rate: int) -> str:

@@ -170,6 +170,16 @@ def _scope(site: Site, obj: Obj, template: Obj | None) -> Scope:
     return scope
 
 
+def _window(scope: Scope, obj: Obj, phases: tuple[str, ...]) -> Window:
+    for leaf in obj.leaves("phases"):
+        if leaf.text not in phases:
+            scope.site.found.error(
+                leaf, "unknown-phase", f"there is no phase {leaf.text}", nearest(leaf.text, phases), scope.service
+            )
+    named = tuple(leaf.text for leaf in obj.leaves("phases"))
+    return Window(start=obj.verbatim("start"), end=obj.verbatim("end"), phases=named)
+
+
 def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ...], source: Path) -> Service:
     def owner(key: str) -> Obj:
         """Where a key is taken from: the row, else its template."""
@@ -192,7 +202,7 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         disposition=disposition,
         replaced_by=scope.field(owner("replaced_by"), "replaced_by"),
         owner=scope.field(owner("owner"), "owner"),
-        window=Window(start=window.verbatim("start"), end=window.verbatim("end")) if window is not None else None,
+        window=_window(scope, window, phases) if window is not None else None,
         vars={name: value for name, value in scope.vars.items() if name not in BUILT_IN},
         health=health,
         compare=compare(scope, child("compare"), source),

@@ -10,6 +10,7 @@ from cockpit.plan import syncs
 from cockpit.plan.findings import Findings, Place, nearest
 from cockpit.plan.model import Plan, Service, Shell, Step, Sync
 from cockpit.plan.reader import Map, Node, Scalar, Seq, Spot
+from cockpit.plan.records import applies
 from cockpit.plan.scope import Site
 from cockpit.plan.shape import Obj
 from cockpit.plan.steps import verifies
@@ -162,7 +163,8 @@ def _service(service: Service, plan: Plan, site: Site) -> None:
     if service.writer is not None and service.writer.every <= 0:
         found.error(at, "interval", f"the writer probe of {service.id} needs an interval", "write every: 1s")
     if down is not None:
-        frozen = sum(step.estimate for step in service.steps if step.phase in {"freeze", "sync"})
+        held = (step for step in service.steps if step.phase in {"freeze", "sync"} and applies(service, step))
+        frozen = sum(step.estimate for step in held)
         if down.budget and frozen > down.budget:
             found.warn(
                 at,

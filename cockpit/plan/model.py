@@ -233,10 +233,12 @@ class Loss(Frozen, frozen=True, kw_only=True):
 
 
 class Window(Frozen, frozen=True, kw_only=True):
-    """When a service may be frozen, ISO 8601 times with offset; empty means any time."""
+    """When a service's steps may run, ISO 8601 times with offset; empty means any time. Steps of other than its `phases` have no
+    clock; without phases it is for all."""
 
     start: str = ""
     end: str = ""
+    phases: tuple[str, ...] = ()
 
 
 class Service(Frozen, frozen=True, kw_only=True):

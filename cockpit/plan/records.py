@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cockpit.plan.model import Manual, Service
+from cockpit.plan.model import Manual, Service, Step
 from cockpit.plan.zones import DnsChange, RecordSet
 
 
+def applies(service: Service, step: Step) -> bool:
+    """Whether a step's condition, if it has one, holds for its service."""
+    condition = step.when
+    if condition is None:
+        return True
+    if condition.tag:
+        return condition.tag in service.tags
+    if condition.not_tag:
+        return condition.not_tag not in service.tags
+    if condition.var:
+        return service.vars.get(condition.var, "") == condition.equals
+    return True
+
+
 def changes(service: Service) -> Iterator[tuple[str, RecordSet]]:
-    """(ref of the step, record set) for all that its steps change, or wait for somebody to change, in the plan's order."""
+    """(ref of the step, record set) for all that its steps change, or wait for somebody to change, in the plan's order.
+
+    A step whose condition leaves it out here changes nothing."""
     for step in service.steps:
+        if not applies(service, step):
+            continue
         match step.action:
             case DnsChange() as change:
                 yield from ((step.ref, record) for record in change.records)

@@ -89,7 +89,8 @@ def _service(service: Service, plan: Plan) -> Iterator[str]:
     if service.tags:
         facts.append(f"tags {', '.join(service.tags)}")
     if service.window is not None:
-        facts.append(f"window {service.window.start or 'any time'} to {service.window.end or 'any time'}")
+        span = f"window {service.window.start or 'any time'} to {service.window.end or 'any time'}"
+        facts.append(span + (f" for {', '.join(service.window.phases)}" if service.window.phases else ""))
     if service.downtime is not None:
         facts.append(f"downtime budget {service.downtime.budget:g} s, asked every {service.downtime.every:g} s")
     yield from (f"{'; '.join(facts)}.", "")

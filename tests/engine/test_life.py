@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cockpit import intents as it
 from cockpit.engine import rules
 from cockpit.events import GateOpened, StepIntended, StepMoved, WheelLost, WriterSeen
-from cockpit.plan.model import Manual, Sync
+from cockpit.plan.model import Manual, Sync, Window
 from tests.engine.world import Rig, small_plan
 
 
@@ -149,6 +149,26 @@ async def test_a_gate_opens_by_its_name_and_fresh_evidence_only() -> None:
     assert await rig.submit(it.RunStep(ref="s1/copy")) == ""
     await rig.settle()
     assert rig.state.step("s1/copy").state == "done"
+    await rig.kill()
+
+
+async def test_preparation_has_no_clock_and_the_window_is_for_the_phases_it_names() -> None:
+    plan = small_plan(1)
+    start = "2023-11-14T23:00:00+00:00"
+    window = Window(start=start, end="2023-11-15T00:00:00+00:00", phases=("freeze", "switch"))
+    service = replace(plan.services[0], window=window)
+    rig = Rig(replace(plan, services=(service,), gates=()))
+    await rig.start()
+    assert await rig.submit(it.RunStep(ref="s0/copy")) == ""
+    await rig.settle()
+    assert start in (await rig.submit(it.RunStep(ref="s0/freeze")) or "")
+    rig.clock.now = rules.moment(start) + 60
+    assert await rig.submit(it.RunStep(ref="s0/freeze")) == ""
+    await rig.settle()
+    rig.clock.now += 7200
+    assert await rig.submit(it.RunStep(ref="s0/sync")) == ""
+    await rig.settle()
+    assert "closed" in (await rig.submit(it.RunStep(ref="s0/switch")) or "")
     await rig.kill()
 
 

@@ -90,6 +90,7 @@ BROKEN: list[tuple[str, str, str]] = [
     ("duration", E_, body("downtime: {url: 'http://a.x.test/', budget: §1 minute}")),
     ("duration", E_, steps("- {id: a, phase: copy, timeout: §-5s, " + RUN + "}")),
     ("time", E_, body("window: {start: §22:00}")),
+    ("unknown-phase", E_, body("window: {start: 2026-11-21T22:00:00Z, phases: [switch, §swich]}")),
     ("time", E_, body("window: {start: §2026-11-21T22:00:00}")),
     ("id", E_, steps("- {id: §a/b, phase: copy, " + RUN + "}")),
     ("pattern", E_, body("logs: [{host: old, file: a, alarm: §'(a'}]")),

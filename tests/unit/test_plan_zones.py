@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cockpit.plan.examples import examples
 from cockpit.plan.load import loads
 from cockpit.plan.model import Manual, Plan
 from cockpit.plan.parts.servers import wrong_address, wrong_resolver
+from cockpit.plan.records import declared
 from cockpit.plan.script import NOT_ATOMIC, command_text
 from cockpit.plan.show import markdown
 from cockpit.plan.zones import DnsChange, DnsTtl
@@ -189,9 +191,14 @@ def test_every_address_is_good_with_and_without_a_port(address: object, port: in
 
 
 def test_the_examples_have_nothing_to_complain_of_in_their_zones() -> None:
-    from cockpit.plan.examples import examples
-
     for name, example in examples().items():
-        assert not [
-            f for f in loads(example.text.encode(), Path(f"{name}.yaml")).findings if f.code in {"address", "long-ttl"}
-        ]
+        found = loads(example.text.encode(), Path(f"{name}.yaml")).findings
+        assert not [finding for finding in found if finding.code in {"address", "long-ttl"}]
+
+
+def test_a_record_set_that_a_service_s_conditions_leave_out_is_not_watched_for_it(tmp_path: Path) -> None:
+    text = steps(
+        "- {id: a, phase: switch, when: {tag: web}, dns: {name: a.x.test, type: A, old: [], new: [192.0.2.1]}}",
+        "- {id: b, phase: switch, when: {tag: mail}, dns: {name: b.x.test, type: A, old: [], new: [192.0.2.1]}}",
+    )
+    assert declared(plan_of(text, tmp_path).services[0]) == ("a.x.test A",)

@@ -207,6 +207,7 @@ PLAN: dict[str, tuple[Key, ...]] = {
     "window": (
         Key("start", TIME, "ISO 8601 with offset", "start: 2026-11-21T22:00:00+01:00"),
         Key("end", TIME, "ISO 8601 with offset", "end: 2026-11-22T02:00:00+01:00"),
+        Key("phases", listing(ID), "the phases that it is for; steps of the others have no clock", "phases: [switch]"),
     ),
     "gate": (
         Key("id", ID, "its name", "id: pilot-good", True),

@@ -44,6 +44,10 @@ class Accountant:
         """The numbers of messages in the service's mailboxes with how often each is there."""
         self._balance("message", service, Counter(found), set(lost))
 
+    def lines(self, service: str, found: Iterable[int], *, lost: Iterable[int] = ()) -> None:
+        """The numbers of the lines that a game or the like has kept."""
+        self._balance("line", service, Counter(found), set(lost))
+
     def visits(self, service: str, order: Iterable[str]) -> None:
         """People were answered by these hosts, in this order and never by an earlier one again; each answered somebody."""
         wanted = list(order)
@@ -89,6 +93,8 @@ class Accountant:
         assert isinstance(event, StepMoved)
         if event.state == "verifying" or event.op in {"verify", "verify_undo"}:
             looked[event.ref] = True
+        if event.state == "undone" and event.op == "undo":
+            return  # What a person did, or what has no undo: it says itself that nothing was taken back.
         if event.state in {"done", "already", "undone"} and not (event.verified and looked.get(event.ref)):
             self._say(f"{event.ref} was called {event.state} without a verification (record {record.seq})")
 

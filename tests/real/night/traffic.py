@@ -55,7 +55,7 @@ class Crowd:
     # --- what people do -----------------------------------------------------------------------------------------------
 
     def browse(self, service: str, url: str, *, every: float = 0.25) -> None:
-        """Somebody reads a page again and again. 200 is `taken`, any other answer `refused`, none at all `unknown`."""
+        """Somebody reads a page again and again, and goes where they are redirected. 200 is `taken`, any other answer `refused`, none at all `unknown`."""
         self._person("visit", service, every, lambda number: self._http("GET", f"{url}?visit={number}", ""))
 
     def write(self, service: str, url: str, *, every: float = 0.25) -> None:
@@ -175,7 +175,7 @@ class Crowd:
         """Write an act down."""
         self.ledger.add(Act(kind, service, number, *found, began=began, ended=time.monotonic()))
 
-    def _http(self, method: str, url: str, body: str) -> Tried:
+    def _http(self, method: str, url: str, body: str, hops: int = 5) -> Tried:
         parts = urlsplit(url)
         name, port = parts.hostname or "", parts.port or 80
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
@@ -200,6 +200,9 @@ class Crowd:
         by = answer.getheader(SERVED_BY) or ""
         if 200 <= answer.status < 300:
             return "taken", by, str(answer.status)
+        place = answer.getheader("Location") or ""
+        if method == "GET" and answer.status in {301, 302, 307} and place and hops:
+            return self._http(method, place, body, hops - 1)
         unsure = method != "GET" and answer.status in {500, 502, 504}
         return ("unknown" if unsure else "refused"), by, f"{answer.status} {said[:60]}"
 

@@ -1,0 +1,142 @@
+"""The users of charon move to neko-base, on real servers and with people on every service: over, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.real.night import wayback
+from tests.real.night.accountant import Accountant, in_mbox
+from tests.real.night.charon import GAMES, SPOOL, TABLE, USERS, ZONE, Home
+from tests.real.night.ledger import Ledger
+from tests.real.night.night import conducting
+from tests.real.rig import Rig
+from tests.real.world import needs_world
+
+pytestmark = needs_world
+
+
+@pytest.fixture(scope="module")
+def hosts(rig: Rig) -> Home:
+    return Home(rig)
+
+
+@pytest.fixture
+def home(desk: Rig, hosts: Home) -> Home:
+    """The hosts as before the migration."""
+    hosts.fresh()
+    return hosts
+
+
+def told(ledger: Ledger, user: str) -> set[int]:
+    """What players were told would be lost: the loss that the plan declares."""
+    return {act.number for act in ledger.of("line", user, "taken") if "be lost" in act.detail}
+
+
+async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_what_users_did(
+    home: Home, tmp_path: Path
+) -> None:
+    asked = {
+        "accounts": "getent passwd; getent group; cat /etc/shadow",
+        "table": f"postmap -s hash:{TABLE} | sort",
+        "redirects": f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Host: {ZONE}' http://127.0.0.1/~emi/",
+    }
+    points = {
+        "akira": "virtusertable-neko-base",
+        "beni": "game-up",
+        "chiyo": "finished",
+        "daichi": "game-up",
+        "emi": "finished",
+    }
+    zone = wayback.zone(home.rig.pid, home.ns1.address, ZONE)
+    before = wayback.remember(
+        home.old, ["/home", "/etc", "/usr/local", "/var/mail", "/srv", "/root"], asked=asked, skip=["/root/.cockpit*"]
+    )
+    with home.people() as crowd:
+        await crowd.see("message", "chiyo", 1)
+        await crowd.see("line", "daichi", 3)
+        async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
+            for user, point in points.items():
+                await night.go(services=[user], before=point)
+            await night.go(services=["telnet"])
+            # One after the other, as they went: a reload that Apache is told of while it does another one is lost to it.
+            for user in (*points, "telnet"):
+                await night.back(services=[user])
+            for user in GAMES:
+                await crowd.see("line", user, 3, by=home.old.address)
+            await crowd.see("visit", "emi", 2, by="charon")
+            await night.end()
+        crowd.home()
+    home.delivered()
+    books = Accountant(crowd.ledger)
+    books.busy()
+    for user in ("akira", "beni"):
+        books.visits(user, ["charon"])
+    books.visits("emi", ["charon", "neko-base", "charon"])
+    for user in SPOOL:
+        books.messages(user, in_mbox(home.old, f"/var/mail/{user}", user))
+    books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
+    for user in GAMES:
+        books.lines(user, home.built(home.old, user))
+    books.journal(tmp_path / "run", undone=True)
+    books.settle()
+    since = {
+        "/var/mail/*": wayback.grown,
+        "/home/*/mush/data/save.db": wayback.anything,
+        "/home/*/mush/run*": wayback.anything,
+    }
+    assert wayback.differences(before, home.old, but=since) == []
+    assert wayback.zone(home.rig.pid, home.ns1.address, ZONE) == zone
+
+
+async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_were_told(
+    home: Home, tmp_path: Path
+) -> None:
+    deeds = {"no-updates": lambda user: home.old.run(f"su {user} -c 'echo last minute >>~/notes'")}
+    with home.people() as crowd:
+        await crowd.see("message", "chiyo", 1)
+        await crowd.see("line", "daichi", 3)
+        async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
+            for user in USERS:
+                await night.go(services=[user])
+            await night.go()
+            for user in ("akira", "beni", "emi"):
+                await crowd.see("visit", user, 2, by="neko-base")
+            for user in GAMES:
+                await crowd.see("line", user, 3, by=home.new.address)
+            for user in SPOOL:
+                await crowd.see("message", user, 1, by="neko-base." + ZONE)
+            await crowd.see("login", "akira", 1, by="neko-base")
+            states = night.states()
+            await night.end()
+        crowd.home()
+    home.delivered()
+    books = Accountant(crowd.ledger)
+    books.busy()
+    for user in ("akira", "beni", "emi"):
+        books.visits(user, ["charon", "neko-base"])
+    for user in SPOOL:
+        books.messages(user, in_mbox(home.new, f"/var/mail/{user}", user))
+    books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
+    lost = {user: told(crowd.ledger, user) for user in GAMES}
+    for user in GAMES:
+        books.lines(user, home.built(home.new, user), lost=lost[user])
+    books.journal(tmp_path / "run")
+    books.settle()
+    # What was skipped was meant to be, and what came last came along.
+    assert not lost["beni"]
+    assert lost["daichi"]
+    skipped = {ref for ref, state in states.items() if state == "skipped"}
+    assert {
+        "chiyo/spool",
+        "chiyo/virtusertable-charon",
+        "daichi/game-down",
+        "beni/game-announce",
+        "emi/web-dns",
+    } <= skipped
+    assert not {"chiyo/mx-remove", "daichi/game-off", "emi/redirect", "akira/spool"} & skipped
+    for user in USERS:
+        assert "last minute" in home.new.file(f"/home/{user}/notes").read_text()
+    for user in SPOOL:
+        assert "An old letter." in home.new.file(f"/var/mail/{user}").read_text()

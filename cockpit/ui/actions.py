@@ -359,7 +359,7 @@ ACTIONS: tuple[Action, ...] = (
         id="copy",
         key="y",
         label="copy",
-        help="copy the step's command, or the log in view",
+        help="copy the step's text to hand over or its command, or the log in view",
         why_not=_always,
         footer=False,
     ),

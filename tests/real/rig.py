@@ -64,9 +64,23 @@ def sh(script: str, *, check: bool = True) -> str:
     return done.stdout
 
 
+@contextmanager
+def in_network(pid: int) -> Iterator[None]:
+    """This thread in the network of a process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net") as home, open(f"/proc/{pid}/ns/net") as there:
+        if libc.setns(there.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(home.fileno(), _CLONE_NEWNET)
+
+
 class RealHost:
     """One host of a rig. `server` is what listens on port 22, `tools` whether it is a GNU or a busybox system, `shell` what
-    /bin/sh is, `without` commands it lacks, `disk` the room of its file system."""
+    /bin/sh is, `without` commands it lacks, `disk` the room of its file system, `init` its first process: a shell that waits,
+    or systemd with nothing but the units that a test writes."""
 
     def __init__(
         self,
@@ -80,8 +94,10 @@ class RealHost:
         without: Sequence[str] = (),
         disk: str = "2g",
         sshd_config: str = "",
+        init: Literal["shell", "systemd"] = "shell",
     ) -> None:
         self.rig = rig
+        self.init = init
         self.name = name
         self.address = f"10.213.0.{number}"
         self.address6 = f"fd00:213::{number}"
@@ -150,6 +166,16 @@ class RealHost:
         elif shell != "dash":
             sh(f"ln -sf {shell} {root}/usr/bin/sh")
 
+        if self.init == "systemd":
+            # Targets that pull in nothing: a unit of a test starts as on any host, but alone.
+            sh(
+                f"cd {root}; rm -rf etc/systemd/system usr/lib/systemd/system-generators usr/lib/systemd/system/*.wants;"
+                "mkdir -p etc/systemd/system"
+            )
+            for target in ("rig", "sysinit", "basic", "multi-user", "timers", "network", "shutdown"):
+                unit = root / f"etc/systemd/system/{target}.target"
+                unit.write_text(f"[Unit]\nDescription={target}\nDefaultDependencies=no\n")
+
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
@@ -163,6 +189,8 @@ class RealHost:
             "exec chroot . /bin/sh -c '" + self._mask + "echo up; exec 5<&0; cat <&5 >/dev/null & wait $!'"
         )
         words = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", script]
+        if self.init == "systemd":
+            words = self._systemd(script)
         # It ends with its input, so that no host outlives a test that was killed. A background job has no input of its own.
         self._init = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._init.stdout is not None
@@ -177,6 +205,20 @@ class RealHost:
             f"ip addr add {self.address6}/64 dev eth0 nodad; ip link set eth0 up'"
         )
         self.serve()
+
+    def _systemd(self, script: str) -> list[str]:
+        """The words that boot it with systemd as its first process, in control groups of its own."""
+        above = sh("awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts").strip()
+        self._group = f"{above}/rig-{os.getpid()}-{self._disk.parent.name}-{self.name}"
+        script = script.replace("exec chroot", "mount -t cgroup2 cgroup2 sys/fs/cgroup; exec chroot").replace(
+            "cat <&5 >/dev/null & wait $!",
+            # With its input gone, it is told to power off at once.
+            "{ cat <&5; kill -s 48 1; } >/dev/null 2>&1 & exec env -i container=rig PATH=$PATH /lib/systemd/systemd --system "
+            "--unit=rig.target --show-status=0 --log-target=null --default-standard-output=null",
+        )
+        enter = f'mkdir -p {self._group} && echo $$ > {self._group}/cgroup.procs && exec unshare --cgroup "$@"'
+        apart = "--net --mount --uts --pid --fork --kill-child sh -c".split()
+        return ["sh", "-c", enter, "sh", *apart, script]
 
     def serve(self) -> None:
         """Start its SSH server."""
@@ -216,6 +258,8 @@ class RealHost:
             for process in self._spawned:
                 process.wait()
             self._spawned.clear()
+            if self.init == "systemd":
+                sh(f"find {self._group} -depth -type d -exec rmdir {{}} \\;", check=False)
             sh(f"nsenter -t {self.rig.pid} -n ip link del {self._port} 2>/dev/null || :")
             self._init = None
 
@@ -241,6 +285,12 @@ class RealHost:
         sh(f"nsenter -t {self.rig.pid} -n bridge link set dev {self._port} state 3")
 
     # --- doing things on it -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Stand on it: sockets and processes that this thread makes inside are in its network."""
+        with in_network(self._pid):
+            yield
 
     def entered(self) -> list[str]:
         """The words before a command that is to run on it."""
@@ -322,14 +372,8 @@ class Rig:
     @contextmanager
     def standing(self) -> Iterator[None]:
         """Stand at the desk: sockets and processes that this thread makes inside are in its namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as home, open(f"/proc/{self.pid}/ns/net") as desk:
-            if libc.setns(desk.fileno(), _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(home.fileno(), _CLONE_NEWNET)
+        with in_network(self.pid):
+            yield
 
     def close(self) -> None:
         """Take everything down."""

@@ -1,0 +1,328 @@
+# recipe: Redirect the pages of some users of one nginx site (/~user) to another base URL, and nobody else's
+# group: web
+# danger: low visitors of these pages are sent to the other URL
+# undo: takes our lines out of the site's file again and reloads
+# param: site the file that holds the site's server blocks
+# param: name the site's name, as in its server_name
+# param: users whose pages, separated by spaces
+# param: to the base URL to send their visitors to; the path asked for is put behind it
+# param: code 302 or 307, which keeps the method (default 302)
+# param: check base URL that is asked (default http://NAME/)
+# param: at IPv4 address of this host to ask it at (default 127.0.0.1)
+# param: conf nginx's main configuration (default the one it is built with)
+# needs: awk cksum cmp curl nginx pgrep
+# shellcheck shell=sh disable=SC2154
+
+mark="nginx-user-redirect $users of $name"
+
+above() {
+    :
+}
+
+inside() {
+    echo "if (\$uri ~ \"^/~($(pattern))(/|\$)\") {"
+    echo "    return ${code:-302} \"${to%/}\$request_uri\";"
+    echo "}"
+}
+
+fit() {
+    case $to in http://?* | https://?*) ;; *) refuse "where to redirect to is no URL" ;; esac
+    case $to in *[!A-Za-z0-9:/._~@[\]-]*) refuse "the base URL holds what a configuration could misread" ;; esac
+    case ${code:-302} in 302 | 307) ;; *) refuse "a redirect that browsers keep for ever is no bridge: 302 or 307" ;; esac
+    case $users in *[!A-Za-z0-9._\ -]* | *' '-* | -*) refuse "the users are not all names of users" ;; *[!\ ]*) ;; *) refuse "no user is named" ;; esac
+}
+
+# ann bob.b → ann|bob\.b
+pattern() {
+    printf '%s\n' "$users" | tr ' ' '\n' | sed -e '/^$/d' -e 's/\./\\./g' | paste -s -d '|' -
+}
+
+# Where the pages of one user are answered from.
+where() {
+    ask -o /dev/null -w '%{http_code} %{redirect_url}' "${url%/}/~$1/a%20b?c=d"
+}
+
+seen() {
+    for user in $users; do
+        got=$(where "$user") || {
+            echo "$name does not answer here"
+            return 2
+        }
+        [ "$got" = "${code:-302} ${to%/}/~$user/a%20b?c=d" ] || {
+            echo "~$user of $name is not redirected to $to here: $got"
+            return 1
+        }
+    done
+    got=$(where "cockpit-nobody") || return 2
+    [ "$got" != "${code:-302} ${to%/}/~cockpit-nobody/a%20b?c=d" ] || {
+        echo "everybody's pages of $name are redirected here"
+        return 1
+    }
+    echo "~$user of $name is redirected here, and others are not"
+}
+
+unseen() {
+    for user in $users; do
+        got=$(where "$user") || {
+            echo "$name does not answer here"
+            return 2
+        }
+        [ "$got" != "${code:-302} ${to%/}/~$user/a%20b?c=d" ] || {
+            echo "~$user of $name is still redirected here"
+            return 1
+        }
+    done
+    echo "this host answers for ~$user of $name itself: $got"
+}
+
+# --- shared by the nginx recipes that change a site ---
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+signal=HUP
+LC_ALL=C
+export LC_ALL
+line='
+'
+
+refuse() {
+    echo "$1; nothing was changed" >&2
+    exit 2
+}
+
+# What the daemon itself says of its configuration; status 0 when it is broken.
+broken() {
+    ! nginx ${conf:+-c "$conf"} -t -q > /dev/null 2>&1 || return
+    nginx ${conf:+-c "$conf"} -t 2>&1 | grep -m 1 -F '[emerg]'
+    return 0
+}
+
+# The master's pid; status 1 when it does not run.
+master() {
+    path=$(nginx ${conf:+-c "$conf"} -T 2> /dev/null | tr ';' '\n' | awk '$1 == "pid" { print $2; exit }')
+    [ -n "$path" ] || path=$(nginx -V 2>&1 | tr ' ' '\n' | sed -n 's/^--pid-path=//p')
+    read -r pid 2> /dev/null < "$path" && grep -q '^nginx' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
+}
+
+# Sets file, temporary names, what is asked and our marks; refuses what cannot be right.
+ready() {
+    case $site$name${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
+    case $site in /*) ;; *) refuse "the site's file must be an absolute path" ;; esac
+    case ${conf:-/} in /*) ;; *) refuse "nginx's configuration must be an absolute path" ;; esac
+    case $name in '' | -* | *[!A-Za-z0-9._-]*) refuse "the name is no host name" ;; esac
+    case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
+    url=${check:-http://$name/}
+    case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    command -v nginx > /dev/null || refuse "there is no nginx here"
+    [ -f "$site" ] || refuse "$site is no file"
+    file=$(readlink -f "$site")
+    # A folder that is included as a whole leaves out names that begin with a dot.
+    new=${file%/*}/.${file##*/}.cockpit-new
+    kept=${file%/*}/.${file##*/}.cockpit-was
+    fit
+    begin="# cockpit $mark: begin"
+    end="# cockpit $mark: end"
+}
+
+# Prints the file without our lines, and with `put` with them: `above` before the first server block of the name, `inside`
+# at the beginning of each. Status 3 when there is no such block, 4 when our last line is gone.
+edited() {
+    above='' inside=''
+    [ "$1" != put ] || above=$(above) inside=$(inside) || return
+    { cat "$file" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
+        function lines(text) { return "\n" ENVIRON["begin"] "\n" text "\n" ENVIRON["end"] "\n" }
+        function find(    i, j, m, c, quote, open, word, depth, k) {
+            for (i = 1; i <= n; i++) {
+                m = length(L[i])
+                for (j = 1; j <= m + 1; j++) {
+                    c = j > m ? "\n" : substr(L[i], j, 1)
+                    if (quote != "") {
+                        if (c == "\\") { word = word c substr(L[i], ++j, 1); continue }
+                        if (c != quote) { word = word c; continue }
+                        quote = ""; W[++words] = word; continue
+                    }
+                    if (open) {
+                        if (c == "\\") { word = word c substr(L[i], ++j, 1); continue }
+                        if (c == "$" && substr(L[i], j + 1, 1) == "{") { word = word "${"; j++; continue }
+                        if (!index(" \t\r\n;{", c)) { word = word c; continue }
+                        W[++words] = word; open = 0
+                    }
+                    if (index(" \t\r\n", c)) continue
+                    if (c == "#") break
+                    if (words == 0 && !index(";{}", c)) { wl = i; wc = j }
+                    if (c == "\"" || c == "\047") { quote = c; word = ""; continue }
+                    if (c == ";") {
+                        if (W[1] == "server_name" && kind[depth] == "server")
+                            for (k = 2; k <= words; k++) if (tolower(W[k]) == name) hit[at[depth]] = 1
+                        words = 0; continue
+                    }
+                    if (c == "{") {
+                        depth++
+                        kind[depth] = words && W[1] == "server" && kind[depth - 1] !~ /^(stream|mail)$/ ? "server" : W[1]
+                        if (kind[depth] == "server") { at[depth] = ++ids; sl[ids] = wl; sc[ids] = wc; bl[ids] = i; bc[ids] = j }
+                        words = 0; continue
+                    }
+                    if (c == "}") { depth--; words = 0; continue }
+                    open = 1; word = c
+                }
+            }
+        }
+        BEGIN { name = tolower(ENVIRON["name"]) }
+        $0 == ENVIRON["begin"] { skip = 1; next }
+        skip { if ($0 == ENVIRON["end"]) { skip = 0; glue = n > 0 }; next }
+        glue { L[n] = L[n] $0; glue = 0; next }
+        { L[++n] = $0 }
+        END {
+            if (skip) exit 4
+            if (ENVIRON["inside"] != "") {
+                find()
+                for (k = 1; k <= ids; k++) found += hit[k]
+                if (!found) exit 3
+            }
+            sub(/x$/, "", L[n])
+            ORS = ""
+            for (i = 1; i <= n; i++) {
+                from = 1
+                for (k = 1; k <= ids; k++) {
+                    if (!hit[k]) continue
+                    if (!headed && sl[k] == i) {
+                        headed = 1
+                        if (ENVIRON["above"] != "") { print substr(L[i], from, sc[k] - from) lines(ENVIRON["above"]); from = sc[k] }
+                    }
+                    if (bl[k] == i) { print substr(L[i], from, bc[k] - from + 1) lines(ENVIRON["inside"]); from = bc[k] + 1 }
+                }
+                print substr(L[i], from) (i < n ? "\n" : "")
+            }
+        }'
+}
+
+# --- shared by the web recipes that change a site ---
+
+# Whether the file holds our lines as they have to be.
+there() {
+    [ -s "$file" ] && edited put 2> /dev/null | cmp -s - "$file"
+}
+
+# Asks this host for a URL under its real name, whatever the name resolves to.
+ask() {
+    curl -q -g -sS -k -m 10 --noproxy '*' --connect-to "::${at:-127.0.0.1}:" "$@"
+}
+
+# Asks until the answer is yes, for so many tries.
+await() {
+    left=$1
+    shift
+    while :; do
+        said=$("$@" 2>&1)
+        status=$?
+        left=$((left - 1))
+        if [ "$status" = 0 ] || [ "$left" -le 0 ]; then
+            echo "$said"
+            return "$status"
+        fi
+        sleep 0.1
+    done
+}
+
+# Puts the edited file in place: with our lines, or without. Owner and mode stay.
+write() {
+    cp -p "$file" "$new" || return
+    edited "$1" > "$new" || {
+        status=$?
+        rm -f "$new"
+        return "$status"
+    }
+    mv "$new" "$file"
+}
+
+# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
+# says that it is about to go. What it has begun it still ends.
+reload() {
+    pid=$(master) || return
+    before=$(pgrep -P "$pid")
+    kill -s "$signal" "$pid" || return
+    left=50
+    for child in $before; do
+        while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
+            left=$((left - 1))
+            sleep 0.1
+        done
+    done
+}
+
+probe() {
+    ready
+    there && await 2 seen > /dev/null
+}
+
+capture() {
+    ready
+    there || ! grep -qxF -e "$begin" "$file" || refuse "$file holds other lines of ours already: undo those first"
+    echo "sum=$(cksum < "$file")"
+}
+
+apply() {
+    ready
+    if why=$(broken); then
+        # What an apply that was cut off has broken is taken back.
+        [ ! -e "$kept" ] || mv "$kept" "$file"
+        refuse "the configuration is broken already: $why"
+    fi
+    master > /dev/null || refuse "the web server is not running"
+    if ! there; then
+        cp -p "$file" "$kept" || refuse "$file cannot be copied"
+        write put || {
+            status=$?
+            rm -f "$kept"
+            [ "$status" != 3 ] || refuse "nothing in $file serves $name"
+            [ "$status" != 4 ] || refuse "the end of our lines in $file is gone"
+            refuse "$file cannot be written"
+        }
+        if why=$(broken); then
+            mv "$kept" "$file"
+            refuse "the changed configuration is refused: $why"
+        fi
+    fi
+    reload || return
+    rm -f "$kept"
+    await 50 seen
+    echo "$file has it, and the web server was told to read it again"
+}
+
+verify() {
+    ready
+    await 10 seen
+}
+
+undo() {
+    ready
+    if grep -qxF -e "$begin" "$file"; then
+        write bare || {
+            echo "our lines cannot be taken out of $file: mend it by hand"
+            return 1
+        }
+    fi
+    rm -f "$new" "$kept"
+    if why=$(broken); then
+        echo "our lines are out of $file, but the configuration is broken: $why"
+        return 1
+    fi
+    if ! master > /dev/null; then
+        echo "our lines are out of $file; the web server is not running"
+        return
+    fi
+    reload || return
+    await 50 unseen
+    echo "our lines are out of $file, and the web server was told to read it again"
+}
+
+verify_undo() {
+    ready
+    if grep -qxF -e "$begin" "$file"; then
+        echo "$file still holds our lines"
+        return 1
+    fi
+    await 10 unseen || return
+    [ "$(cksum < "$file")" = "${captured_sum-}" ] || echo "somebody else has changed $file since"
+}
+
+# --- end of what is shared ---

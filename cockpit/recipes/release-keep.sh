@@ -1,0 +1,126 @@
+# recipe: Remove old releases but the newest few, never the one in use, the recorded previous one, or one that something runs out of
+# group: releases
+# danger: high a removed release can only be built again
+# undo: cannot be once a release is gone: build its tag again
+# param: releases the folder that holds one folder per tag, as release-build makes it
+# param: keep how many of the newest stay
+# param: current the link to the release in use, default `current` beside the folder of releases
+# needs: readlink sort awk
+# shellcheck shell=sh disable=SC2154
+
+sane() {
+    case $keep in
+        "" | 0 | *[!0-9]*) echo "how many to keep is a whole number from 1 on"; return 1 ;;
+    esac
+    case $releases in
+        *"
+"*) echo "the folder of releases is named over two lines"; return 1 ;;
+        /*) ;;
+        *) echo "the folder of releases is no absolute path: $releases"; return 1 ;;
+    esac
+    link=${current:-$(dirname "$releases")/current}
+    if [ ! -d "$releases" ] || ! all=$(readlink -f "$releases"); then
+        echo "there is no folder $releases"
+        return 1
+    fi
+    if [ ! -d "$link/" ] || ! used=$(readlink -f "$link"); then
+        echo "$link leads nowhere: which release is in use cannot be told, nothing is removed"
+        return 1
+    fi
+    previous=none
+    if [ -L "$releases/.previous" ]; then previous=$(readlink -f "$releases/.previous" || echo none); fi
+}
+
+too_many() {
+    # Names of built releases that go: all but the newest, less those that stay whatever their age.
+    # shellcheck disable=SC2012
+    busy=$(ls -l /proc/[0-9]*/cwd /proc/[0-9]*/exe 2> /dev/null | sed -n 's/^.* -> //p')
+    for mark in "$all"/*/.built; do
+        at=$(sed -n 's/^at //p' "$mark" 2> /dev/null | head -n 1)
+        case $at in "" | *[!0-9]*) continue ;; esac
+        name=${mark%/.built}
+        printf '%s %s\n' "$at" "${name##*/}"
+    done | LC_ALL=C sort -k1,1nr -k2,2r | sed -e "1,${keep}d" -e 's/^[0-9]* //' | while IFS= read -r name; do
+        case $all/$name in "$used" | "$previous") continue ;; esac
+        case "
+$busy
+" in *"
+$all/$name
+"* | *"
+$all/$name/"*) continue ;; esac
+        printf '%s\n' "$name"
+    done
+}
+
+words() {
+    printf '%s' "$1" | tr '\n' ' '
+}
+
+probe() {
+    sane || return 2
+    [ -z "$(too_many)" ] && [ -z "$(ls -d "$all"/.*.removing 2> /dev/null)" ]
+}
+
+capture() {
+    sane || return
+    printf 'gone=%s\n' "$(words "$(too_many)")"
+    printf 'used=%s\n' "$used"
+}
+
+apply() {
+    sane || return
+    names=$(too_many)
+    printf '%s\n' "$names" | while IFS= read -r name; do
+        [ -n "$name" ] || continue
+        # One stroke: half a release is never found under its name.
+        mv -T "$all/$name" "$all/.$name.removing" || exit
+    done || return
+    for left in "$all"/.*.removing; do
+        [ -e "$left" ] || continue
+        chmod -R u+w "$left" 2> /dev/null
+        # The mark goes first: what has none is never put back.
+        rm -f "$left/.built" && rm -rf "$left" || return
+    done
+    echo "removed: ${captured_gone:-nothing}; in use is ${used##*/}"
+}
+
+verify() {
+    sane || return 2
+    for stays in "$used" "$previous"; do
+        if [ "$stays" != none ] && ! [ -r "$stays/.built" ]; then
+            echo "$stays is in use or recorded, and is not whole"
+            return 1
+        fi
+    done
+    rest=$(too_many)
+    [ -z "$rest" ] || {
+        echo "still there: $(words "$rest")"
+        return 1
+    }
+    echo "kept: $(cd "$all" && words "$(ls)")"
+}
+
+undo() {
+    missing=
+    for name in ${captured_gone-}; do
+        if [ -d "$releases/.$name.removing" ] && [ ! -e "$releases/$name" ] && [ -r "$releases/.$name.removing/.built" ]; then
+            mv -T "$releases/.$name.removing" "$releases/$name" || return
+        fi
+        [ -d "$releases/$name" ] || missing="$missing $name"
+    done
+    if [ -n "$missing" ]; then
+        echo "gone for good, build the tag again:$missing"
+        return 1
+    fi
+    echo "every release is there"
+}
+
+verify_undo() {
+    for name in ${captured_gone-}; do
+        [ -r "$releases/$name/.built" ] || {
+            echo "$name is gone"
+            return 1
+        }
+    done
+    echo "every release is there"
+}

@@ -1,0 +1,208 @@
+"""Freezes with exceptions, each with an undo that is always there (S33): by a mount, by permissions, by the service's switch."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import needs_world, until
+
+pytestmark = needs_world
+
+STATE = "cd /srv && find . -printf '%y %m %u %p %l\\n' | sort; find . -type f -exec sha256sum {} + | sort; cut -d' ' -f5- /proc/self/mountinfo"
+LISTS = "/srv/mail man/it's \\ [1]*"
+
+
+@pytest.fixture(scope="module")
+def old(rig: Rig) -> RealHost:
+    return rig.host("old")
+
+
+@pytest.fixture
+def host(old: RealHost) -> RealHost:
+    """A host whose mailing lists belong to the user `mover`, with archives among them."""
+    quoted = f'"{LISTS}"'
+    old.run(
+        f"cd /; rm -rf /srv/* /tmp/owned; mkdir -p {quoted}; cd {quoted}; mkdir -p lists/a 'archives/é x' -- -d; echo a > lists/a/config;"
+        "echo b > 'archives/é x/mbox'; ln -s lists l; chmod 2770 lists; chmod 600 lists/a/config; chmod 4775 -- -d; touch read-only;"
+        f"chmod 444 read-only; chown -R mover:mover /srv/*"
+    )
+    return old
+
+
+def by_mount(host: RealHost, **more: str) -> Trial:
+    return Trial(host, "freeze-mount", {"path": LISTS, "except": "archives\nlists/a/config", **more}, state=STATE)
+
+
+def by_modes(host: RealHost, **more: str) -> Trial:
+    return Trial(host, "freeze-permissions", {"path": LISTS, "except": "archives", **more}, state=STATE)
+
+
+def wrote(host: RealHost, path: str, user: str = "root") -> bool:
+    """Whether that user can write there."""
+    return (
+        host.run(f'su -s /bin/sh {user} -c \'echo x >> "$0" && echo yes\' "{LISTS}/{path}" 2> /dev/null', check=False)
+        == "yes\n"
+    )
+
+
+def test_s33_a_mount_freezes_for_root_too_except_the_archives_and_thaws(host: RealHost) -> None:
+    trial = by_mount(host)
+    trial.there_and_back()
+    trial.cut_anywhere()
+    trial.there()
+    assert [wrote(host, path) for path in ("lists/new", "archives/é x/mbox", "lists/a/config", "read-only")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    trial.back()
+    assert wrote(host, "lists/new")
+
+
+def test_s33_what_still_writes_from_before_the_mount_is_named(host: RealHost) -> None:
+    trial = by_mount(host)
+    quoted = f'"{LISTS}"'
+    host.run(
+        f"cd {quoted}/lists && sleep 600 > /dev/null 2>&1 & echo $! > /run/works;"
+        f"cd /; sleep 600 >> {quoted}/archives/log 2> /dev/null & echo $! > /run/free;"
+        f"cd /; sleep 600 >> {quoted}/lists/log 2> /dev/null & echo $! > /run/holds;"
+        "unshare --mount --propagation private sleep 600 > /dev/null 2>&1 & echo $! > /run/apart"
+    )
+    until(
+        lambda: host.run(
+            "[ $(readlink /proc/$(cat /run/apart)/ns/mnt) != $(readlink /proc/self/ns/mnt) ] && echo y", check=False
+        ),
+        lambda: "apart",
+    )
+    trial.capture()
+    trial.must("apply")
+    for name, says in (("apart", "mounts of its own"), ("works", "works in"), ("holds", "open for writing")):
+        pid = host.run(f"cat /run/{name}").strip()
+        said = trial.must("verify", 1)
+        assert says in said
+        assert f"process {pid} " in said
+        host.run(f"kill {pid}")
+        until(lambda pid=pid: not host.run(f"[ ! -e /proc/{pid}/cwd/. ] || echo there", check=False), lambda: "its end")
+    trial.must("verify")
+    # In use when it is thawed: what is in it can write at once, and the mount is gone all the same.
+    host.run(f"cd {quoted}/lists && sleep 600 > /dev/null 2>&1 & echo $! > /run/in")
+    trial.back()
+    host.run("echo x > /proc/$(cat /run/in)/cwd/y; kill $(cat /run/in) $(cat /run/free)")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"path": "/"}, "root"),
+        ({"path": "srv"}, "no absolute path"),
+        ({"path": "/srv/a\nb"}, "two lines"),
+        ({"path": f"/{EVIL}"}, "is not there"),
+        ({"except": "/etc"}, "does not lie in"),
+        ({"except": ".."}, "does not lie in"),
+        ({"except": EVIL}, "is not there"),
+    ],
+)
+def test_a_path_that_cannot_be_frozen_by_a_mount_is_refused(host: RealHost, wrong: dict[str, str], says: str) -> None:
+    trial = by_mount(host, **wrong)
+    before = trial.seen()
+    assert says in trial.must("apply", 1)
+    assert trial.ask("capture").status != 0
+    assert trial.seen() == before
+    assert not evil_left(host)
+
+
+def test_other_file_systems_inside_are_not_forgotten(host: RealHost) -> None:
+    host.run(f'mount -t tmpfs inside "{LISTS}/lists"')
+    assert "freeze each by itself" in by_mount(host, **{"except": ""}).must("capture", 1)
+    host.run(f'umount "{LISTS}/lists"')
+
+
+def test_s33_permissions_freeze_with_exceptions_and_each_mode_comes_back(host: RealHost) -> None:
+    trial = by_modes(host)
+    trial.there_and_back()
+    trial.cut_anywhere()
+    trial.there()
+    assert [wrote(host, path, "mover") for path in ("lists/a/config", "archives/é x/mbox", "new")] == [
+        False,
+        True,
+        False,
+    ]
+    assert "root is not stopped" in trial.must("verify")
+    # What appears after all is seen, and caught by another pass; what its owner opened again gets back what it had at first.
+    host.run(f'cd "{LISTS}"; echo x > lists/late; chown mover lists/late; chmod 666 lists/late; chmod 777 lists/a')
+    assert "can still be written" in trial.must("verify", 1)
+    trial.must("apply")
+    trial.must("verify")
+    trial.back()
+    assert host.run(f'cd "{LISTS}"; stat -c %a lists/late lists/a lists').split() == ["666", "755", "2770"]
+
+
+def test_a_file_that_is_open_for_writing_is_named(host: RealHost) -> None:
+    trial = by_modes(host)
+    host.run(
+        f'sleep 600 >> "{LISTS}/lists/log" 2> /dev/null & echo $! > /run/holds; sleep 600 >> "{LISTS}/archives/log" 2> /dev/null & echo $! > /run/free'
+    )
+    trial.capture()
+    trial.must("apply")
+    assert f"process {host.run('cat /run/holds').strip()} has" in trial.must("verify", 1)
+    host.run("kill $(cat /run/holds)")
+    until(lambda: trial.ask("verify").status == 0, lambda: trial.ask("verify").said)
+    trial.back()
+    host.run("kill $(cat /run/free)")
+
+
+def test_what_permissions_cannot_freeze_is_refused(host: RealHost) -> None:
+    before = host.run(STATE)
+    for wrong, says in (
+        ({"path": "/srv/a\nb"}, "two lines"),
+        ({"path": f"/{EVIL}"}, "no folder"),
+        ({"store": f"{LISTS}/modes"}, "inside the tree"),
+        ({"user": EVIL}, "no user"),
+        ({"except": "/etc"}, "does not lie in"),
+    ):
+        assert says in by_modes(host, **wrong).must("apply", 1)
+        assert says in by_modes(host, **wrong).must("capture", 1)
+    assert host.run(STATE) == before
+    host.run(f'touch "{LISTS}/lists/two\nlines"; touch /srv/other')
+    assert "two lines" in by_modes(host).must("capture", 1)
+    assert "another freeze" in by_modes(host, store="/srv/other").must("capture", 1)
+    assert not evil_left(host)
+
+
+def test_s33_postgresql_is_frozen_by_its_own_switch_and_thawed(host: RealHost) -> None:
+    binaries = host.run("ls -d /usr/lib/postgresql/*/bin").split()[-1]
+    as_postgres = f'cd /srv/db && su -s /bin/sh postgres -c \'PATH=$PATH:{binaries} "$0" "$@"\' --'
+    host.run(f"mkdir /srv/db; chown postgres /srv/db; {as_postgres} initdb -D /srv/db/data -A trust -N > /dev/null")
+    start = f"{as_postgres} pg_ctl -w -s -D /srv/db/data -o '-k /srv/db -h \"\" -F' -l /srv/db/log start"
+    host.run(start)
+    ask = "psql -h /srv/db -U postgres -qtAc"
+    host.run(f"{ask} 'create table n (n text)'")
+    turn = "{ask} \"alter system set default_transaction_read_only = {how}\" -c 'select pg_reload_conf()'"
+    params = {
+        "freeze": turn.format(ask=ask, how="on"),
+        "thaw": turn.format(ask=ask, how="off"),
+        "frozen": f"case $({ask} 'show default_transaction_read_only') in on) exit 0 ;; off) exit 1 ;; *) exit 2 ;; esac",
+        "write": f'said=$({ask} "insert into n values (\'x\')" 2>&1) && exit 0\ncase $said in *read-only*) exit 1 ;; esac\necho "$said"\nexit 2',
+        "within": "60",
+    }
+    trial = Trial(host, "freeze-switch", params, state=f"{ask} 'show default_transaction_read_only'")
+    trial.there_and_back()
+    trial.cut_anywhere()
+    trial.capture()
+    assert "was accepted" in Trial(host, "freeze-switch", {**params, "frozen": "true", "within": "0"}).must("verify", 1)
+    host.run(f"{as_postgres} pg_ctl -w -s -m immediate -D /srv/db/data stop")
+    stopped = Trial(host, "freeze-switch", {**params, "within": "0"}, captured=trial.captured)
+    assert trial.ask("probe").status == 2
+    assert "ended with" in stopped.must("apply", 1)
+    assert stopped.ask("verify").status == 2
+    assert Trial(host, "freeze-switch", {**params, "within": EVIL}).ask("probe").status == 2
+
+
+def test_a_switch_that_is_only_text_is_no_command_of_ours(host: RealHost) -> None:
+    trial = Trial(host, "freeze-switch", {"freeze": "-x", "thaw": "true", "frozen": "exit 1", "write": "exit 7"})
+    trial.capture()
+    assert "freezing ended with" in trial.must("apply", 1)
+    assert trial.ask("verify").status == 1

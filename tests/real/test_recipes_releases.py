@@ -1,0 +1,273 @@
+"""Releases that cannot take a site down (S14-S23): built apart, switched at one stroke, gone back to the recorded one."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import needs_world, until, write
+
+pytestmark = needs_world
+
+STATE = "cd /srv && find karl shared -printf '%y %m %u %p %l\\n' | sort; find karl shared -type f -exec sha256sum {} + | sort"
+HERE = {"releases": "/srv/karl/releases"}
+
+
+@pytest.fixture(scope="module")
+def web(rig: Rig) -> RealHost:
+    """A host with supervisor, and a program of the release in use."""
+    host = rig.host("web")
+    write(
+        host,
+        "/etc/supervisor/rig.conf",
+        "[unix_http_server]\nfile=/run/supervisor.sock\n[supervisord]\nlogfile=/var/log/supervisord.log\npidfile=/run/supervisord.pid\n"
+        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+        "[supervisorctl]\nserverurl=unix:///run/supervisor.sock\n"
+        "[program:karl]\ncommand=sh -c 'exec sleep 1000'\ndirectory=/srv/karl/current\nautostart=false\nstartsecs=0\nstopsignal=KILL",
+    )
+    host.spawn("/usr/bin/supervisord", "-n", "-c", "/etc/supervisor/rig.conf")
+    until(lambda: "karl" in host.run(f"{CTL} status", check=False), lambda: host.said()[-500:], 60)
+    return host
+
+
+CTL = "supervisorctl -c /etc/supervisor/rig.conf"
+
+
+@pytest.fixture
+def host(web: RealHost) -> RealHost:
+    """That host with nothing built."""
+    web.run("cd /; rm -rf /srv/* /tmp/owned; mkdir /srv/karl /srv/shared")
+    return web
+
+
+def build(
+    host: RealHost, tag: str, text: str = "echo $tag > version; mkdir bin; ln -s ../version bin/v", **more: str
+) -> Trial:
+    return Trial(host, "release-build", {**HERE, "tag": tag, "build": text, **more}, state=STATE)
+
+
+def switch(host: RealHost, tag: str, **more: str) -> Trial:
+    return Trial(host, "release-switch", {**HERE, "tag": tag, **more}, state=STATE)
+
+
+def built(host: RealHost, *tags: str, use: str = "") -> None:
+    for tag in tags:
+        build(host, tag).must("apply")
+    if use:
+        switch(host, use).must("apply")
+
+
+def current(host: RealHost) -> str:
+    return host.run("readlink /srv/karl/current", check=False).strip()
+
+
+def test_s14_a_build_has_a_folder_of_its_own_and_is_taken_back_whole(host: RealHost) -> None:
+    trial = build(host, "2.1", f"printf %s {quote(EVIL)} > it; cp it \"$(printf 'a\\nb')\"", check="grep -q here it")
+    trial.there_and_back()
+    trial.cut_anywhere()
+
+
+def test_s16_a_build_that_fails_says_that_no_user_notices(host: RealHost) -> None:
+    built(host, "1.0", use="1.0")
+    before = host.run(STATE)
+    for text in ("echo half > version; false; echo never", "-x", "exit 3", ""):
+        failing = build(host, "1.1", text)
+        failing.capture()
+        assert "no user impact" in failing.must("apply", 1)
+        assert failing.ask("verify").status == 1
+        assert host.run(STATE) == before
+
+
+def test_a_build_that_turns_current_itself_is_told_at_once(host: RealHost) -> None:
+    built(host, "1.0", use="1.0")
+    rude = build(host, "1.1", "ln -sfn /srv /srv/karl/current; echo x > y")
+    assert "look at once" in rude.must("apply", 1)
+
+
+def test_s14_s21_a_tag_is_never_used_again_and_what_is_built_never_changes(host: RealHost) -> None:
+    built(host, "1.0")
+    assert "never used again" in build(host, "1.0", "echo other > version").must("apply", 1)
+    assert build(host, "1.0", "echo other > version").ask("probe").status == 2
+    assert host.run("cat /srv/karl/releases/1.0/version") == "1.0\n"
+    host.run("echo changed > /srv/karl/releases/1.0/version")
+    assert "./version" in build(host, "1.0").must("verify", 1)
+
+
+@pytest.mark.parametrize("tag", ["", "..", "a/b", "-rf", EVIL, "a\nb"])
+def test_a_tag_that_is_no_name_of_a_folder_is_refused(host: RealHost, tag: str) -> None:
+    before = host.run(STATE)
+    for trial in (build(host, tag), switch(host, tag)):
+        assert "tag" in trial.must("apply", 1)
+        assert trial.ask("probe").status == 2
+    assert host.run(STATE) == before
+    assert not evil_left(host)
+
+
+def test_s15_s17_current_is_switched_at_one_stroke_and_goes_back_to_the_recorded_release(host: RealHost) -> None:
+    built(host, "1.0", "1.1", "1.2", use="1.0")
+    switch(host, "1.2").must("apply")
+    trial = switch(host, "1.1", check="grep -qx 1.1 /srv/karl/current/version", restart="touch /srv/restarted")
+    trial.there_and_back()
+    assert current(host) == "/srv/karl/releases/1.2"
+    trial.cut_anywhere()
+    host.run("rm /srv/restarted")
+    trial.there()
+    # The recorded one, not the one before by date or by name.
+    assert host.run("readlink /srv/karl/releases/.previous") == "/srv/karl/releases/1.2\n"
+
+
+def test_current_is_there_at_every_moment_of_a_switch(host: RealHost) -> None:
+    built(host, "1.0", "1.1", use="1.0")
+    host.run(
+        "( while [ ! -e /srv/stop ]; do [ -r /srv/karl/current/version ] || echo gone >> /srv/gone; done ) > /dev/null 2>&1 &"
+    )
+    for tag in ("1.1", "1.0") * 4:
+        switch(host, tag).must("apply")
+    host.run("touch /srv/stop")
+    assert host.run("cat /srv/gone", check=False) == ""
+
+
+def test_s15_only_what_was_built_is_switched_to(host: RealHost) -> None:
+    built(host, "1.0", use="1.0")
+    host.run("mkdir /srv/karl/releases/1.1; echo half > /srv/karl/releases/1.1/version")
+    for tag in ("1.1", "9"):
+        assert "no user impact" in switch(host, tag).must("apply", 1)
+        assert current(host) == "/srv/karl/releases/1.0"
+    host.run("rm /srv/karl/current; mkdir /srv/karl/current")
+    assert "no link" in switch(host, "1.0").must("apply", 1)
+
+
+def test_a_switch_that_users_do_not_see_or_whose_release_is_gone_says_so(host: RealHost) -> None:
+    built(host, "1.0", "1.1", use="1.0")
+    trial = switch(host, "1.1", check="echo they get 1.0; false")
+    trial.capture()
+    trial.must("apply")
+    assert "they get 1.0" in trial.must("verify", 1)
+    host.run("mv /srv/karl/releases/1.0 /srv/away")
+    assert "is gone" in trial.must("undo", 1)
+    assert current(host) == "/srv/karl/releases/1.1"
+    failing = switch(host, "1.1", restart="exit 7")
+    assert "restart ended with 7" in failing.must("apply", 1)
+
+
+def test_s18_what_runs_is_found_in_an_old_release_and_restarted_into_current(host: RealHost) -> None:
+    built(host, "1.0", "1.1", use="1.0")
+    host.run(f"{CTL} start karl")
+    trial = Trial(
+        host,
+        "release-consumers",
+        {**HERE, "config": "/etc/supervisor/rig.conf", "restart": f"{CTL} restart karl"},
+        state=f"cat /etc/supervisor/rig.conf; {STATE}",
+    )
+    assert trial.recognised()
+    switch(host, "1.1").must("apply")
+    assert "another release: process" in Trial(host, "release-consumers", {**trial.params, "within": "0"}).must(
+        "verify", 1
+    )
+    trial.there()
+    trial.back()
+    broken = Trial(host, "release-consumers", {**trial.params, "test": "echo no such option; false"})
+    switch(host, "1.0").must("apply")
+    assert "nothing is restarted" in broken.must("apply", 1)
+    host.run("cp /etc/supervisor/rig.conf /srv/rig.conf; sed -i s,karl/current,karl/releases/1.0, /srv/rig.conf")
+    fixed = Trial(host, "release-consumers", {**trial.params, "config": "/srv/rig.conf"})
+    assert "names one release" in fixed.must("apply", 1)
+    host.run(f"{CTL} stop karl")
+    empty = Trial(host, "release-consumers", {**trial.params, "within": "0", "restart": ":"})
+    assert "0 run out of" in empty.must("apply", 1)
+
+
+def test_s19_what_is_written_inside_a_release_is_found(host: RealHost) -> None:
+    built(host, "1.0", use="1.0")
+    look = Trial(host, "release-mutable", {"release": "/srv/karl/current", "allow": "*.pyc\n./cache/*"}, state=STATE)
+    look.there_and_back(already=False)
+    host.run("cd /srv/karl/current; mkdir cache logs; touch cache/x a.pyc 'logs/a b.log'")
+    assert "logs/a b.log" in look.must("apply", 1)
+    host.run("cd /srv/karl/current; rm -r logs; ( exec >> version 2>&1; sleep 60 & echo $! > /srv/pid )")
+    assert "open for writing" in look.must("verify", 1)
+    host.run("kill $(cat /srv/pid)")
+    host.run("cd /srv/karl/current; python3 -c 'import socket; socket.socket(1).bind(\"s ock\")'")
+    assert "s ock" in look.must("verify", 1)
+    assert "no mark" in Trial(host, "release-mutable", {"release": "/srv"}).must("apply", 1)
+
+
+def test_s19_shared_paths_lie_outside_of_the_release(host: RealHost) -> None:
+    built(host, "1.0")
+    host.run("cd /srv/karl/releases/1.0; mkdir etc; echo first > etc/karl.ini; ln -s /nowhere data")
+    trial = Trial(
+        host,
+        "release-shared",
+        {
+            "release": "/srv/karl/releases/1.0",
+            "shared": "/srv/shared/karl",
+            "paths": f"log\netc/karl.ini\ndata\nvar/{EVIL}",
+        },
+        state=STATE,
+    )
+    trial.there_and_back()
+    trial.cut_anywhere()
+    trial.there()
+    host.run("echo a line > /srv/karl/releases/1.0/log/karl.log; echo more >> /srv/karl/releases/1.0/etc/karl.ini")
+    assert "kept: /srv/shared/karl/log /srv/shared/karl/etc/karl.ini" in trial.must("undo")
+    assert host.run("cat /srv/shared/karl/log/karl.log /srv/karl/releases/1.0/etc/karl.ini") == "a line\nfirst\n"
+    for bad in ("../up", "/srv", "a/../../b"):
+        out = Trial(host, "release-shared", {**trial.params, "paths": bad}, state=STATE)
+        assert "no path inside" in out.must("apply", 1)
+    inside = Trial(host, "release-shared", {**trial.params, "shared": "/srv/karl/releases/1.0/shared"})
+    assert "inside the release" in inside.must("apply", 1)
+
+
+def test_old_releases_go_but_never_the_one_in_use_or_the_recorded_one(host: RealHost) -> None:
+    tags = ("1.0", "1.1", "1.2", "1.3", "1.4")
+    built(host, *tags, use="1.0")
+    switch(host, "1.1").must("apply")
+    for age, tag in enumerate(tags):
+        host.run(f"sed -i 's/^at .*/at {1000 + age}/' /srv/karl/releases/{tag}/.built")
+    host.run(
+        "mkdir /srv/karl/releases/by-hand; cd /srv/karl/releases/1.2 && sleep 60 > /dev/null 2>&1 & sleep 0.1; echo $! > /srv/pid"
+    )
+    keep = Trial(host, "release-keep", {**HERE, "keep": "1"}, state=STATE)
+    keep.there()
+    assert host.run("ls /srv/karl/releases").split() == ["1.0", "1.1", "1.2", "1.4", "by-hand"]
+    assert "gone for good, build the tag again: 1.3" in keep.must("undo", 1)
+    host.run("kill $(cat /srv/pid)")
+    keep.captured = {}
+    keep.capture()
+    keep._cut("apply", 40)
+    keep.must("apply")
+    keep.must("verify")
+    assert host.run("ls -A /srv/karl/releases").split() == [".previous", "1.0", "1.1", "1.4", "by-hand"]
+    for number in ("0", "-1", "", EVIL):
+        assert "whole number" in Trial(host, "release-keep", {**HERE, "keep": number}).must("apply", 1)
+    host.run("rm /srv/karl/current")
+    assert "nothing is removed" in keep.must("apply", 1)
+
+
+def test_s22_drift_between_staging_and_production_is_named_without_its_values(host: RealHost) -> None:
+    host.run(
+        "mkdir /srv/etc; printf 'host = staging\\nworkers = 4\\npassword = s3cret\\n# remark\\n\\n' > '/srv/etc/a b.ini'"
+    )
+    params = {"config": "/srv/etc", "figures": "/srv/shared/figures", "facts": "echo python=3.11"}
+    figures = Trial(host, "config-figures", params, state=STATE)
+    host.run("echo older > /srv/shared/figures; chmod 640 /srv/shared/figures")
+    figures.there_and_back()
+    host.run("rm /srv/shared/figures")
+    figures.cut_anywhere()
+    figures.capture()
+    figures.must("apply")
+    assert host.run("stat -c %a /srv/shared/figures") == "600\n"
+    look = Trial(host, "config-drift", {**params, "intended": "host ="}, state=STATE)
+    look.there_and_back(already=False)
+    host.run("printf 'host = www\\n  workers = 8\\npassword = s3cret\\ndebug: on\\n' > '/srv/etc/a b.ini'")
+    said = look.must("verify", 1) + look.must("apply", 1)
+    assert "/srv/etc/a b.ini: workers differs" in said
+    assert "/srv/etc/a b.ini: debug is set here only" in said
+    assert not [value for value in ("host", "s3cret", "8") if value in said]
+    assert look.ask("verify").status == 1
+    gone = Trial(host, "config-drift", {**params, "figures": f"/srv/{EVIL}"})
+    assert gone.ask("verify").status == 2
+    wrong = Trial(host, "config-drift", {**params, "intended": "("})
+    assert "no regular expression" in wrong.ask("verify").said

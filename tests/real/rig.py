@@ -217,7 +217,7 @@ class RealHost:
             "--unit=rig.target --show-status=0 --log-target=null --default-standard-output=null",
         )
         enter = f'mkdir -p {self._group} && echo $$ > {self._group}/cgroup.procs && exec unshare --cgroup "$@"'
-        apart = "--net --mount --uts --pid --fork --kill-child sh -c".split()
+        apart = ["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c"]
         return ["sh", "-c", enter, "sh", *apart, script]
 
     def serve(self) -> None:

@@ -35,7 +35,7 @@ _PLANET = """\
 #!/bin/sh
 # The planet's hourly run: one line in its log, and a fresh page.
 cd /srv/planet || exit
-echo "$(cat /etc/hostname) $1" >> runs || exit
+echo "$(cat /etc/hostname) ${NUMBER-}" >> runs || exit
 { echo "<title>Planet Haskell</title>"; tail -n 1 runs; } > output/.new && mv output/.new output/index.html
 """
 
@@ -101,6 +101,7 @@ def _names(stage: Stage) -> None:
 def _services(host: RealHost) -> None:
     """What either host has: the daemons, with nothing of the community in them."""
     host.run("useradd -m -s /bin/sh cutover-check; grep -q '^postfix:' /etc/passwd")
+    host.run("git config --system --add safe.directory '*'")
     postfix(
         host,
         f"{host.name}.{ZONE}",
@@ -136,8 +137,7 @@ def _years_of_use(etch: RealHost) -> None:
         "cd ..; chgrp -R lens lens.git; chmod -R g+w lens.git; find lens.git -type d -exec chmod g+s {} +;"
         "mkdir xmonad; cd xmonad; darcs init -q >/dev/null; echo main >Main.hs; darcs record -q -l -a -A ann@x -m first >/dev/null;"
         "chown -R bob:lens /srv/projects/xmonad; mkdir -p /srv/code/lens; echo '<title>code</title>' >/srv/code/index.html;"
-        "echo docs >/srv/code/lens/index.html; chown -R ann:lens /srv/code/lens;"
-        "git config --system --add safe.directory '*'"
+        "echo docs >/srv/code/lens/index.html; chown -R ann:lens /srv/code/lens"
     )
     etch.run("mkdir -p /srv/www/community; echo '<title>community.haskell.org</title>' >/srv/www/community/index.html")
     # RT and Trac.
@@ -156,7 +156,7 @@ def _years_of_use(etch: RealHost) -> None:
     write(etch, PLANET, _PLANET, "755")
     etch.run(
         "mkdir -p /srv/planet/output; cd /srv/planet; touch runs; echo '<title>Planet Haskell</title>' >output/index.html;"
-        "chown -R planet:planet /srv/planet; printf '# m h dom mon dow command\\n17 * * * * /srv/planet/bin/planet \"$NUMBER\"\\n' | crontab -u planet -"
+        "chown -R planet:planet /srv/planet; printf '# m h dom mon dow command\\n17 * * * * /srv/planet/bin/planet\\n' | crontab -u planet -"
     )
     mailing_lists(etch, {CAFE: [f"ann@{MAIL}", f"bob@{MAIL}"], f"lens@{LISTS}": [f"bob@{MAIL}"]})
     mailman_start(etch)
@@ -186,8 +186,11 @@ def _apache(host: RealHost) -> None:
         kind = "postgresql://rt:tickets@127.0.0.1/rt" if name == "rt" else "/srv/trac/trac.db"
         serve = f"cd /; exec setpriv --reuid=www-data --regid=www-data --init-groups python3 /usr/local/lib/tracker.py {port} {host.name} {name.upper()} /etc/{name}/mode {quote(kind)}"
         host.spawn("sh", "-c", serve)
-    for port in (80, *_TRACKED.values()):
-        until(lambda: listening(host, port), lambda: f"the web on {host.name}: {host.said()[-800:]}", 30)
+    until(
+        lambda: all(listening(host, port) for port in (80, *_TRACKED.values())),
+        lambda: f"the web on {host.name}: {host.said()[-800:]}",
+        30,
+    )
 
 
 def _receiver(world: RealHost) -> None:

@@ -33,18 +33,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        if not text.startswith("n=") or not text[2:].isdigit():
-            self._say(400, "what?")
-            return
         try:
-            if self.mode.read_text().strip() != "production":
+            if not self._writable():
                 self._say(503, "read-only")
-                return
-            self._file(int(text[2:]))
+            elif not text.startswith("n=") or not text[2:].isdigit():
+                self._say(400, "what?")
+            else:
+                self._file(int(text[2:]))
+                self._say(201, f"taken {text[2:]}")
         except Exception as error:
             self._say(503, f"read-only: {error}")
-            return
-        self._say(201, f"taken {text[2:]}")
 
     def _connect(self) -> Any:
         if self.database.startswith("postgresql:"):

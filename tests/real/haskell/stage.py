@@ -140,6 +140,8 @@ def _years_of_use(etch: RealHost) -> None:
         "echo docs >/srv/code/lens/index.html; chown -R ann:lens /srv/code/lens"
     )
     etch.run("mkdir -p /srv/www/community; echo '<title>community.haskell.org</title>' >/srv/www/community/index.html")
+    for script in ("account_request", "project_request", "createlist", "createtrac", "addtoproject", "crontabfor"):
+        write(etch, f"/usr/local/bin/{script}", "#!/bin/sh\necho your request was noted", "755")
     # RT and Trac.
     psql(etch, "create database rt owner rt")
     psql(

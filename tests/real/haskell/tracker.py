@@ -9,6 +9,7 @@ acknowledged. On a host it has nothing but what Debian has.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,13 +73,11 @@ class Handler(BaseHTTPRequestHandler):
     def _writable(self) -> bool:
         if not self.mode.exists() or self.mode.read_text().strip() != "production":
             return False
+        if not self.database.startswith("postgresql:"):
+            return os.access(self.database, os.W_OK)
         connection = self._connect()
         try:
             cursor = connection.cursor()
-            if isinstance(connection, sqlite3.Connection):
-                cursor.execute("begin immediate")
-                connection.rollback()
-                return True
             cursor.execute("show transaction_read_only")
             return bool(cursor.fetchone()[0] == "off")
         except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from cockpit.plan.brief import checklist
 from cockpit.plan.model import Gate, Manual, Plan, Secret, Service, Shell, Step, Sync
 from cockpit.plan.people import Notice
 from cockpit.plan.script import NOT_ATOMIC, notice_text
@@ -17,7 +18,7 @@ _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
 def markdown(plan: Plan, service: str = "", tag: str = "") -> str:
     """The whole plan, or the services of one id or tag. Recipes are printed once, at the end."""
     chosen = [s for s in plan.services if service in {"", s.id} and (not tag or tag in s.tags)]
-    lines = [*_head(plan)]
+    lines = [*_head(plan), "## At a glance", "", *checklist(plan, chosen, level=3)]
     for item in chosen:
         lines += _service(item, plan)
     lines += _recipes(chosen)

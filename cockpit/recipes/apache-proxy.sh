@@ -11,7 +11,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: apache2ctl awk cksum cmp curl pgrep
+# needs: apache2 awk cksum cmp curl pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="apache-proxy $name"
@@ -20,7 +20,7 @@ above() {
     if [ "${tls:-no}" = yes ]; then loads headers rewrite proxy proxy_http socache_shmcb ssl; else loads headers rewrite proxy proxy_http; fi
 }
 
-# The path and query are handed on as they came, not decoded and coded again.
+# The path is handed on as it came, not decoded and coded again; the query follows by itself.
 inside() {
     scheme=http
     if [ "${tls:-no}" = yes ]; then
@@ -40,11 +40,11 @@ inside() {
 ProxyPreserveHost On
 AllowEncodedSlashes NoDecode
 RewriteEngine On
-RewriteCond %{THE_REQUEST} "^\S+\s+(?:[A-Za-z]+://[^/\s]+)?(/\S*)"
+RewriteCond %{THE_REQUEST} "^\S+\s+(?:[A-Za-z]+://[^/\s]+)?(/[^\s?]*)"
 RewriteRule ^ "$scheme://$to%1" [P,NE,L,E=cockpit_bridge:1]
 RequestHeader set X-Forwarded-Proto "expr=%{REQUEST_SCHEME}" env=cockpit_bridge
 RequestHeader set X-Real-IP "expr=%{REMOTE_ADDR}" env=cockpit_bridge
-Header always set X-Cockpit-Bridge "expr=%{req:X-Cockpit-Ask}" "expr=-n req('X-Cockpit-Ask')"
+Header always set X-Cockpit-Bridge "expr=%{req_novary:X-Cockpit-Ask}" "expr=-n req_novary('X-Cockpit-Ask')"
 END
 }
 
@@ -75,7 +75,8 @@ seen() {
         [ "$status" = 2 ] || echo "$name is answered by this host itself: $(first)"
         return "$status"
     }
-    case $(first) in
+    # With `says` its words decide: what the other host shows may be a maintenance page, which is a 503.
+    case ${says:+said }$(first) in
         HTTP/*\ 50[234]*)
             echo "$name goes to $to from here, which does not answer: $(first)"
             return 1
@@ -111,14 +112,24 @@ refuse() {
     exit 2
 }
 
+# The program itself, in the environment that its packages start it in; their apache2ctl makes folders whatever it is asked.
 apache() {
-    "$control" ${conf:+-f "$conf"} "$@"
+    (
+        if [ "$program" = apache2 ]; then
+            APACHE_CONFDIR=/etc/apache2
+            [ -z "${conf-}" ] || [ ! -f "${conf%/*}/envvars" ] || APACHE_CONFDIR=${conf%/*}
+            export APACHE_CONFDIR
+            # shellcheck disable=SC1091
+            [ ! -f "$APACHE_CONFDIR/envvars" ] || . "$APACHE_CONFDIR/envvars"
+        fi
+        exec "$program" ${conf:+-f "$conf"} "$@"
+    )
 }
 
 # What the daemon itself says of its configuration; status 0 when it is broken.
 broken() {
     ! apache -t > /dev/null 2>&1 || return
-    apache -t 2>&1 | grep -v 'Could not reliably determine' | tail -n 2 | head -n 1
+    apache -t 2>&1 | grep -v -e 'Could not reliably determine' -e 'Warning:' -e ':warn]' | head -n 2 | paste -s -d ' ' -
     return 0
 }
 
@@ -137,11 +148,9 @@ ready() {
     case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
     url=${check:-http://$name/}
     case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
-    control=''
-    for command in apache2ctl apachectl httpd; do
-        [ -n "$control" ] || control=$(command -v "$command")
-    done
-    [ -n "$control" ] || refuse "there is no Apache here"
+    program=apache2
+    command -v apache2 > /dev/null || program=httpd
+    command -v "$program" > /dev/null || refuse "there is no Apache here"
     [ -f "$site" ] || refuse "$site is no file"
     file=$(readlink -f "$site")
     # A folder that is included as a whole leaves out names that begin with a dot.
@@ -246,11 +255,11 @@ reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
-    left=50
+    left=100
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
-            sleep 0.1
+            sleep 0.05
         done
     done
 }
@@ -290,7 +299,7 @@ apply() {
     fi
     reload || return
     rm -f "$kept"
-    await 50 seen
+    await 10 seen
     echo "$file has it, and the web server was told to read it again"
 }
 
@@ -317,7 +326,7 @@ undo() {
         return
     fi
     reload || return
-    await 50 unseen
+    await 10 unseen
     echo "our lines are out of $file, and the web server was told to read it again"
 }
 

@@ -9,7 +9,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: apache2ctl awk cksum cmp curl pgrep
+# needs: apache2 awk cksum cmp curl pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="apache-redirect $name"
@@ -18,12 +18,12 @@ above() {
     loads rewrite
 }
 
-# The path and query are handed on as they came, not decoded and coded again.
+# The path is handed on as it came, not decoded and coded again; the query follows by itself.
 inside() {
     cat << END
 AllowEncodedSlashes NoDecode
 RewriteEngine On
-RewriteCond %{THE_REQUEST} "^\S+\s+(?:[A-Za-z]+://[^/\s]+)?(/\S*)"
+RewriteCond %{THE_REQUEST} "^\S+\s+(?:[A-Za-z]+://[^/\s]+)?(/[^\s?]*)"
 RewriteRule ^ "${to%/}%1" [R=${code:-302},NE,L]
 END
 }
@@ -78,14 +78,24 @@ refuse() {
     exit 2
 }
 
+# The program itself, in the environment that its packages start it in; their apache2ctl makes folders whatever it is asked.
 apache() {
-    "$control" ${conf:+-f "$conf"} "$@"
+    (
+        if [ "$program" = apache2 ]; then
+            APACHE_CONFDIR=/etc/apache2
+            [ -z "${conf-}" ] || [ ! -f "${conf%/*}/envvars" ] || APACHE_CONFDIR=${conf%/*}
+            export APACHE_CONFDIR
+            # shellcheck disable=SC1091
+            [ ! -f "$APACHE_CONFDIR/envvars" ] || . "$APACHE_CONFDIR/envvars"
+        fi
+        exec "$program" ${conf:+-f "$conf"} "$@"
+    )
 }
 
 # What the daemon itself says of its configuration; status 0 when it is broken.
 broken() {
     ! apache -t > /dev/null 2>&1 || return
-    apache -t 2>&1 | grep -v 'Could not reliably determine' | tail -n 2 | head -n 1
+    apache -t 2>&1 | grep -v -e 'Could not reliably determine' -e 'Warning:' -e ':warn]' | head -n 2 | paste -s -d ' ' -
     return 0
 }
 
@@ -104,11 +114,9 @@ ready() {
     case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
     url=${check:-http://$name/}
     case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
-    control=''
-    for command in apache2ctl apachectl httpd; do
-        [ -n "$control" ] || control=$(command -v "$command")
-    done
-    [ -n "$control" ] || refuse "there is no Apache here"
+    program=apache2
+    command -v apache2 > /dev/null || program=httpd
+    command -v "$program" > /dev/null || refuse "there is no Apache here"
     [ -f "$site" ] || refuse "$site is no file"
     file=$(readlink -f "$site")
     # A folder that is included as a whole leaves out names that begin with a dot.
@@ -213,11 +221,11 @@ reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
-    left=50
+    left=100
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
-            sleep 0.1
+            sleep 0.05
         done
     done
 }
@@ -257,7 +265,7 @@ apply() {
     fi
     reload || return
     rm -f "$kept"
-    await 50 seen
+    await 10 seen
     echo "$file has it, and the web server was told to read it again"
 }
 
@@ -284,7 +292,7 @@ undo() {
         return
     fi
     reload || return
-    await 50 unseen
+    await 10 unseen
     echo "our lines are out of $file, and the web server was told to read it again"
 }
 

@@ -80,7 +80,8 @@ seen() {
         [ "$status" = 2 ] || echo "$name is answered by this host itself: $(first)"
         return "$status"
     }
-    case $(first) in
+    # With `says` its words decide: what the other host shows may be a maintenance page, which is a 503.
+    case ${says:+said }$(first) in
         HTTP/*\ 50[234]*)
             echo "$name goes to $to from here, which does not answer: $(first)"
             return 1
@@ -267,11 +268,11 @@ reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
-    left=50
+    left=100
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
-            sleep 0.1
+            sleep 0.05
         done
     done
 }
@@ -311,7 +312,7 @@ apply() {
     fi
     reload || return
     rm -f "$kept"
-    await 50 seen
+    await 10 seen
     echo "$file has it, and the web server was told to read it again"
 }
 
@@ -338,7 +339,7 @@ undo() {
         return
     fi
     reload || return
-    await 50 unseen
+    await 10 unseen
     echo "our lines are out of $file, and the web server was told to read it again"
 }
 

@@ -240,11 +240,11 @@ reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
-    left=50
+    left=100
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
-            sleep 0.1
+            sleep 0.05
         done
     done
 }
@@ -284,7 +284,7 @@ apply() {
     fi
     reload || return
     rm -f "$kept"
-    await 50 seen
+    await 10 seen
     echo "$file has it, and the web server was told to read it again"
 }
 
@@ -311,7 +311,7 @@ undo() {
         return
     fi
     reload || return
-    await 50 unseen
+    await 10 unseen
     echo "our lines are out of $file, and the web server was told to read it again"
 }
 

@@ -82,10 +82,11 @@ find_table() {
     return 2
 }
 
-# Whether Postfix would take its configuration and runs: what is broken already is not ours to reload.
+# Whether a reload would find nothing that stops it: both files are read as the daemons read them. (`postfix check` reads no
+# master.cf.) What is broken already is not ours to reload.
 fit() {
-    said=$(postfix check 2>&1) || {
-        echo "Postfix refuses its configuration, nothing is changed: $(echo "$said" | tail -n 1)"
+    said=$({ postconf -n && postconf -M; } 2>&1 > /dev/null | grep -E -m 1 'fatal|error') && {
+        echo "Postfix refuses its configuration, nothing is changed: ${said#*: }"
         return 1
     }
     postfix status > /dev/null 2>&1 && return
@@ -135,7 +136,10 @@ changed() {
         leave
         return 1
     }
-    if [ "$type" != texthash ]; then
+    if [ "$type" = texthash ]; then
+        # Postfix waits until such a file is more than a second old: somebody may still be writing it.
+        touch -r "$file" "$file.new"
+    else
         said=$(postmap "$type:$file.new" 2>&1) || {
             leave
             echo "the table cannot be built: $said"
@@ -183,7 +187,7 @@ logged() {
 
 # What became of the test message, as logged: `fate` is STATUS TO RELAY.
 followed() {
-    tries=0 fate=
+    tries=0 fate='' put_off=0
     while [ "$tries" -lt 150 ]; do
         fate=$(logged | TOKEN="from=<$token>," awk '
             function value(name,  at, rest) {
@@ -194,7 +198,9 @@ followed() {
             id != "" && index($0, " " id " to=<") { print value("status"), value("to"), value("relay") }' | tail -n 1)
         case $fate in
             sent\ * | bounced\ * | expired\ *) return ;;
+            deferred\ *) put_off=$((put_off + 1)) ;;
         esac
+        [ "$put_off" -lt 30 ] || return 0
         tries=$((tries + 1))
         sleep 0.2
     done

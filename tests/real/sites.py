@@ -62,10 +62,7 @@ def nginx_sites(host: RealHost) -> None:
     """nginx with the shop and the other site."""
     furnish(host)
     write(host, NGINX, NGINX_MAIN)
-    host.run("mkdir -p /etc/nginx/rig/sites")
-    host.run(
-        f"cat >{SITE['nginx']}.tmp <<'END'\n{NGINX_SITE}\nEND\nhead -c -1 {SITE['nginx']}.tmp >{SITE['nginx']}; rm {SITE['nginx']}.tmp"
-    )
+    bare(host, SITE["nginx"], NGINX_SITE)
     start_nginx(host)
 
 
@@ -87,3 +84,77 @@ def state(server: str) -> str:
 def ask(host: RealHost, url: str, *options: str, at: str = "127.0.0.1") -> str:
     """What the host answers for a URL under its real name: status line, headers and body."""
     return host.run(f"curl -qsik -m 15 --connect-to '::{at}:' {' '.join(options)} '{url}' || :")
+
+
+APACHE_MAIN = """\
+ServerRoot /etc/apache2
+ServerName localhost
+PidFile /run/apache2.pid
+DefaultRuntimeDir /run
+ErrorLog /var/log/apache2/error.log
+User www-data
+Group www-data
+Listen 80
+Listen 443
+StartServers 1
+MinSpareThreads 5
+ThreadsPerChild 10
+TypesConfig /etc/mime.types
+LogFormat "%v %h %l %u %t \\"%r\\" %>s %O" rig
+DirectoryIndex index.html
+<Directory /srv>
+    Require all granted
+    AllowOverride All
+</Directory>
+IncludeOptional /etc/apache2/rig/sites/*
+"""
+APACHE_SITE = f"""\
+# <VirtualHost *:80> ServerName {NAME} in a comment is none.
+<VirtualHost *:80>
+    ServerName default.example.test
+    DocumentRoot /srv/none
+</VirtualHost>
+<VirtualHost *:80>
+    ServerName www.{NAME}
+    serveralias \\
+        "{NAME}"
+    DocumentRoot /srv/shop
+    CustomLog /var/log/apache2/access.log rig
+    Alias /hidden /srv/hidden
+</VirtualHost>
+<IfModule ssl_module>
+<virtualhost *:443>
+    ServerName https://{NAME}:443
+    DocumentRoot "/srv/shop"
+    SSLEngine on
+    SSLCertificateFile /etc/ssl/rig/shop.pem
+    SSLCertificateKeyFile /etc/ssl/rig/shop.key
+</virtualhost>
+</IfModule>
+<VirtualHost *:80>
+    ServerName {OTHER}
+    DocumentRoot /srv/other
+</VirtualHost>"""
+
+
+def apache_sites(host: RealHost) -> None:
+    """Apache with the shop and the other site; mod_rewrite, mod_headers and mod_proxy are installed, and not loaded."""
+    furnish(host)
+    modules = "mpm_event authz_core authz_host dir mime alias ssl socache_shmcb"
+    loads = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules.split())
+    write(host, APACHE, loads + APACHE_MAIN)
+    bare(host, SITE["apache"], APACHE_SITE)
+    start_apache(host)
+
+
+def start_apache(host: RealHost) -> None:
+    """Start it."""
+    host.spawn("/usr/sbin/apache2", "-D", "FOREGROUND", "-f", APACHE)
+    until(lambda: listening(host, 80), lambda: f"apache2 on {host.name}: {host.said()[-800:]}", 30)
+
+
+def bare(host: RealHost, path: str, text: str) -> None:
+    """Write a file without a newline at its end."""
+    host.run(
+        f"mkdir -p $(dirname {path}); cat >{path}.tmp <<'END'\n{text}\nEND\nhead -c -1 {path}.tmp >{path}; rm {path}.tmp"
+    )

@@ -1,0 +1,266 @@
+# recipe: Serve a site under an alternate host name, for its owner to try before anything is switched
+# group: web
+# danger: low the site can be reached under one more name
+# undo: removes the file and reloads
+# param: file the file to make, in a folder that Apache includes, such as /etc/apache2/sites-enabled/test-NAME.conf
+# param: name the alternate host name
+# param: root the folder that is served (optional; this or upstream)
+# param: upstream address:port of the server that answers (optional; this or root)
+# param: host the name that upstream is asked under (default the alternate name)
+# param: listen address and port, as in `<VirtualHost>` (default *:80)
+# param: says text that the answer to the check holds (optional)
+# param: check URL that is asked (default http://NAME/)
+# param: at IPv4 address of this host to ask it at (default 127.0.0.1)
+# param: conf Apache's main configuration (default the one it is built with)
+# needs: awk cmp curl apache2 pgrep
+# shellcheck shell=sh disable=SC2154
+
+mark="# cockpit apache-test-vhost $name"
+
+content() {
+    echo "$mark"
+    loads headers proxy proxy_http
+    cat << END
+<VirtualHost ${listen:-*:80}>
+    ServerName $name
+    Header always set X-Cockpit-Vhost "expr=%{req_novary:X-Cockpit-Ask}" "expr=-n req_novary('X-Cockpit-Ask')"
+END
+    if [ -n "${root-}" ]; then
+        cat << END
+    DocumentRoot "$root"
+    <Directory "$root">
+        Require all granted
+        AllowOverride All
+    </Directory>
+END
+    else
+        cat << END
+    ProxyPreserveHost On
+    RequestHeader set Host ${host:-$name} early
+    RequestHeader set X-Forwarded-Proto "expr=%{REQUEST_SCHEME}"
+    ProxyPass / http://$upstream/ nocanon
+END
+    fi
+    echo "</VirtualHost>"
+}
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+signal=USR1
+LC_ALL=C
+export LC_ALL
+line='
+'
+
+refuse() {
+    echo "$1; nothing was changed" >&2
+    exit 2
+}
+
+# Lines that load modules which the configuration does not load by itself.
+loads() {
+    for folder in /usr/lib/apache2/modules /usr/lib64/httpd/modules /usr/lib/httpd/modules /usr/local/apache2/modules; do
+        for module in "$@"; do
+            [ ! -f "$folder/mod_$module.so" ] || printf '<IfModule !%s_module>\n    LoadModule %s_module %s\n</IfModule>\n' \
+                "$module" "$module" "$folder/mod_$module.so"
+        done
+    done
+}
+
+# The program itself, in the environment that its packages start it in; their apache2ctl makes folders whatever it is asked.
+apache() {
+    (
+        if [ "$program" = apache2 ]; then
+            APACHE_CONFDIR=/etc/apache2
+            [ -z "${conf-}" ] || [ ! -f "${conf%/*}/envvars" ] || APACHE_CONFDIR=${conf%/*}
+            export APACHE_CONFDIR
+            # shellcheck disable=SC1091
+            [ ! -f "$APACHE_CONFDIR/envvars" ] || . "$APACHE_CONFDIR/envvars"
+        fi
+        exec "$program" ${conf:+-f "$conf"} "$@"
+    )
+}
+
+# What the daemon itself says of its configuration; status 0 when it is broken.
+broken() {
+    ! apache -t > /dev/null 2>&1 || return
+    apache -t 2>&1 | grep -v -e 'Could not reliably determine' -e 'Warning:' -e ':warn]' | head -n 2 | paste -s -d ' ' -
+    return 0
+}
+
+# The parent's pid; status 1 when it does not run.
+master() {
+    path=$(apache -t -D DUMP_RUN_CFG 2> /dev/null | sed -n 's/^PidFile: "\(.*\)"$/\1/p')
+    read -r pid 2> /dev/null < "$path" && grep -q '^\(apache\|httpd\)' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
+}
+
+# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
+# says that it is about to go. What it has begun it still ends.
+reload() {
+    pid=$(master) || return
+    before=$(pgrep -P "$pid")
+    kill -s "$signal" "$pid" || return
+    left=100
+    for child in $before; do
+        while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
+            left=$((left - 1))
+            sleep 0.05
+        done
+    done
+}
+
+# Asks this host for a URL under its real name, whatever the name resolves to.
+ask() {
+    curl -q -g -sS -k -m 10 --noproxy '*' --connect-to "::${at:-127.0.0.1}:" "$@"
+}
+
+# Asks until the answer is yes, for so many tries.
+await() {
+    left=$1
+    shift
+    while :; do
+        said=$("$@" 2>&1)
+        status=$?
+        left=$((left - 1))
+        if [ "$status" = 0 ] || [ "$left" -le 0 ]; then
+            echo "$said"
+            return "$status"
+        fi
+        sleep 0.1
+    done
+}
+
+ready() {
+    case $file$name${root-}${upstream-}${host-}${listen-}${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
+    case $file in /*[!/]) ;; *) refuse "the file to make must be an absolute path" ;; esac
+    case ${conf:-/} in /*) ;; *) refuse "Apache's configuration must be an absolute path" ;; esac
+    case $name in '' | -* | *[!A-Za-z0-9._-]*) refuse "the name is no host name" ;; esac
+    case ${host:-x} in -* | *[!A-Za-z0-9._:-]*) refuse "the name to ask upstream under is no host name" ;; esac
+    case ${listen:-80} in -* | *[!A-Za-z0-9.:*[\]-]*) refuse "what to listen on is no address or port" ;; esac
+    case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
+    case ${root:+1}${upstream:+1} in 1) ;; *) refuse "either root or upstream has to be given" ;; esac
+    case ${root:-/x} in / | [!/]*) refuse "root must be an absolute path" ;; esac
+    case ${root-} in *[\\\"\$%*?[\]]*) refuse "root holds what the configuration would read as something else" ;; esac
+    [ -z "${root-}" ] || [ -d "$root" ] || refuse "$root is no folder"
+    case ${upstream:-x:1} in -* | *[!A-Za-z0-9._:[\]-]*) refuse "upstream is no address:port" ;; *:*) ;; *) refuse "upstream lacks the port" ;; esac
+    url=${check:-http://$name/}
+    case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    program=apache2
+    command -v apache2 > /dev/null || program=httpd
+    command -v "$program" > /dev/null || refuse "there is no Apache here"
+    [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
+    new=${file%/*}/.${file##*/}.cockpit-new
+}
+
+ours() {
+    [ -f "$file" ] && [ "$(sed -n 1p "$file")" = "$mark" ]
+}
+
+there() {
+    [ -f "$file" ] && content | cmp -s - "$file"
+}
+
+# A request that asks for it is told that this virtual host has answered it.
+seen() {
+    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+        echo "nothing answers for $name here: $got"
+        return 2
+    }
+    first=$(printf '%s\n' "$got" | tr -d '\r' | sed -n 1p)
+    printf '%s\n' "$got" | tr -d '\r' | grep -qix 'x-cockpit-vhost: vhost' || {
+        echo "$name is answered by another virtual host: $first"
+        return 1
+    }
+    if [ -n "${says-}" ]; then
+        printf '%s\n' "$got" | grep -qF -e "$says" || {
+            echo "$name does not say here what it should: $first"
+            return 1
+        }
+    else
+        case $first in
+            HTTP/*\ [45]??*)
+                echo "$name answers here with an error: $first"
+                return 1
+                ;;
+        esac
+    fi
+    echo "$name answers here: $first"
+}
+
+unseen() {
+    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+        echo "nothing answers for $name here"
+        return 0
+    }
+    printf '%s\n' "$got" | tr -d '\r' | grep -qix 'x-cockpit-vhost: vhost' || {
+        echo "$name is not served here any more"
+        return 0
+    }
+    echo "$name is still served here"
+    return 1
+}
+
+probe() {
+    ready
+    there && await 2 seen > /dev/null
+}
+
+capture() {
+    ready
+    [ ! -e "$file" ] || there || refuse "$file is there already"
+    echo "made=1"
+}
+
+apply() {
+    ready
+    if why=$(broken); then
+        # What an apply that was cut off has broken is taken back.
+        ! ours || rm -f "$file"
+        refuse "the configuration is broken already: $why"
+    fi
+    master > /dev/null || refuse "the web server is not running"
+    if ! there; then
+        [ ! -e "$file" ] || ours || refuse "$file is there already"
+        if ! content > "$new" || ! mv "$new" "$file"; then
+            rm -f "$new"
+            refuse "$file cannot be written"
+        fi
+        if why=$(broken); then
+            rm -f "$file"
+            refuse "the virtual host is refused: $why"
+        fi
+    fi
+    reload || return
+    await 10 seen
+    echo "$file is there, and the web server was told to read it"
+}
+
+verify() {
+    ready
+    await 10 seen
+}
+
+undo() {
+    ready
+    rm -f "$new"
+    ! ours || rm -f "$file" || return
+    if why=$(broken); then
+        echo "$file is gone, but the configuration is broken: $why"
+        return 1
+    fi
+    if ! master > /dev/null; then
+        echo "$file is gone; the web server is not running"
+        return
+    fi
+    reload || return
+    await 10 unseen
+    echo "$file is gone, and the web server was told so"
+}
+
+verify_undo() {
+    ready
+    if ours; then
+        echo "$file is still there"
+        return 1
+    fi
+    await 10 unseen
+}

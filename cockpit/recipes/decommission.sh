@@ -1,0 +1,132 @@
+# recipe: Stop the old host's services for good, once every piece of evidence is there that nobody needs them
+# group: after
+# danger: high the services are gone from this host
+# undo: starts and enables again what ran and was enabled
+# param: services what to stop and disable, one a line, in this order
+# param: quiet log files, one a line, that nothing may have been written to of late: traffic, mail
+# param: seconds for how long they must have been quiet
+# param: holds shell text, one command a line, each of which must succeed: an empty queue, no session (default none)
+# param: backup the evidence that `backup-restorable` wrote, brought here from where it restored
+# param: checksum the backup's SHA-256, which the evidence must name (default: it need only name one)
+# param: days how old that evidence may be (default 7)
+# param: ports TCP ports that nothing may listen on afterwards, one a line (optional)
+# shellcheck shell=sh disable=SC2154
+
+units() {
+    [ -d /run/systemd/system ]
+}
+
+runs() {
+    if units; then systemctl --quiet is-active "$1"; else service "$1" status; fi > /dev/null 2>&1
+}
+
+starts() {
+    # Whether it would start with the host.
+    if units; then systemctl --quiet is-enabled "$1" 2> /dev/null; else [ -n "$(find /etc/rc[2-5].d -name "S[0-9][0-9]$1")" ]; fi
+}
+
+each() {
+    printf '%s\n' "$services" | grep .
+}
+
+named() {
+    [ -n "$(each)" ] || { echo "no service is named" && return 1; }
+    odd=$(each | grep -v '^[A-Za-z0-9][A-Za-z0-9@._:-]*$') && echo "that is no service's name: $odd" && return 1
+    case $seconds${days:-7} in *[!0-9]*) echo "seconds and days are numbers" && return 1 ;; esac
+}
+
+lacking() {
+    # What is still missing, one a line.
+    now=$(date +%s)
+    printf '%s\n' "$quiet" | while IFS= read -r log; do
+        [ -n "$log" ] || continue
+        if ! at=$(stat -c %Y -- "$log" 2> /dev/null); then
+            echo "$log cannot be read"
+        elif [ "$((now - at))" -lt "$seconds" ]; then
+            echo "$log was written to $((now - at)) s ago"
+        fi
+    done
+    [ -n "$quiet" ] || echo "no log was named that must be quiet"
+    printf '%s\n' "${holds-}" | while IFS= read -r one; do
+        [ -n "$one" ] || continue
+        sh -c "$one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
+    done
+    if [ ! -f "$backup" ]; then
+        echo "there is no evidence of a restored backup: $backup"
+    elif ! grep -Eqx "archive-sha256 [0-9a-f]{64}" "$backup" ||
+        { [ -n "${checksum-}" ] && ! grep -Fqx -e "archive-sha256 $checksum" "$backup"; }; then
+        echo "the evidence of a restored backup is of another one"
+    elif grep -Fqx -e "restored-on $(hostname)" "$backup"; then
+        echo "the backup was restored on this very host"
+    elif [ "$((now - $(stat -c %Y -- "$backup")))" -gt "$((${days:-7} * 86400))" ]; then
+        echo "the evidence of a restored backup is older than ${days:-7} days"
+    fi
+}
+
+probe() {
+    named || return 2
+    for one in $(each); do
+        if runs "$one" || starts "$one"; then return 1; fi
+    done
+}
+
+capture() {
+    named >&2 || return
+    was=
+    for one in $(each); do
+        if runs "$one"; then ran=1; else ran=0; fi
+        if starts "$one"; then started=1; else started=0; fi
+        was="$was $one=$ran$started"
+    done
+    printf 'was=%s\n' "${was# }"
+}
+
+apply() {
+    named || return
+    missing=$(lacking) || return
+    if [ -n "$missing" ]; then
+        printf 'nothing was stopped, since %s\n' "$(printf '%s' "$missing" | tr '\n' ';' | sed 's/;/; /g')"
+        return 1
+    fi
+    for one in $(each); do
+        if units; then systemctl disable --now "$one"; else service "$one" stop && update-rc.d "$one" disable; fi > /dev/null 2>&1 ||
+            { echo "$one does not stop" && return 1; }
+    done
+    echo "stopped and disabled: $(each | tr '\n' ' ')"
+}
+
+verify() {
+    named || return 2
+    for one in $(each); do
+        if runs "$one"; then echo "$one runs" && return 1; fi
+        if starts "$one"; then echo "$one would start with the host" && return 1; fi
+    done
+    for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
+        heard=$(ss -Hln "sport = :$port") || return 2
+        [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
+    done
+    echo "none runs, none would start, and nothing listens on their ports"
+}
+
+undo() {
+    # Last stopped, first started.
+    back=
+    for one in $captured_was; do back="$one $back"; done
+    for one in $back; do
+        name=${one%=*}
+        case $one in *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
+            > /dev/null 2>&1 || { echo "$name cannot be enabled" && return 1; }
+        case $one in *=1?) runs "$name" || if units; then systemctl start "$name"; else service "$name" start; fi ;; esac \
+            > /dev/null 2>&1 < /dev/null || { echo "$name does not start" && return 1; }
+    done
+    echo "as before: $captured_was"
+}
+
+verify_undo() {
+    for one in $captured_was; do
+        name=${one%=*}
+        case $one in *=1?) runs "$name" || { echo "$name does not run" && return 1; } ;; esac
+        case $one in *1) starts "$name" || { echo "$name would not start with the host" && return 1; } ;; esac
+    done
+    echo "what ran runs again"
+}

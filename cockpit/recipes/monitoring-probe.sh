@@ -1,0 +1,77 @@
+# recipe: Register a check with the monitoring, and see it there
+# group: after
+# danger: low the monitoring reloads
+# undo: puts back the file that was there, or removes it, and reloads
+# param: file the file that the monitoring reads its checks from
+# param: check what to write into it
+# param: test shell text that tests the configuration, with the new file in place (default: none)
+# param: reload shell text that makes the monitoring read it (default: none)
+# param: seen shell text that succeeds once the monitoring shows the check; asked until it does
+# param: within for how many seconds (default 30)
+# needs: cmp
+# shellcheck shell=sh disable=SC2154
+
+same() {
+    [ -f "$file" ] && printf '%s\n' "$check" | cmp -s - "$file"
+}
+
+probe() {
+    same && sh -c "$seen" > /dev/null 2>&1
+}
+
+capture() {
+    if [ -e "$file" ] && [ ! -f "$file" ]; then echo "$file is no file" >&2 && return 1; fi
+    if ! sh -c "${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broken already" >&2 && return 1; fi
+    if [ -e "$file" ]; then echo "existed=1"; else echo "existed=0"; fi
+    echo "token=$(date +%s)-$$"
+}
+
+old() {
+    rm -f -- "$file.new" || return
+    if [ -e "$file.before-$captured_token" ]; then
+        # Both may be one file still, which mv refuses.
+        rm -f -- "$file" && mv -f -- "$file.before-$captured_token" "$file"
+    elif [ "$captured_existed" = 0 ]; then
+        rm -f -- "$file"
+    fi
+}
+
+apply() {
+    case ${within:-30} in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    if ! same; then
+        if [ "$captured_existed" = 1 ]; then
+            [ -e "$file.before-$captured_token" ] || ln -- "$file" "$file.before-$captured_token" || return
+            cp -p -- "$file" "$file.new" || return
+        fi
+        printf '%s\n' "$check" > "$file.new" && mv -f -- "$file.new" "$file" || return
+    fi
+    if ! said=$(sh -c "${test:-:}" 2>&1); then
+        old
+        printf 'the monitoring refuses it, nothing was reloaded: %s\n' "$(printf '%s' "$said" | tail -n 1)"
+        return 1
+    fi
+    sh -c "${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
+    echo "the check is registered"
+}
+
+verify() {
+    same || { echo "$file does not hold the check" && return 1; }
+    until=$(($(date +%s) + ${within:-30}))
+    until sh -c "$seen" > /dev/null 2>&1; do
+        [ "$(date +%s)" -lt "$until" ] || { echo "the monitoring does not show the check within ${within:-30} s" && return 1; }
+        sleep 0.2
+    done
+    echo "the monitoring shows the check"
+}
+
+undo() {
+    old || return
+    sh -c "${test:-:}" || { echo "the configuration of before is broken: nothing was reloaded" && return 1; }
+    sh -c "${reload:-:}"
+}
+
+verify_undo() {
+    if [ "$captured_existed" = 1 ]; then [ -f "$file" ]; else [ ! -e "$file" ]; fi && [ ! -e "$file.before-$captured_token" ] ||
+        { echo "$file is not as it was" && return 1; }
+    echo "$file is as it was"
+}

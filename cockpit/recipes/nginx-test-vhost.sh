@@ -1,0 +1,239 @@
+# recipe: Serve a site under an alternate host name, for its owner to try before anything is switched
+# group: web
+# danger: low the site can be reached under one more name
+# undo: removes the file and reloads
+# param: file the file to make, in a folder that nginx includes, such as /etc/nginx/conf.d/test-NAME.conf
+# param: name the alternate host name
+# param: root the folder that is served (optional; this or upstream)
+# param: upstream address:port of the server that answers (optional; this or root)
+# param: host the name that upstream is asked under (default the alternate name)
+# param: listen what it listens on, as in `listen` (default 80)
+# param: says text that the answer to the check holds (optional)
+# param: check URL that is asked (default http://NAME/)
+# param: at IPv4 address of this host to ask it at (default 127.0.0.1)
+# param: conf nginx's main configuration (default the one it is built with)
+# needs: awk cmp curl nginx pgrep
+# shellcheck shell=sh disable=SC2154
+
+mark="# cockpit nginx-test-vhost $name"
+
+content() {
+    cat << END
+$mark
+server {
+    listen ${listen:-80};
+    server_name $name;
+    add_header X-Cockpit-Vhost \$http_x_cockpit_ask always;
+END
+    if [ -n "${root-}" ]; then
+        printf '    root "%s";\n' "$root"
+    else
+        cat << END
+    location / {
+        proxy_pass http://$upstream;
+        proxy_http_version 1.1;
+        proxy_set_header Host ${host:-$name};
+        proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto \$scheme;
+        add_header X-Cockpit-Vhost \$http_x_cockpit_ask always;
+    }
+END
+    fi
+    echo "}"
+}
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+signal=HUP
+LC_ALL=C
+export LC_ALL
+line='
+'
+
+refuse() {
+    echo "$1; nothing was changed" >&2
+    exit 2
+}
+
+# What the daemon itself says of its configuration; status 0 when it is broken.
+broken() {
+    ! nginx ${conf:+-c "$conf"} -t -q > /dev/null 2>&1 || return
+    nginx ${conf:+-c "$conf"} -t 2>&1 | grep -m 1 -F '[emerg]'
+    return 0
+}
+
+# The master's pid; status 1 when it does not run.
+master() {
+    path=$(nginx ${conf:+-c "$conf"} -T 2> /dev/null | tr ';' '\n' | awk '$1 == "pid" { print $2; exit }')
+    [ -n "$path" ] || path=$(nginx -V 2>&1 | tr ' ' '\n' | sed -n 's/^--pid-path=//p')
+    read -r pid 2> /dev/null < "$path" && grep -q '^nginx' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
+}
+
+# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
+# says that it is about to go. What it has begun it still ends.
+reload() {
+    pid=$(master) || return
+    before=$(pgrep -P "$pid")
+    kill -s "$signal" "$pid" || return
+    left=100
+    for child in $before; do
+        while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
+            left=$((left - 1))
+            sleep 0.05
+        done
+    done
+}
+
+# Asks this host for a URL under its real name, whatever the name resolves to.
+ask() {
+    curl -q -g -sS -k -m 10 --noproxy '*' --connect-to "::${at:-127.0.0.1}:" "$@"
+}
+
+# Asks until the answer is yes, for so many tries.
+await() {
+    left=$1
+    shift
+    while :; do
+        said=$("$@" 2>&1)
+        status=$?
+        left=$((left - 1))
+        if [ "$status" = 0 ] || [ "$left" -le 0 ]; then
+            echo "$said"
+            return "$status"
+        fi
+        sleep 0.1
+    done
+}
+
+ready() {
+    case $file$name${root-}${upstream-}${host-}${listen-}${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
+    case $file in /*[!/]) ;; *) refuse "the file to make must be an absolute path" ;; esac
+    case ${conf:-/} in /*) ;; *) refuse "nginx's configuration must be an absolute path" ;; esac
+    case $name in '' | -* | *[!A-Za-z0-9._-]*) refuse "the name is no host name" ;; esac
+    case ${host:-x} in -* | *[!A-Za-z0-9._:-]*) refuse "the name to ask upstream under is no host name" ;; esac
+    case ${listen:-80} in -* | *[!A-Za-z0-9.:[\]-]*) refuse "what to listen on is no address or port" ;; esac
+    case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
+    case ${root:+1}${upstream:+1} in 1) ;; *) refuse "either root or upstream has to be given" ;; esac
+    case ${root:-/x} in / | [!/]*) refuse "root must be an absolute path" ;; esac
+    case ${root-} in *[\\\"\$%*?[\]]*) refuse "root holds what the configuration would read as something else" ;; esac
+    [ -z "${root-}" ] || [ -d "$root" ] || refuse "$root is no folder"
+    case ${upstream:-x:1} in -* | *[!A-Za-z0-9._:[\]-]*) refuse "upstream is no address:port" ;; *:*) ;; *) refuse "upstream lacks the port" ;; esac
+    url=${check:-http://$name/}
+    case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    command -v nginx > /dev/null || refuse "there is no nginx here"
+    [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
+    new=${file%/*}/.${file##*/}.cockpit-new
+}
+
+ours() {
+    [ -f "$file" ] && [ "$(sed -n 1p "$file")" = "$mark" ]
+}
+
+there() {
+    [ -f "$file" ] && content | cmp -s - "$file"
+}
+
+# A request that asks for it is told that this virtual host has answered it.
+seen() {
+    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+        echo "nothing answers for $name here: $got"
+        return 2
+    }
+    first=$(printf '%s\n' "$got" | tr -d '\r' | sed -n 1p)
+    printf '%s\n' "$got" | tr -d '\r' | grep -qix 'x-cockpit-vhost: vhost' || {
+        echo "$name is answered by another virtual host: $first"
+        return 1
+    }
+    if [ -n "${says-}" ]; then
+        printf '%s\n' "$got" | grep -qF -e "$says" || {
+            echo "$name does not say here what it should: $first"
+            return 1
+        }
+    else
+        case $first in
+            HTTP/*\ [45]??*)
+                echo "$name answers here with an error: $first"
+                return 1
+                ;;
+        esac
+    fi
+    echo "$name answers here: $first"
+}
+
+unseen() {
+    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+        echo "nothing answers for $name here"
+        return 0
+    }
+    printf '%s\n' "$got" | tr -d '\r' | grep -qix 'x-cockpit-vhost: vhost' || {
+        echo "$name is not served here any more"
+        return 0
+    }
+    echo "$name is still served here"
+    return 1
+}
+
+probe() {
+    ready
+    there && await 2 seen > /dev/null
+}
+
+capture() {
+    ready
+    [ ! -e "$file" ] || there || refuse "$file is there already"
+    echo "made=1"
+}
+
+apply() {
+    ready
+    if why=$(broken); then
+        # What an apply that was cut off has broken is taken back.
+        ! ours || rm -f "$file"
+        refuse "the configuration is broken already: $why"
+    fi
+    master > /dev/null || refuse "the web server is not running"
+    if ! there; then
+        [ ! -e "$file" ] || ours || refuse "$file is there already"
+        if ! content > "$new" || ! mv "$new" "$file"; then
+            rm -f "$new"
+            refuse "$file cannot be written"
+        fi
+        if why=$(broken); then
+            rm -f "$file"
+            refuse "the virtual host is refused: $why"
+        fi
+    fi
+    reload || return
+    await 10 seen
+    echo "$file is there, and the web server was told to read it"
+}
+
+verify() {
+    ready
+    await 10 seen
+}
+
+undo() {
+    ready
+    rm -f "$new"
+    ! ours || rm -f "$file" || return
+    if why=$(broken); then
+        echo "$file is gone, but the configuration is broken: $why"
+        return 1
+    fi
+    if ! master > /dev/null; then
+        echo "$file is gone; the web server is not running"
+        return
+    fi
+    reload || return
+    await 10 unseen
+    echo "$file is gone, and the web server was told so"
+}
+
+verify_undo() {
+    ready
+    if ours; then
+        echo "$file is still there"
+        return 1
+    fi
+    await 10 unseen
+}

@@ -1,0 +1,131 @@
+# recipe: Stop a systemd unit and keep it from starting again with the host
+# group: services
+# danger: high what the unit serves is down
+# undo: enables and starts it again, if it was
+# param: unit the unit, such as `nginx.service`
+# param: boot `keep` leaves it enabled; default is to disable it
+# param: port a TCP port that must be closed then (optional)
+# needs: systemctl ss
+# shellcheck shell=sh disable=SC2154
+
+sane() {
+    case $unit in
+        -* | *[!A-Za-z0-9:_.\\@-]*) echo "this is no name of a unit"; return 1 ;;
+        *.*) ;;
+        *) echo "the unit is named with its kind, such as NAME.service"; return 1 ;;
+    esac
+    case ${port-} in
+        *[!0-9]*) echo "this is no port"; return 1 ;;
+    esac
+    case $(property LoadState) in
+        loaded) ;;
+        "") echo "systemd does not answer"; return 1 ;;
+        not-found) echo "there is no unit $unit"; return 1 ;;
+        *) echo "systemd does not take $unit: $(property LoadState), $(property LoadError)"; return 1 ;;
+    esac
+}
+
+property() {
+    systemctl show -p "$1" -- "$unit" 2> /dev/null | sed -n "s/^$1=//p"
+}
+
+active() {
+    case $(property ActiveState) in active | reloading | activating) ;; *) return 1 ;; esac
+}
+
+enabled() {
+    case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime) ;; *) return 1 ;; esac
+}
+
+installable() {
+    # What has no [Install] is started by others, and is neither enabled nor disabled.
+    case $(property UnitFileState) in static | indirect | generated | transient | alias) return 1 ;; esac
+}
+
+listener() {
+    ss -Hlnt "sport = :$port"
+}
+
+probe() {
+    sane || return 2
+    ! active && [ "$(property ActiveState)" != deactivating ] && { [ "${boot-}" = keep ] || ! enabled; }
+}
+
+capture() {
+    sane || return
+    printf 'active=%s\nenabled=%s\n' "$(property ActiveState)" "$(property UnitFileState)"
+    printf 'main=%s\n' "$(property MainPID)"
+}
+
+apply() {
+    sane || return
+    if [ "${boot-}" != keep ] && enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
+    systemctl stop -- "$unit" || return
+    echo "$unit is stopped"
+}
+
+verify() {
+    sane || return 2
+    if active; then
+        echo "$unit is $(property ActiveState)"
+        return 1
+    fi
+    if [ "${boot-}" != keep ] && enabled; then
+        echo "$unit is stopped, but would start with the host"
+        return 1
+    fi
+    for trigger in $(property TriggeredBy); do
+        if [ "$(systemctl is-active -- "$trigger")" = active ]; then
+            echo "$unit is stopped, but $trigger starts it again: stop that first"
+            return 1
+        fi
+    done
+    # Not as systemd says, but what is there.
+    if [ "${captured_main:-0}" != 0 ] && grep -qF -e "/$unit" "/proc/$captured_main/cgroup" 2> /dev/null; then
+        echo "process $captured_main of $unit is still there"
+        return 1
+    fi
+    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
+        echo "$unit is stopped, but something listens on port $port"
+        return 1
+    fi
+    echo "$unit is stopped${port:+, nothing listens on port $port}"
+}
+
+undo() {
+    sane || return
+    case ${captured_enabled-} in
+        enabled) systemctl --quiet enable -- "$unit" || return ;;
+        enabled-runtime) systemctl --quiet --runtime enable -- "$unit" || return ;;
+    esac
+    case ${captured_active-} in
+        active | reloading | activating)
+            systemctl start -- "$unit" || {
+                echo "$unit does not start: $(property Result)"
+                return 1
+            }
+            ;;
+    esac
+    echo "$unit is ${captured_active:-inactive} and ${captured_enabled:-disabled}, as before"
+}
+
+verify_undo() {
+    sane || return 2
+    case ${captured_active-} in
+        active | reloading | activating)
+            if ! active; then
+                echo "$unit is $(property ActiveState)"
+                return 1
+            fi
+            if [ -n "${port-}" ] && [ -z "$(listener)" ]; then
+                echo "nothing listens on port $port"
+                return 1
+            fi
+            ;;
+    esac
+    if [ "$(property UnitFileState)" != "${captured_enabled-}" ]; then
+        echo "$unit is $(property UnitFileState), before ${captured_enabled-}"
+        return 1
+    fi
+    echo "$unit is as before"
+}

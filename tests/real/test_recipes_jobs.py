@@ -1,0 +1,219 @@
+"""Jobs of cron and at move from one owner to the other, and never have two (S36)."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import needs_world, until
+
+pytestmark = needs_world
+
+CRON = "crontab -u mover -l; find /etc/cron.d -printf '%m %u %p\\n' | sort; cat /etc/cron.d/*"
+PLANET = '@reboot echo "it\'s $HOME" 100\\% >> /srv/planet # \\ * é'
+OTHERS = "# remark\nMAILTO=ann\n1 2 * * *\ttrue\n"
+AT = "find /var/spool/cron/atjobs /srv -type f ! -name .SEQ -printf '%m %u %p\\n' -exec sha256sum {} + | sort; find /srv -type d"
+
+
+@pytest.fixture(scope="module")
+def hosts(rig: Rig) -> tuple[RealHost, RealHost]:
+    """Old and new with cron and atd."""
+    pair = rig.host("old"), rig.host("new")
+    for host in pair:
+        host.run("rm -f /etc/cron.d/* /etc/cron.d/.p*")
+        host.spawn("/usr/sbin/cron", "-f")
+        host.spawn("/usr/sbin/atd", "-f")
+        until(lambda host=host: host.run("ls /run/crond.pid /run/atd.pid", check=False).count("pid") == 2, host.said)
+    return pair
+
+
+@pytest.fixture
+def old(hosts: tuple[RealHost, RealHost]) -> RealHost:
+    return clean(hosts[0])
+
+
+@pytest.fixture
+def new(hosts: tuple[RealHost, RealHost]) -> RealHost:
+    return clean(hosts[1])
+
+
+def clean(host: RealHost) -> RealHost:
+    host.run(
+        "crontab -u mover -r 2> /dev/null; rm -rf /etc/cron.d/* /srv/* /var/spool/cron/atjobs/[a-z]* /tmp/owned; chmod 777 /srv"
+    )
+    return host
+
+
+def table(host: RealHost, text: str, file: str = "") -> None:
+    where = f"cat > {file}" if file else "crontab -u mover -"
+    host.run(f"{where} <<'COCKPIT_END'\n{text}COCKPIT_END")
+
+
+def cron(host: RealHost, recipe: str, line: str = PLANET, **more: str) -> Trial:
+    return Trial(host, recipe, {"line": line, "user": "mover", **more}, state=CRON)
+
+
+def boots(host: RealHost) -> None:
+    """cron starts anew, as after a boot, and has run what it runs then."""
+    host.run("kill $(cat /run/crond.pid); rm -f /run/crond.reboot; rm -f /srv/seen")
+    until(lambda: not host.run("cat /proc/[0-9]*/comm | grep -x cron", check=False), lambda: "cron's end", 60)
+    table(host, "@reboot root touch /srv/seen\n", "/etc/cron.d/seen")
+    host.spawn("/usr/sbin/cron", "-f")
+    until(lambda: host.run("ls /srv/seen", check=False), host.said, 60)
+    until(lambda: not host.run("pgrep -u mover || :"), host.said, 60)
+    host.run("rm /etc/cron.d/seen")
+
+
+def test_s36_a_job_moves_from_old_to_new_and_cron_runs_it_on_one_host_only(old: RealHost, new: RealHost) -> None:
+    table(old, OTHERS + PLANET + "\n@daily true\n")
+    stop = cron(old, "cron-stop")
+    stop.there_and_back()
+    stop.cut_anywhere()
+    start = cron(new, "cron-start", elsewhere="! grep -q '^@reboot' /srv/table || { echo old does; false; }")
+    empty = start.seen()
+    new.run("echo '@reboot' > /srv/table")
+    assert "another host still runs it: old does" in start.must("apply", 1)
+    assert start.seen() == empty
+    stop.there()
+    new.run("rm /srv/table")
+    start.there_and_back()
+    start.cut_anywhere()
+    start.there()
+    for host, count in ((old, 0), (new, 1)):
+        boots(host)
+        assert host.run("cat /srv/planet", check=False) == "it's /home/mover 100%\n" * count
+    # Other lines that users changed since stay as they are now.
+    old.run("crontab -u mover -l | sed 's/@daily/@weekly/' | crontab -u mover -")
+    stop.back()
+    assert old.run("crontab -u mover -l") == OTHERS + PLANET + "\n@weekly true\n"
+
+
+def test_a_job_in_a_file_of_the_system_keeps_its_owner_and_mode(old: RealHost) -> None:
+    line = f"@reboot mover : {EVIL}".replace("\t", " ")
+    table(old, f"{OTHERS}{line}\n", "/etc/cron.d/planet")
+    old.run("chmod 640 /etc/cron.d/planet")
+    stop = cron(old, "cron-stop", line, file="/etc/cron.d/planet")
+    stop.there_and_back()
+    stop.there()
+    start = cron(old, "cron-start", line, file="/etc/cron.d/other")
+    start.there_and_back()
+    start.cut_anywhere()
+    start.there()
+    assert "is run from /etc/cron.d/other" in stop.must("verify", 1)
+    assert "already" in cron(old, "cron-start", line, file="/etc/cron.d/third").must("apply", 1)
+    old.run("chmod 666 /etc/cron.d/other")
+    assert "others than root" in start.must("verify", 1)
+    old.signal("KILL", "cron")
+    old.run("chmod 644 /etc/cron.d/other")
+    assert "no cron is running" in start.must("verify", 1)
+    old.spawn("/usr/sbin/cron", "-f")
+    assert "no file of this name" in cron(old, "cron-start", "@reboot mover echo 1", file="/etc/cron.d/a.b").must(
+        "apply", 1
+    )
+    assert not evil_left(old)
+
+
+def test_a_run_that_is_under_way_is_waited_for(old: RealHost) -> None:
+    line = "* * * * * until [ -e /srv/go ]; do sleep 0.1; done; date +\\%s > /srv/at"
+    table(old, line + "\n")
+    job = "until [ -e /srv/go ]; do sleep 0.1; done; date +%s > /srv/at"
+    old.run(f"sh -c '{job}' > /dev/null 2>&1 &")
+    short = cron(old, "cron-stop", line, within="0")
+    short.capture()
+    assert "a run is still under way" in short.must("apply", 1)
+    assert "a run is still under way" in short.must("verify", 1)
+    old.run("( sleep 0.5; touch /srv/go ) > /dev/null 2>&1 &")
+    cron(old, "cron-stop", line).must("apply")
+    old.run("test -s /srv/at")
+    short.must("verify")
+    short.must("undo")
+
+
+def test_what_is_no_line_or_not_the_line_is_refused(old: RealHost) -> None:
+    table(old, f"{PLANET}\n{PLANET}\n")
+    before = cron(old, "cron-stop").seen()
+    assert "stands there 2 times" in cron(old, "cron-stop").must("apply", 1)
+    for recipe in ("cron-stop", "cron-start"):
+        for wrong in ("a\nb", "", "# remark", "@reboot"):
+            assert "line" in cron(old, recipe, wrong).must("apply", 1)
+        assert "no user" in cron(old, recipe, user=EVIL).must("apply", 1)
+        assert "absolute" in cron(old, recipe, file=EVIL).must("apply", 1)
+    assert "no such line" in cron(old, "cron-stop", "@reboot other").must("apply", 1)
+    # cron's own program refuses what it could not run.
+    cron(old, "cron-start", "61 * * * * true").ask("apply")
+    assert cron(old, "cron-start", "61 * * * * true").ask("verify").status == 1
+    assert cron(old, "cron-stop").seen() == before
+    old.run("printf '@reboot root true' > /etc/cron.d/cut")
+    assert "has no end" in cron(old, "cron-stop", "@reboot root true", file="/etc/cron.d/cut").must("apply", 1)
+
+
+def submit(host: RealHost, user: str, text: str, when: str = "now + 2 hours") -> None:
+    host.run(f"su -s /bin/sh {user} -c 'cd /srv; at -M {when}' 2> /dev/null <<'COCKPIT_END'\n{text}\nCOCKPIT_END")
+
+
+def test_at_jobs_move_to_new_and_run_there_exactly_once(old: RealHost, new: RealHost) -> None:
+    for n in range(3):
+        submit(old, "mover", f"echo {n} >> /srv/ran")
+    submit(old, "root", "echo root >> /srv/ran")
+    stop = Trial(old, "at-stop", {"folder": '/srv/it\'s "at"', "users": "mover"}, state=AT)
+    stop.there_and_back()
+    stop.cut_anywhere()
+    stop.there()
+    assert "root" in old.run("atq")
+    assert "mover" not in old.run("atq")
+    # Over to new, where a job has one of the numbers already.
+    for number in range(9):
+        submit(new, "root", f"true {number}")
+    old.run("cd '/srv/it'\\''s \"at\"' && tar cf /srv/jobs.tar .")
+    packed = old.file("/srv/jobs.tar").read_bytes()
+    new.run("mkdir -m 700 /srv/jobs")
+    subprocess.run([*new.entered(), "tar", "xpf", "-", "-C", "/srv/jobs"], input=packed, check=True)
+    start = Trial(new, "at-start", {"folder": "/srv/jobs"}, state=AT)
+    start.there_and_back()
+    start.cut_anywhere()
+    start.there()
+    assert new.run("atq").count("mover") == 3
+    # One of them is due: it runs here, and undo says that it did.
+    due = new.run("find /srv/jobs -name '*.taken-*' | sort | head -n 1").strip().rpartition("-")[2]
+    past = f"{int(time.time()) // 60 - 1:08x}"
+    new.run(
+        f"cd /var/spool/cron/atjobs; mv {due} {due[:6]}{past}; mv /srv/jobs/*.taken-{due} /srv/jobs/{due}.taken-{due[:6]}{past}; kill -HUP $(cat /run/atd.pid)"
+    )
+    until(lambda: new.run("cat /srv/ran", check=False), lambda: "the job that is due", 60)
+    until(lambda: "=" not in new.run("atq"), lambda: "its end", 60)
+    start.must("verify")
+    assert "1 jobs have run here" in start.must("undo")
+    assert new.run("cat /srv/ran | wc -l").strip() == "1"
+    assert "mover" not in new.run("atq")
+
+
+def test_jobs_of_somebody_who_is_somebody_else_here_are_refused(new: RealHost) -> None:
+    new.run("mkdir /srv/jobs; echo '4711 mover' > /srv/jobs/.owners")
+    assert "id 4711, which is not mover here" in Trial(new, "at-start", {"folder": "/srv/jobs"}).must("apply", 1)
+    new.run("rm /srv/jobs/.owners")
+    for folder in ("/srv/jobs", f"/srv/{EVIL}", "a\nb"):
+        assert Trial(new, "at-start", {"folder": folder}).ask("apply").status == 1
+    for wrong in ({"folder": "srv"}, {"folder": "/srv/a\nb"}, {"users": EVIL}, {"spool": f"/{EVIL}"}):
+        stop = Trial(new, "at-stop", {"folder": "/srv/x", **wrong}, state=AT)
+        before = stop.seen()
+        assert stop.ask("apply").status == 1
+        assert stop.seen() == before
+    assert not evil_left(new)
+
+
+def test_a_queue_without_atd_is_told(new: RealHost) -> None:
+    submit(new, "mover", "true")
+    stop = Trial(new, "at-stop", {"folder": "/srv/jobs"}, state=AT)
+    stop.there()
+    start = Trial(new, "at-start", {"folder": "/srv/jobs"}, state=AT)
+    new.run("kill $(cat /run/atd.pid)")
+    until(lambda: not new.run("cat /proc/[0-9]*/comm | grep -x atd", check=False), lambda: "atd's end", 60)
+    start.capture()
+    start.must("apply")
+    assert "no atd is running" in start.must("verify", 1)
+    new.spawn("/usr/sbin/atd", "-f")
+    until(lambda: start.ask("verify").status == 0, lambda: start.ask("verify").said, 60)

@@ -1,0 +1,126 @@
+"""Services of systemd and its timers stop and start under a real systemd, and come back as they were."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import listening, needs_world, until, write
+
+pytestmark = needs_world
+
+UNITS = (
+    "find /etc/systemd/system -printf '%y %p %l\\n' | sort;"
+    "systemctl show -p Id -p ActiveState -p UnitFileState nginx.service planet.timer planet.service"
+)
+
+
+@pytest.fixture(scope="module")
+def host(rig: Rig) -> RealHost:
+    """systemd with nginx, and a timer."""
+    made = rig.host("web", init="systemd")
+    write(made, "/etc/nginx/nginx.conf", "events { }\nhttp { server { listen 8080; } }")
+    made.run("mkdir -p /var/log/nginx")
+    write(
+        made,
+        "/etc/systemd/system/planet.service",
+        "[Service]\nType=oneshot\nExecStart=sh -c 'while [ -e /run/hold ]; do sleep 0.1; done'",
+    )
+    write(made, "/etc/systemd/system/planet.timer", "[Timer]\nOnCalendar=hourly\n[Install]\nWantedBy=timers.target")
+    until(lambda: "running" in made.run("systemctl is-system-running", check=False), made.said, 60)
+    made.run("systemctl daemon-reload")
+    return made
+
+
+def unit(host: RealHost, recipe: str, name: str = "nginx.service", **more: str) -> Trial:
+    return Trial(host, recipe, {"unit": name, **more}, state=UNITS)
+
+
+def test_a_unit_stops_with_its_port_and_comes_back_enabled(host: RealHost) -> None:
+    host.run("systemctl enable --now nginx 2> /dev/null")
+    trial = unit(host, "systemd-stop", port="8080")
+    trial.there_and_back()
+    trial.cut_anywhere()
+    trial.there()
+    assert not listening(host, 8080)
+    host.run("nginx -g 'daemon off;' > /dev/null 2>&1 &")
+    until(lambda: listening(host, 8080), lambda: "the other nginx", 60)
+    assert "something listens on port 8080" in trial.must("verify", 1)
+    host.run("kill $(cat /run/nginx.pid)")
+    until(lambda: not listening(host, 8080), lambda: "its end", 60)
+    trial.back()
+    assert listening(host, 8080)
+    host.run("systemctl disable --now nginx 2> /dev/null")
+
+
+def test_a_unit_starts_with_its_port_and_goes_back_disabled(host: RealHost) -> None:
+    host.run("systemctl disable --now nginx 2> /dev/null")
+    trial = unit(host, "systemd-start", port="8080", test="nginx -t")
+    trial.there_and_back()
+    trial.cut_anywhere()
+    before = trial.seen()
+    host.run("cp -p /etc/nginx/nginx.conf /run/good; echo 'no such thing' >> /etc/nginx/nginx.conf")
+    trial.capture()
+    assert "nginx.service is not started" in trial.must("apply", 1)
+    assert trial.seen() == before
+    untested = unit(host, "systemd-start", port="8080", within="0")
+    untested.capture()
+    assert "does not start" in untested.must("apply", 1)
+    assert untested.ask("verify").status == 1
+    untested.back()
+    assert trial.seen() == before
+    host.run("mv /run/good /etc/nginx/nginx.conf; systemctl start nginx")
+    other = unit(host, "systemd-start", port="22", within="0", boot="keep")
+    assert "another process does" in other.must("verify", 1)
+    host.run("systemctl stop nginx")
+
+
+def test_what_starts_a_stopped_unit_again_is_named(host: RealHost) -> None:
+    write(host, "/etc/systemd/system/echo.socket", "[Socket]\nListenStream=7777\nAccept=no")
+    write(host, "/etc/systemd/system/echo.service", "[Service]\nExecStart=sleep 1000")
+    host.run("systemctl daemon-reload; systemctl start echo.socket echo.service")
+    trial = unit(host, "systemd-stop", "echo.service")
+    trial.capture()
+    trial.must("apply")
+    assert "echo.socket starts it again" in trial.must("verify", 1)
+    host.run("systemctl stop echo.socket echo.service; rm /etc/systemd/system/echo.*; systemctl daemon-reload")
+
+
+def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> None:
+    start = unit(host, "timer-start", "planet.timer", elsewhere="[ ! -e /run/hold ] || { echo old does; false; }")
+    start.there_and_back()
+    start.cut_anywhere()
+    host.run("touch /run/hold")
+    assert "another host still runs it: old does" in start.must("apply", 1)
+    host.run("rm /run/hold")
+    start.there()
+    stop = unit(host, "timer-stop", "planet.timer")
+    stop.there_and_back()
+    stop.cut_anywhere()
+    host.run("touch /run/hold; systemctl start --no-block planet.service")
+    hasty = unit(host, "timer-stop", "planet.timer", within="0")
+    hasty.capture()
+    assert "planet.service is still under way" in hasty.must("apply", 1)
+    assert "planet.service is still under way" in hasty.must("verify", 1)
+    host.run("( sleep 0.3; rm /run/hold ) > /dev/null 2>&1 &")
+    stop.must("apply")
+    stop.must("verify")
+    assert stop.recognised()
+    assert "has no next run" in start.must("verify", 1)
+
+
+@pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "timer-stop", "timer-start"])
+def test_a_unit_that_is_none_or_broken_is_refused(host: RealHost, recipe: str) -> None:
+    write(host, "/etc/systemd/system/bad.timer", "[Timer]\nOnCalendar=never ever")
+    write(host, "/etc/systemd/system/bad.service", "[Service]\nExecStart=relative/path")
+    host.run("systemctl daemon-reload")
+    before = host.run(UNITS)
+    for name in ("none.timer", "none.service", "bad.timer", "bad.service", "", "-h", "a\nb.service", EVIL):
+        trial = unit(host, recipe, name)
+        assert trial.ask("probe").status == 2, name
+        assert trial.ask("apply").status == 1, name
+        assert trial.ask("capture").status == 1, name
+    assert host.run(UNITS) == before
+    assert not evil_left(host)
+    host.run("rm /etc/systemd/system/bad.*; systemctl daemon-reload")

@@ -1,0 +1,291 @@
+"""What the recipes for sites have to do whatever the web server is: the same behaviours for nginx and for Apache."""
+
+from __future__ import annotations
+
+from tests.real.rig import RealHost
+from tests.real.sites import NAME, OTHER, SITE, ask, state
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import write
+
+PAGE = f"<h1>Back at 3</h1>\n{EVIL}\n$host ${{host}} %{{REQUEST_URI}}\n"
+KINDS: dict[str, dict[str, str]] = {
+    "maintenance": {"page": PAGE, "allow": "192.0.2.7 2001:db8::/32", "retry": "120"},
+    "proxy": {"to": "10.213.0.99:80"},
+    "redirect": {"to": "https://new.example.test/base/", "code": "307"},
+    "user-redirect": {"users": "ann bob.b", "to": "https://new.example.test"},
+}
+"""The recipes that put lines into a site's file, with parameters that are good."""
+
+
+class Shop:
+    """A host with sites on one kind of web server."""
+
+    def __init__(self, host: RealHost, server: str, conf: str) -> None:
+        self.host = host
+        self.server = server
+        self.conf = conf
+
+    def trial(self, kind: str, **params: str) -> Trial:
+        """One recipe for the shop."""
+        given = {"site": SITE[self.server], "name": NAME, "conf": self.conf} | KINDS[kind] | params
+        return Trial(self.host, f"{self.server}-{kind}", given, state=state(self.server))
+
+    def ask(self, url: str, *options: str, at: str = "127.0.0.1") -> str:
+        """What the host answers."""
+        return ask(self.host, url, *options, at=at)
+
+
+def page_for_strangers(shop: Shop) -> None:
+    """The page, byte for byte, on every address of the site; not for the operator, and not for another site."""
+    text = PAGE + f"# cockpit {shop.server}-maintenance {NAME}: end\n" + "x" * 9000
+    page = shop.trial("maintenance", page=text, allow=shop.host.address)
+    page.there()
+    for url in (f"http://{NAME}/deep?x=1", f"https://{NAME}/xx"):
+        said = shop.ask(url)
+        assert " 503" in said.splitlines()[0]
+        assert "retry-after: 120" in said.lower()
+        assert said.replace("\r\n", "\n").endswith("\n\n" + text)
+    assert "the shop of old" in shop.ask(f"http://{NAME}/", at=shop.host.address)
+    assert "the other site" in shop.ask(f"http://{OTHER}/")
+    # It survives that the server reads its configuration again.
+    page.host.run(page_reload(shop))
+    page.must("verify")
+    page.back()
+    everybody = shop.trial("maintenance", allow="")
+    everybody.there()
+    assert " 503" in shop.ask(f"http://{NAME}/", at=shop.host.address)
+    everybody.back()
+
+
+def page_reload(shop: Shop) -> str:
+    """Shell text that makes the web server read its configuration again."""
+    return f"kill -s {'HUP' if shop.server == 'nginx' else 'USR1'} $(cat /run/{'nginx' if shop.server == 'nginx' else 'apache2'}.pid)"
+
+
+def bridge(shop: Shop, new: RealHost, tls: bool, ca: str = "") -> None:
+    """Requests arrive at new as they were sent: Host, path as it was coded, query, body, and the client's address."""
+    to = f"{new.address}:{443 if tls else 80}"
+    crossing = shop.trial("proxy", to=to, says="answered by new", tls="yes" if tls else "no", ca=ca)
+    crossing.there()
+    for path in ("/", "/a%20b%2Fc%3Fd/~ann/?q=%26&x=1+2", "/hidden/x", "/%7Eann"):
+        said = shop.ask(f"http://{NAME}{path}", "-d", "'a body'")
+        assert "answered by new" in said, said
+        assert f"uri={path}\n" in said
+        assert f"host={NAME}\n" in said
+        assert "forwarded=127.0.0.1\n" in said
+        assert "body=a body\n" in said
+        assert "x-cockpit" not in said.lower()
+    assert "proto=https\n" in shop.ask(f"https://{NAME}/")
+    assert "the other site" in shop.ask(f"http://{OTHER}/")
+    crossing.back()
+
+
+def wrong_answers(shop: Shop, new: RealHost) -> None:
+    """A bridge that leads nowhere, or to something else, is not verified."""
+    dead = shop.trial("proxy", to=f"{new.address}:9")
+    dead.capture()
+    dead.must("apply")
+    assert "does not answer" in dead.must("verify", 1)
+    dead.back()
+    wrong = shop.trial("proxy", to=f"{new.address}:80", says="answered by somebody else")
+    wrong.capture()
+    wrong.must("apply")
+    assert "does not say what it should" in wrong.must("verify", 1)
+    wrong.back()
+    assert "answered by this host itself" in wrong.must("verify", 1)
+
+
+def redirects(shop: Shop) -> None:
+    """Every request goes to the other URL with path and query as they came."""
+    away = shop.trial("redirect")
+    away.there_and_back()
+    away.there()
+    for scheme in ("http", "https"):
+        said = shop.ask(f"{scheme}://{NAME}/a%20b%2F%3F?q=%26&x=1", "-d", "x=1")
+        assert " 307" in said.splitlines()[0]
+        assert "location: https://new.example.test/base/a%20b%2F%3F?q=%26&x=1\r" in said.replace("Location", "location")
+    assert "the other site" in shop.ask(f"http://{OTHER}/")
+    away.back()
+    forever = shop.trial("redirect", code="301")
+    assert "302 or 307" in forever.must("capture", 2)
+
+
+def user_redirects(shop: Shop) -> None:
+    """The pages of the users that are named, and nothing else (S65). Two steps for the same site do not disturb each other."""
+    some = shop.trial("user-redirect")
+    some.there_and_back()
+    some.there()
+    other = shop.trial("user-redirect", users="carol")
+    other.there()
+    for user, there in (
+        ("ann", True),
+        ("bob.b", True),
+        ("carol", True),
+        ("anna", False),
+        ("bobxb", False),
+        ("dave", False),
+    ):
+        said = shop.ask(f"http://{NAME}/~{user}/x%20y?z")
+        assert (f"https://new.example.test/~{user}/x%20y?z\r" in said) == there, said
+    assert "https://new.example.test/%7Eann\r" in shop.ask(f"http://{NAME}/%7Eann")
+    assert "the shop of old" in shop.ask(f"http://{NAME}/")
+    some.back()
+    other.must("verify")
+    other.back()
+
+
+def refusals(shop: Shop) -> None:
+    """What cannot be right is refused with a sentence, and nothing changes."""
+    before = shop.trial("maintenance").seen()
+    for kind, params in {
+        "maintenance": ("site", "name", "allow", "retry", "check", "at", "conf"),
+        "proxy": ("to", "tls", "ca"),
+        "redirect": ("to", "code"),
+        "user-redirect": ("users", "to"),
+    }.items():
+        for param in params:
+            for value in (EVIL, "a\nb", "-x", "$(touch /tmp/owned)"):
+                bad = shop.trial(kind, **{param: value})
+                for op in ("capture", "apply"):
+                    assert "nothing was changed" in bad.must(op, 2), (param, value)  # type: ignore[arg-type]
+    unknown = shop.trial("redirect", name="unknown.example.test")
+    assert "serves unknown.example.test; nothing was changed" in unknown.must("apply", 2)
+    assert shop.trial("maintenance").seen() == before
+    assert not evil_left(shop.host)
+
+
+def broken(shop: Shop) -> None:
+    """A configuration that is broken already, or would be by us, is refused before the daemon hears of it."""
+    host, page = shop.host, shop.trial("maintenance")
+    before = page.seen()
+    write(host, SITE[shop.server].replace("shop", "zz"), "nonsense here;\n")
+    page.capture()
+    assert "broken already" in page.must("apply", 2)
+    assert "nonsense" in page.must("apply", 2)
+    host.run(f"rm {SITE[shop.server].replace('shop', 'zz')}")
+    assert page.seen() == before
+    # Ours would clash with what somebody else has written.
+    host.run(f"cp -p {SITE[shop.server]} /tmp/kept")
+    page.must("apply")
+    host.run(f"sed -i 's/^# cockpit.*: end$/# lost/' {SITE[shop.server]}")
+    assert "the end of our lines" in page.must("apply", 2)
+    assert "mend it by hand" in page.must("undo", 1)
+    host.run(f"cp -p /tmp/kept {SITE[shop.server]}; rm /tmp/kept; {page_reload(shop)}")
+    page.must("verify_undo")
+
+
+def other_lines(shop: Shop) -> None:
+    """Recipes stand beside each other in one file, and go away in any order; another page is not put over one that stands."""
+    page, away = shop.trial("maintenance"), shop.trial("redirect")
+    before = page.seen()
+    away.there()
+    page.there()
+    another = shop.trial("maintenance", page="another")
+    assert "undo those first" in another.must("capture", 2)
+    away.must("undo")
+    page.must("verify")
+    assert "undone" not in away.must("verify_undo")
+    page.must("undo")
+    assert "no more" in page.must("verify_undo")
+    assert page.seen() == before
+
+
+def symlinked(shop: Shop) -> None:
+    """A site that is enabled by a link stays a link, with owner and mode of its file."""
+    host, site = shop.host, SITE[shop.server]
+    host.run(f"mkdir /srv/available; mv {site} /srv/available/shop; chown 33:4 /srv/available/shop; chmod 640 /srv/available/shop;"
+             f"ln -s /srv/available/shop {site}")  # fmt: skip
+    page = shop.trial("maintenance")
+    page.there()
+    assert host.run(f"readlink {site}; stat -c '%u:%g %a' /srv/available/shop").split() == [
+        "/srv/available/shop",
+        "33:4",
+        "640",
+    ]
+    page.back()
+    assert host.run("stat -c '%u:%g %a' /srv/available/shop; ls -A /srv/available").split() == ["33:4", "640", "shop"]
+    host.run(f"rm {site}; mv /srv/available/shop {site}; chown 0:0 {site}; chmod 644 {site}; rmdir /srv/available")
+
+
+def stopped(shop: Shop) -> None:
+    """With the daemon stopped nothing is changed; undone, it is told that the daemon does not run."""
+    host, page = shop.host, shop.trial("maintenance")
+    files = host.run(f"cksum {SITE[shop.server]}")
+    page.capture()
+    assert "is not running; nothing was changed" in page.must("apply", 2)
+    assert "does not answer" in page.must("verify", 2)
+    assert not page.recognised()
+    assert "is not running" in page.must("undo")
+    page.must("verify_undo", 2)
+    assert host.run(f"cksum {SITE[shop.server]}") == files
+
+
+def checked(shop: Shop, new: RealHost) -> None:
+    """With a file of authorities only a certificate of theirs is crossed to."""
+    to = f"{new.address}:443"
+    shop.host.run("mkdir -p /etc/ssl/rig")
+    write(shop.host, "/etc/ssl/rig/new.pem", new.run("cat /etc/ssl/rig/shop.pem"))
+    bridge(shop, new, tls=True, ca="/etc/ssl/rig/new.pem")
+    strange = shop.trial("proxy", to=to, tls="yes", ca="/etc/ssl/rig/shop.pem")
+    strange.capture()
+    strange.must("apply")
+    assert "does not answer" in strange.must("verify", 1)
+    strange.back()
+
+
+def vhosts(shop: Shop, new: RealHost) -> None:
+    """The owner sees the site under another name, from a folder or from another server (S55), and then no more."""
+    folder = SITE[shop.server].rpartition("/")[0]
+    given = {"file": f"{folder}/zz-test.conf", "name": "test.example.test", "conf": shop.conf}
+    test = Trial(shop.host, f"{shop.server}-test-vhost", {**given, "root": "/srv/new shop é"}, state=state(shop.server))
+    shop.host.run("mkdir '/srv/new shop é'; echo the shop of new >'/srv/new shop é/index.html'")
+    test.there_and_back()
+    test.cut_anywhere()
+    test.there()
+    assert "the shop of new" in shop.ask("http://test.example.test/")
+    assert "the shop of old" in shop.ask(f"http://{NAME}/")
+    assert "is there already" in Trial(shop.host, test.recipe, {**given, "root": "/srv/shop"}).must("capture", 2)
+    test.back()
+    through = Trial(
+        shop.host,
+        test.recipe,
+        {**given, "upstream": f"{new.address}:80", "host": NAME, "says": f"host={NAME}"},
+        state=test.state,
+    )
+    through.there()
+    through.back()
+    wrong = Trial(shop.host, test.recipe, {**given, "root": "/srv"}, state=test.state)
+    wrong.capture()
+    wrong.must("apply")
+    assert "with an error" in wrong.must("verify", 1)
+    wrong.back()
+    for param in (*given, "root", "upstream", "host", "listen"):
+        for value in (EVIL, "a\nb", "-x", '/srv/"x', "/srv/$host"):
+            if param == "file" and value.startswith("/srv"):
+                continue
+            more = {} if param in {"root", "upstream"} else {"root": "/srv/shop"}
+            bad = Trial(shop.host, test.recipe, {**given, **more, param: value})
+            assert "nothing was changed" in bad.must("apply", 2), (param, value)
+    assert not evil_left(shop.host)
+
+
+def reloads(shop: Shop) -> None:
+    """What is changed in the files comes into force; what is broken does not."""
+    host, site = shop.host, SITE[shop.server]
+    reload = Trial(
+        host, f"{shop.server}-reload", {"conf": shop.conf, "check": f"http://{NAME}/"}, state=state(shop.server)
+    )
+    reload.there_and_back(already=False)
+    host.run(f"cp -p {site} /srv/kept; sed -i s,/srv/other,/srv/shop, {site}")
+    assert "the other site" in shop.ask(f"http://{OTHER}/")
+    reload.capture()
+    assert "no process of the web server is newer" in reload.must("verify", 1)
+    reload.must("apply")
+    reload.must("verify")
+    assert "the shop of old" in shop.ask(f"http://{OTHER}/")
+    host.run(f"cp -p /srv/kept {site}; rm /srv/kept; echo 'nonsense;' >>{site}")
+    assert "nonsense" in reload.must("apply", 2)
+    reload.must("verify", 1)
+    assert "the shop of old" in shop.ask(f"http://{OTHER}/")
+    host.run(f"sed -i s/nonsense.// {site}")
+    reload.must("apply")

@@ -27,6 +27,18 @@ SAFE = ("server/move-names", "rt/open", "trac/open", "lists/start-mailman", "mai
 """The steps before which everything can be taken back without a loss."""
 
 
+COPIED = ("server/notify-begin", "planet/stop-cron", "lists/stop-mailman", "accounts/read-only", "projects/figures", "trac/closed", "mail/hold", "backup/folder", "normal-ttl/raise-ttl", "etch/delete")  # fmt: skip
+"""The steps before which the initial copy is complete, and nothing is frozen."""
+USERS = {
+    "/srv/trac/trac.db": wayback.anything,
+    "/srv/planet/runs": wayback.grown,
+    "/srv/planet/output/index.html": wayback.anything,
+    "/srv/projects/lens.git/*": wayback.came,
+    "/home/ann/diary": wayback.grown,
+}
+"""What users change on etch while the night goes on."""
+
+
 @pytest.fixture(scope="module")
 def stage(rig: Rig) -> Stage:
     return build(rig)
@@ -39,26 +51,38 @@ def planted(stage: Stage, folder: Path) -> Path:
     return plan
 
 
+def remembered(stage: Stage) -> wayback.Past:
+    """etch before the night: what is on it, and what it says of itself."""
+    sql = 'cd /; su postgres -c "psql -Atc \\"{}\\" {}"'
+    return wayback.remember(
+        stage.etch,
+        ["/srv", "/home", "/root", "/etc", "/usr/local", "/var/spool/cron", "/var/backups"],
+        asked={
+            "rt": sql.format("select * from tickets where subject ~ '^old'", "rt"),
+            "trac": "sqlite3 /srv/trac/trac.db \"select * from tickets where subject like 'old%'\"",
+            "settings": sql.format("select * from pg_db_role_setting", "postgres"),
+            "mounts": "grep -c -e ' /srv' -e ' /home' /proc/mounts",
+            "crontab": "crontab -l -u planet",
+            "mail": "postconf -n",
+        },
+        skip=["/root/.cockpit*", "/srv/lists/*"],
+    )
+
+
+def a_user_asks_for_an_account(stage: Stage) -> None:
+    """What happens on etch between the first copy and the freeze."""
+    stage.etch.run(
+        "useradd -m -u 2020 -s /bin/sh -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 carol; echo new >/home/carol/hello; groupadd -g 3020 pandoc"
+    )
+
+
 async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_people_did(
     desk: Rig, stage: Stage, tmp_path: Path
 ) -> None:
     etch = stage.etch
     zone = wayback.zone(desk.pid, stage.ns1.address, ZONE)
     with people(stage) as crowd:
-        before = wayback.remember(
-            etch,
-            ["/srv", "/home", "/root", "/etc", "/usr/local", "/var/spool/cron", "/var/backups"],
-            asked={
-                "tickets of before": 'cd /; su postgres -c "psql -Atc \\"select * from tickets where subject ~ \'^old\'\\" rt";'
-                "sqlite3 /srv/trac/trac.db \"select * from tickets where subject like 'old%'\"",
-                "settings": "cd /; su postgres -c 'psql -Atc \"select * from pg_db_role_setting\"'",
-                "mounts": "sed 's/^[0-9]* [0-9]* //' /proc/mounts | grep -v /proc | sort",
-                "crontab": "crontab -l -u planet",
-                "mail": "postconf -n",
-                "lists": "ls /srv/lists/lists",
-            },
-            skip=["/root/.cockpit*", "/srv/lists/*"],
-        )
+        before = remembered(stage)
         async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
             await night.go(before=SAFE, override="a drill: nothing of this stays")
             assert night.states()["mail/copy-mailboxes"] == "done"
@@ -66,15 +90,7 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
             busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
         crowd.home()
     until(lambda: settled(stage, crowd, etch), lambda: etch.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
-    grown, came, anything = wayback.grown, wayback.came, wayback.anything
-    users = {
-        "/srv/trac/trac.db": anything,
-        "/srv/planet/runs": grown,
-        "/srv/planet/output/index.html": anything,
-        "/srv/projects/lens.git/*": came,
-        "/home/ann/diary": grown,
-    }
-    assert wayback.differences(before, etch, but=users) == []
+    assert wayback.differences(before, etch, but=USERS) == []
     assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
     books = account(crowd, stage, etch, ["etch"])
     books.journal(tmp_path / "run", undone=True)
@@ -82,20 +98,11 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
 
 
 async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: Stage, tmp_path: Path) -> None:
-    etch, lun = stage.etch, stage.lun
-
-    def a_user_asks_for_an_account(_: str) -> None:
-        etch.run(
-            "useradd -m -u 2020 -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 carol; echo new >/home/carol/hello; groupadd -g 3020 pandoc"
-        )
-
+    lun = stage.lun
     with people(stage) as crowd:
         async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
-            await night.go(
-                before=["server/notify-begin", "planet/stop-cron", "lists/stop-mailman", "accounts/read-only",
-                        "projects/figures", "trac/closed", "mail/hold", "backup/folder", "normal-ttl/raise-ttl", "etch/delete"]
-            )  # fmt: skip
-            a_user_asks_for_an_account("")
+            await night.go(before=COPIED)
+            a_user_asks_for_an_account(stage)
             await night.go(before="delete")
             busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet"))
             crowd.wait("message", "lists", 1, by=f"lun.{ZONE}")

@@ -1,0 +1,126 @@
+# recipe: See that each repository of the other host is here whole, with the same refs or patches, hooks and modes
+# group: files
+# danger: none
+# undo: nothing to take back: it only looked
+# param: root the folder in which the repositories lie
+# param: figures the other host's figures, as repos-figures writes them
+# needs: find git sha256sum stat
+# shellcheck shell=sh disable=SC2154
+
+sane() {
+    case $root$figures in
+        *"
+"*) echo "a path is named over two lines"; return 1 ;;
+    esac
+    case $root:$figures in
+        /*:/*) ;;
+        *) echo "a path is not absolute"; return 1 ;;
+    esac
+    if [ ! -d "$root" ]; then
+        echo "there is no folder $root"
+        return 1
+    fi
+    if [ -n "$(find "$root" -name '*
+*' -print | head -n 1)" ]; then
+        echo "a name in $root goes over two lines"
+        return 1
+    fi
+}
+
+store() {
+    # Where git keeps the repository $1, from the root on; nothing if it is none of git.
+    if [ -f "$1/HEAD" ] && [ -d "$1/objects" ]; then echo "$1"
+    elif [ -f "$1/.git/HEAD" ]; then echo "$1/.git"; fi
+}
+
+repositories() {
+    (cd "$root" && find . -type d \( -name _darcs -o -name objects \) -prune -print) | sed -e 's,/_darcs$,,' -e 's,/objects$,,' -e 's,/[.]git$,,' | LC_ALL=C sort -u
+}
+
+taken() {
+    # `REPOSITORY TAB what it has`: refs or patches, hooks with their modes, owner and mode.
+    repositories | while IFS= read -r one; do
+        {
+            place=$root/$one
+            if [ -d "$place/_darcs" ]; then
+                echo "darcs patches $(cd "$place" && darcs log --count 2> /dev/null) $(cd "$place" && darcs log --xml-output 2> /dev/null | sha256sum | cut -d ' ' -f 1)"
+                hooks=$place/_darcs/prefs
+            else
+                inner=$(store "$place")
+                [ -n "$inner" ] || exit
+                echo "git HEAD $(git -c safe.directory='*' --git-dir="$inner" symbolic-ref -q HEAD || cat "$inner/HEAD")"
+                git -c safe.directory='*' --git-dir="$inner" for-each-ref --format='git ref %(refname) %(objectname)'
+                hooks=$inner/hooks
+            fi
+            stat -c 'folder %a %U %G' "$place"
+            if [ -d "$hooks" ]; then
+                (cd "$hooks" && find . -type f ! -name '*.sample' -exec sha256sum {} + -exec stat -c 'mode of %n %a %U %G' {} +) | sed 's/^/hook /'
+            fi
+        } | one=$one awk '{ print ENVIRON["one"] "\t" $0 }'
+    done | LC_ALL=C sort
+}
+
+probe() {
+    # What is here changes at any time: looked at anew each time.
+    return 1
+}
+
+capture() {
+    echo "looked=1"
+}
+
+differs() {
+    # The first repository that is not as the figures say, and in what.
+    if [ ! -s "$figures" ]; then
+        echo "there are no figures of the other host at $figures"
+        return 2
+    fi
+    taken | LC_ALL=C awk -F'\t' '
+        FILENAME == "-" { here[$0]; known[$1]; next }
+        !($1 in known) { print $1 " is missing"; exit }
+        !($0 in here) { print $1 " differs: " $2; exit }' - "$figures"
+}
+
+compared() {
+    sane || return 2
+    found=$(differs) || {
+        echo "$found"
+        return 2
+    }
+    [ -z "$found" ] || { echo "$found"; return 1; }
+}
+
+apply() {
+    compared || return 1
+    echo "refs, patches, hooks and modes are those of the other host"
+}
+
+verify() {
+    # Whole in themselves, by the programs that read them.
+    compared || return
+    broken=$(cut -f 1 "$figures" | sort -u | while IFS= read -r one; do
+        place=$root/$one
+        if [ -d "$place/_darcs" ]; then
+            said=$(cd "$place" && darcs check --no-ignore-times 2>&1 < /dev/null) || { echo "$one: $(printf '%s\n' "$said" | tail -n 1)"; break; }
+        else
+            said=$(git -c safe.directory='*' --git-dir="$(store "$place")" fsck --no-progress --no-dangling 2>&1) || {
+                echo "$one: $(printf '%s\n' "$said" | head -n 1)"
+                break
+            }
+        fi
+    done)
+    if [ -n "$broken" ]; then
+        echo "not whole: $broken"
+        return 1
+    fi
+    echo "$(cut -f 1 "$figures" | sort -u | wc -l | tr -d ' ') repositories are whole and as on the other host"
+}
+
+undo() {
+    # It only looked.
+    return 0
+}
+
+verify_undo() {
+    return 0
+}

@@ -1,0 +1,113 @@
+"""Repositories and mailboxes are compared with the figures of the other host after they were copied (S32)."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import needs_world
+
+pytestmark = needs_world
+
+STATE = "find /srv/it /srv/figures* -printf '%m %u %p\\n' | sort; cat /srv/figures"
+REPOS = {"root": "/srv/it/re pos", "figures": "/srv/figures"}
+SPOOL = {"spool": "/srv/it/mail", "figures": "/srv/figures"}
+
+
+@pytest.fixture(scope="module")
+def hosts(rig: Rig) -> tuple[RealHost, RealHost]:
+    """Old with repositories and mail, new with a copy."""
+    old, new = rig.host("old"), rig.host("new")
+    old.run(
+        "mkdir -p '/srv/it/re pos' /srv/it/mail; cd '/srv/it/re pos'; export DARCS_EMAIL=a@b EMAIL=a@b HOME=/tmp;"
+        "git config --global user.name a; git config --global user.email a@b;"
+        'git init -q --bare "it\'s \\$(x).git"; git init -q work; cd work; echo 1 > f; git add f; git commit -qm 1; git tag t;'
+        "git push -q \"../it's \\$(x).git\" HEAD:refs/heads/main; cd ..; printf '#!/bin/sh\\n' > \"it's \\$(x).git/hooks/post-receive\";"
+        "chmod 755 *.git/hooks/post-receive; darcs init -q d; cd d; echo 1 > f; darcs add -q f; darcs record -qam 1; cd ..; chown -R mover .;"
+        "cd ../mail; printf 'From a  now\\nMessage-ID: <1@x>\\n\\nbody\\nMessage-ID: <no@x>\\n\\nFrom a  now\\nmessage-id: <2@x>\\n\\nbody\\n' > ann;"
+        "mkdir -p ben/Maildir/cur ben/Maildir/new ben/Maildir/.old/cur cat/cur cat/new; touch dan;"
+        'for n in 1 2; do printf "Subject: x\\nMessage-Id: <$n@y>\\n\\nbody\\n" > ben/Maildir/cur/$n; done; cp ben/Maildir/cur/1 ben/Maildir/.old/cur/3',
+    )
+    packed = subprocess.run(
+        [*old.entered(), "tar", "cf", "-", "-C", "/srv", "it"], capture_output=True, check=True
+    ).stdout
+    subprocess.run([*new.entered(), "tar", "xpf", "-", "-C", "/srv"], input=packed, check=True)
+    return old, new
+
+
+def carried(hosts: tuple[RealHost, RealHost], recipe: str, params: dict[str, str]) -> Trial:
+    """The figures of old, on new; what compares them."""
+    old, new = hosts
+    Trial(old, f"{recipe}-figures", params, captured={"figures": "absent"}).must("apply")
+    new.run("rm -rf /srv/it.good; cp -a /srv/it /srv/it.good")
+    new.run(f"cat > /srv/figures <<'COCKPIT_END'\n{old.run('cat /srv/figures')}COCKPIT_END")
+    return Trial(new, f"{recipe}-verify", params, state=STATE)
+
+
+@pytest.mark.parametrize(("recipe", "params"), [("repos", REPOS), ("spool", SPOOL)])
+def test_figures_are_written_and_taken_back(
+    hosts: tuple[RealHost, RealHost], recipe: str, params: dict[str, str]
+) -> None:
+    old = hosts[0]
+    trial = Trial(old, f"{recipe}-figures", params, state=STATE)
+    old.run("rm -f /srv/figures")
+    trial.cut_anywhere()
+    old.run("echo before > /srv/figures")
+    trial.there_and_back()
+    for where in ({"figures": "figures"}, {"figures": "/srv/a\nb"}, {next(iter(params)): f"/srv/{EVIL}"}):
+        wrong = Trial(old, f"{recipe}-figures", {**params, **where}, state=STATE)
+        assert wrong.ask("probe").status == 2
+        assert wrong.ask("apply").status == 1
+    assert not evil_left(old)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("chmod 644 it*/hooks/post-receive", "post-receive"),
+        ("chown root work", "folder 755 root"),
+        ("cd work; git -c safe.directory='*' tag -d t", "refs/tags/t"),
+        ("rm -r d", "d is missing"),
+        ("rm work/.git/objects/[0-9a-f][0-9a-f]/*", ""),
+        ("cd d; rm _darcs/patches/*", ""),
+    ],
+)
+def test_s32_a_repository_that_is_not_as_on_old_is_named(
+    hosts: tuple[RealHost, RealHost], spoil: str, says: str
+) -> None:
+    look = carried(hosts, "repos", REPOS)
+    new = hosts[1]
+    if says == "post-receive":
+        look.there_and_back(already=False)
+        assert "3 repositories are whole" in look.must("verify")
+    new.run(f"cd '/srv/it/re pos'; {spoil}")
+    said = look.ask("verify")
+    new.run("rm -rf /srv/it; mv /srv/it.good /srv/it")
+    assert said.status == 1, said
+    if "folder" in says:
+        says = "./work differs: folder 755 mover"
+    assert says in said.out
+
+
+def test_s32_a_message_that_is_missing_is_counted_and_new_mail_is_no_fault(hosts: tuple[RealHost, RealHost]) -> None:
+    look = carried(hosts, "spool", SPOOL)
+    new = hosts[1]
+    look.there_and_back(already=False)
+    new.run(
+        "cd /srv/it/mail; printf '\\nFrom c  now\\nMessage-ID: <9@x>\\n\\nx\\n' >> ann; cp ben/Maildir/cur/2 cat/new/5"
+    )
+    assert "each of 5 messages is here, 2 more have come" in look.must("verify")
+    new.run("cd /srv/it/mail; sed -i 's/<2@x>/<7@x>/' ann; rm ben/Maildir/.old/cur/3; rm dan")
+    said = look.must("apply", 1)
+    for part in (
+        "ann: 2 messages there, 3 here, 1 missing",
+        "ben: 3 messages there, 2 here, 1 missing",
+        "dan: not here",
+    ):
+        assert part in said
+    new.run("rm /srv/figures")
+    assert look.ask("verify").status == 2
+    new.run("rm -rf /srv/it; mv /srv/it.good /srv/it")

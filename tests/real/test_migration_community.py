@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.real.haskell.people import account, busy, people, settled
-from tests.real.haskell.stage import ZONE, Stage, build
+from cockpit.plan.load import load
+from cockpit.plan.model import Sync
+from tests.real.haskell.people import JOB, SITES, account, busy, people, settled
+from tests.real.haskell.stage import PEOPLE, ZONE, Stage, build
 from tests.real.night import wayback
 from tests.real.night.night import conducting
 from tests.real.night.stage import plant
@@ -115,3 +119,32 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
     books = account(crowd, stage, lun, ["etch", "lun"])
     books.journal(tmp_path / "run")
     books.settle()
+
+
+def test_the_draft_from_etch_names_all_that_is_on_it(desk: Rig, stage: Stage, tmp_path: Path) -> None:
+    """Every service, domain, cron job, list, repository root, database and user; the draft passes `check` with drafts only."""
+    etch = stage.etch
+    (tmp_path / "known").write_text(f"{etch.address} {etch.host_key}\n")
+    (tmp_path / "config").write_text(
+        f"Host etch\n HostName {etch.address}\n User root\n IdentityFile {desk.key}\n UserKnownHostsFile {tmp_path}/known\n"
+    )
+    words = [sys.executable, "-m", "cockpit", "init", str(tmp_path / "plan.yaml"), "--from", "etch", "--ssh-config"]
+    done = subprocess.run([*words, str(tmp_path / "config")], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    loaded = load(tmp_path / "plan.yaml")
+    assert loaded.plan is not None, loaded.findings
+    assert {finding.code for finding in loaded.findings} == {"draft"}, loaded.findings
+    steps = [step for service in loaded.plan.services for step in service.steps]
+    said = "\n".join([*(service.title for service in loaded.plan.services), *(step.title for step in steps)])
+    paths = {path for step in steps if isinstance(step.action, Sync) for path in step.action.paths}
+    for name in SITES:
+        assert f"{name}.{ZONE}" in said, name
+    for words_ in (
+        "Mail of community.haskell.test", "Mail of projects.haskell.test", f"cron job of planet: {JOB}",
+        "List haskell-cafe.projects.haskell.test", "List lens.projects.haskell.test", "postgresql rt", "sqlite /srv/trac/trac.db",
+        "group lens, gid 3001: ann,bob", *(f"account {user}, uid {uid}" for user, uid in PEOPLE.items()), "account planet, uid 2010",
+        "python3 listens on",
+    ):  # fmt: skip
+        assert words_ in said, f"{words_} is not in:\n{said}"
+    assert {"/srv/projects/lens.git/", "/srv/projects/xmonad/", "/srv/code/", "/srv/planet/output/"} <= paths
+    assert {f"/home/{user}/" for user in PEOPLE} <= paths

@@ -179,8 +179,11 @@ def _apache(host: RealHost) -> None:
         + f"ServerRoot /etc/apache2\nServerName {host.name}.{ZONE}\nPidFile /run/apache2.pid\nDefaultRuntimeDir /run\n"
         "ErrorLog /var/log/apache2/error.log\nTypesConfig /etc/mime.types\nUser www-data\nGroup www-data\nListen 80\n"
         'LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" combined\n'
-        f"DirectoryIndex index.html\nStartServers 1\nHeader always set X-Served-By {host.name}\n{sites}"
+        f"DirectoryIndex index.html\nStartServers 1\nHeader always set X-Served-By {host.name}\n"
+        "IncludeOptional sites-enabled/*.conf\n"
     )
+    host.run("rm -f /etc/apache2/sites-enabled/*")
+    write(host, "/etc/apache2/sites-enabled/community.conf", sites)
     write(host, "/etc/apache2/rig.conf", config)
     host.run("mkdir -p /var/log/apache2 /run/apache2; apache2 -t -f /etc/apache2/rig.conf")
     host.spawn("/usr/sbin/apache2", "-D", "FOREGROUND", "-f", "/etc/apache2/rig.conf")

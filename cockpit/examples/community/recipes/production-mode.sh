@@ -23,6 +23,8 @@ capture() {
 }
 
 apply() {
+    # The server that reads it is not root.
+    umask 022
     mkdir -p "$(dirname "$file")" && echo production > "$file.new" && mv "$file.new" "$file" && echo "$name is in production"
 }
 
@@ -34,6 +36,7 @@ verify() {
 }
 
 undo() {
+    umask 022
     rm -f "$file.new"
     if [ -n "${captured_mode-}" ]; then
         printf '%s\n' "$captured_mode" > "$file.new" && mv "$file.new" "$file"

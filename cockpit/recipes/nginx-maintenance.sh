@@ -10,7 +10,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf nginx's main configuration (default the one it is built with)
-# needs: awk cksum cmp curl nginx pgrep
+# needs: awk cksum curl nginx pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="nginx-maintenance $name"
@@ -239,9 +239,15 @@ edited() {
 
 # --- shared by the web recipes that change a site ---
 
-# Whether the file holds our lines as they have to be.
+# Our lines in what comes in.
+ours() {
+    begin=$begin end=$end awk '$0 == ENVIRON["begin"] { on = 1 } on; $0 == ENVIRON["end"] { on = 0 }'
+}
+
+# Whether the file holds our lines as they have to be, wherever others have put theirs.
 there() {
-    [ -s "$file" ] && edited put 2> /dev/null | cmp -s - "$file"
+    wanted=$(edited put 2> /dev/null | ours)
+    [ -n "$wanted" ] && [ "$wanted" = "$(ours < "$file")" ]
 }
 
 # Asks this host for a URL under its real name, whatever the name resolves to.

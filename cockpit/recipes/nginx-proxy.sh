@@ -11,7 +11,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf nginx's main configuration (default the one it is built with)
-# needs: awk cksum cmp curl nginx pgrep
+# needs: awk cksum curl nginx pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="nginx-proxy $name"
@@ -82,8 +82,8 @@ seen() {
     }
     # With `says` its words decide: what the other host shows may be a maintenance page, which is a 503.
     case ${says:+said }$(first) in
-        HTTP/*\ 50[234]*)
-            echo "$name goes to $to from here, which does not answer: $(first)"
+        HTTP/*\ 5??*)
+            echo "$name goes to $to from here, which answers with an error or not at all: $(first)"
             return 1
             ;;
     esac
@@ -225,9 +225,15 @@ edited() {
 
 # --- shared by the web recipes that change a site ---
 
-# Whether the file holds our lines as they have to be.
+# Our lines in what comes in.
+ours() {
+    begin=$begin end=$end awk '$0 == ENVIRON["begin"] { on = 1 } on; $0 == ENVIRON["end"] { on = 0 }'
+}
+
+# Whether the file holds our lines as they have to be, wherever others have put theirs.
 there() {
-    [ -s "$file" ] && edited put 2> /dev/null | cmp -s - "$file"
+    wanted=$(edited put 2> /dev/null | ours)
+    [ -n "$wanted" ] && [ "$wanted" = "$(ours < "$file")" ]
 }
 
 # Asks this host for a URL under its real name, whatever the name resolves to.

@@ -69,7 +69,7 @@ def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None
     for param in found.params:
         assert re.search(rf"\$\{{?{param}\b", body), f"{name} never uses its parameter {param}"
     for word in re.findall(r"\$\{?captured_(\w+)", body):
-        assert re.search(rf"\b{word}=", body), f"{name} uses captured_{word}, which it does not capture"
+        assert re.search(rf"(?:\b|\\n){word}=", body), f"{name} uses captured_{word}, which it does not capture"
 
 
 @pytest.mark.parametrize("name", library())

@@ -29,6 +29,7 @@ def new(rig: Rig) -> RealHost:
 
 
 def test_a_maintenance_page_goes_up_and_away_whenever_it_is_cut_off(shop: Shop) -> None:
+    """S7."""
     page = shop.trial("maintenance")
     page.there_and_back()
     page.cut_anywhere()
@@ -39,6 +40,7 @@ def test_strangers_see_the_page_on_every_address_and_the_operator_does_not(shop:
 
 
 def test_a_bridge_hands_every_request_to_new_as_it_came(shop: Shop, new: RealHost) -> None:
+    """S10."""
     shop.trial("proxy", to=f"{new.address}:80").there_and_back()
     webtrials.bridge(shop, new, tls=False)
 
@@ -57,6 +59,7 @@ def test_a_redirect_keeps_path_and_query(shop: Shop) -> None:
 
 
 def test_the_pages_of_some_users_are_redirected_and_nobody_else_s(shop: Shop) -> None:
+    """S65."""
     webtrials.user_redirects(shop)
 
 
@@ -77,6 +80,7 @@ def test_a_site_that_is_enabled_by_a_link_stays_one(shop: Shop) -> None:
 
 
 def test_an_owner_tries_the_site_under_another_name(shop: Shop, new: RealHost) -> None:
+    """S55."""
     webtrials.vhosts(shop, new)
 
 

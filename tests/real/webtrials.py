@@ -85,7 +85,7 @@ def wrong_answers(shop: Shop, new: RealHost) -> None:
     dead = shop.trial("proxy", to=f"{new.address}:9")
     dead.capture()
     dead.must("apply")
-    assert "does not answer" in dead.must("verify", 1)
+    assert "or not at all" in dead.must("verify", 1)
     dead.back()
     wrong = shop.trial("proxy", to=f"{new.address}:80", says="answered by somebody else")
     wrong.capture()
@@ -117,6 +117,7 @@ def user_redirects(shop: Shop) -> None:
     some.there()
     other = shop.trial("user-redirect", users="carol")
     other.there()
+    assert some.recognised()
     for user, there in (
         ("ann", True),
         ("bob.b", True),
@@ -147,7 +148,7 @@ def refusals(shop: Shop) -> None:
             for value in (EVIL, "a\nb", "-x", "$(touch /tmp/owned)"):
                 bad = shop.trial(kind, **{param: value})
                 for op in ("capture", "apply"):
-                    assert "nothing was changed" in bad.must(op, 2), (param, value)  # type: ignore[arg-type]
+                    assert "nothing was changed" in bad.must(op, 2), (param, value)
     unknown = shop.trial("redirect", name="unknown.example.test")
     assert "serves unknown.example.test; nothing was changed" in unknown.must("apply", 2)
     assert shop.trial("maintenance").seen() == before
@@ -229,7 +230,7 @@ def checked(shop: Shop, new: RealHost) -> None:
     strange = shop.trial("proxy", to=to, tls="yes", ca="/etc/ssl/rig/shop.pem")
     strange.capture()
     strange.must("apply")
-    assert "does not answer" in strange.must("verify", 1)
+    assert "or not at all" in strange.must("verify", 1)
     strange.back()
 
 
@@ -240,7 +241,8 @@ def vhosts(shop: Shop, new: RealHost) -> None:
     test = Trial(shop.host, f"{shop.server}-test-vhost", {**given, "root": "/srv/new shop é"}, state=state(shop.server))
     shop.host.run("mkdir '/srv/new shop é'; echo the shop of new >'/srv/new shop é/index.html'")
     test.there_and_back()
-    test.cut_anywhere()
+    if shop.server == "nginx":
+        test.cut_anywhere()
     test.there()
     assert "the shop of new" in shop.ask("http://test.example.test/")
     assert "the shop of old" in shop.ask(f"http://{NAME}/")

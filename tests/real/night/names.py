@@ -48,3 +48,15 @@ class Names:
         if sets:
             self._kept[name, type] = (now + min(rrset.ttl for rrset in answer.answer), texts)
         return texts
+
+
+class Fixed(Names):
+    """People with an /etc/hosts: every name of a domain is at one address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._address = address
+
+    def address(self, name: str) -> str:
+        """That address."""
+        return self._address

@@ -95,14 +95,16 @@ class Night:
         self._must_not_fail()
 
     async def back(self, *, services: Collection[str] = (), seconds: float = 300.0, all_the_way: bool = True) -> None:
-        """Abort to the last safe point; with `all_the_way` what came before it is taken back too, one step at a time."""
+        """Abort to the last safe point; with `all_the_way` what came before it is taken back too, one step at a time. What had
+        failed before stays so, and is taken back too."""
         wanted = list(services) or list(self.state.services)
+        known = {view.ref for view in self._views() if view.state in FAILURES}
         for service in wanted:
             if rules.safe_point(self.state, service):
                 await self.send(it.Abort(service=service, typed=service), must=True)
 
         async def watch() -> None:
-            self._must_not_fail()
+            self._must_not_fail(known)
 
         def safe() -> bool:
             return not any(rules.safe_point(self.state, service) or self._busy(service) for service in wanted)
@@ -110,7 +112,7 @@ class Night:
         await self._until(safe, watch, seconds)
 
         async def urge() -> None:
-            self._must_not_fail()
+            self._must_not_fail(known)
             for service in wanted:
                 if rules.undo_target(self.state, service) and not self._busy(service):
                     await self.send(it.Undo(service=service, typed=service))
@@ -119,7 +121,7 @@ class Night:
             await self._until(
                 lambda: not any(rules.undo_target(self.state, id) or self._busy(id) for id in wanted), urge, seconds
             )
-        self._must_not_fail()
+        self._must_not_fail(known)
 
     async def until(self, holds: Callable[[RunState], bool], seconds: float = 60.0) -> None:
         """Wait for something that the state will show: an alarm, evidence, a probe."""
@@ -168,8 +170,8 @@ class Night:
     def _views(self) -> list[StepView]:
         return [view for service in self.state.services.values() for view in service.steps.values()]
 
-    def _must_not_fail(self) -> None:
-        bad = [view for view in self._views() if view.state in FAILURES]
+    def _must_not_fail(self, known: Collection[str] = ()) -> None:
+        bad = [view for view in self._views() if view.state in FAILURES and view.ref not in known]
         if bad:
             raise Wrong("\n".join(f"{view.ref} is {view.state}: {view.detail}\n{_said(view)}" for view in bad))
 

@@ -1,0 +1,59 @@
+"""Recipes are files of their own, and share no code; where several need the same function it is the same text in each, so that what
+is tested thoroughly with one of them holds for the others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).resolve().parents[2] / "cockpit" / "recipes"
+KINDS = ("maintenance", "proxy", "redirect", "user-redirect")
+FAMILIES = {
+    "nginx": [f"nginx-{kind}" for kind in KINDS],
+    "apache": [f"apache-{kind}" for kind in KINDS],
+    "haproxy": ["haproxy-drain", "haproxy-switch"],
+    "cloud": ["digitalocean-reserved-ip", "hetzner-floating-ip"],
+}
+OWN = {
+    "nginx": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
+    "apache": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
+    "haproxy": {"fit", "probe", "capture", "apply", "verify", "undo", "verify_undo", "up"},
+    "cloud": {"fit_address", "holder", "busy", "begin", "action", "message"},
+}
+
+
+def functions(name: str) -> dict[str, str]:
+    text = (RECIPES / f"{name}.sh").read_text()
+    return dict(re.findall(r"(?ms)^(\w+)\(\) \{\n(.*?)^\}$", text))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_recipes_of_a_family_share_is_the_same_in_each(family: str) -> None:
+    first, *others = FAMILIES[family]
+    shared = {name: text for name, text in functions(first).items() if name not in OWN[family]}
+    assert len(shared) > 5
+    for other in others:
+        assert {name: text for name, text in functions(other).items() if name not in OWN[family]} == shared, other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None:
+    nginx, apache = functions(f"nginx-{kind}"), functions(f"apache-{kind}")
+    for name in OWN["nginx"] - {"above", "inside"}:
+        assert nginx.get(name) == apache.get(name), name
+    for name in (
+        "there",
+        "ask",
+        "await",
+        "write",
+        "reload",
+        "probe",
+        "capture",
+        "apply",
+        "verify",
+        "undo",
+        "verify_undo",
+    ):
+        assert nginx[name] == apache[name], name

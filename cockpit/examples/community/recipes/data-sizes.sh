@@ -1,5 +1,5 @@
 # recipe: Measure the size of each data set, and how much of it changed lately
-# group: survey
+# group: data
 # danger: none
 # undo: nothing to take back
 # param: paths the folders, with spaces between

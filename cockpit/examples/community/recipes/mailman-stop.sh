@@ -22,11 +22,10 @@ takes_mail() {
 }
 
 running() {
-    # Runners that are about to end still have mail in their hands.
-    manager status 2> /dev/null | grep -q running && return
+    # The master, and its runners: who is about to end still has mail in its hands.
     for state in /proc/[0-9]*/cmdline; do
-        case $(tr '\0' ' ' < "$state" 2> /dev/null) in *mailman3/bin/runner*) return ;; esac
-    done
+        case $(tr '\0' ' ' 2> /dev/null < "$state") in *mailman*/bin/master\ * | *mailman*/bin/runner\ *) return ;; esac
+    done 2> /dev/null
     return 1
 }
 

@@ -21,11 +21,12 @@ manager() {
 figures() {
     # A line for each list and member, and one for each archive; in order.
     lists=$(manager lists -q) || return
-    printf '%s\n' "$lists" | sort | while IFS= read -r list; do
+    # Its columns are filled up with spaces.
+    printf '%s\n' "$lists" | sed 's/ *$//' | sort | while IFS= read -r list; do
         [ -n "$list" ] || continue
         members=$(manager members "$list") || exit
         printf 'list %s\n' "$list"
-        printf '%s\n' "$members" | sort | sed "s/^/member /"
+        printf '%s\n' "$members" | sed 's/ *$//; s/^/member /' | sort
     done || return
     find "$archives" -type d \( -name new -o -name cur \) 2> /dev/null | sort | while IFS= read -r folder; do
         printf 'archive %s %s\n' "${folder#"$archives"/}" "$(find "$folder" -type f | wc -l | tr -d ' ')"

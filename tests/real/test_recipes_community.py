@@ -25,7 +25,7 @@ def host(rig: Rig) -> RealHost:
     """A host with lists, a web site, and a name server that leads to it."""
     host = rig.host("etch")
     mailman(host, start=False)
-    mailing_lists(host, {"cafe@lists.test": ["ann@lists.test", "bob@lists.test"], "a@lists.test": ["ann@lists.test"]})
+    mailing_lists(host, {"cafe@lists.test": ["ann@lists.test", "bo@lists.test"]})
     host.run("mkdir -p /srv/archives/cafe/new; echo one >/srv/archives/cafe/new/1")
     nginx(host, "shop.test", {"/index.html": "hello", "/whoami": "lun"}, more="add_header X-Served-By lun always; location /closed { return 503; }")  # fmt: skip
     bind(host, zone_text({"ns1": host}, f"shop 5 IN A {host.address}", zone="test"), zone="test")
@@ -49,16 +49,15 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     start.capture()
     start.must("apply")
     assert "takes mail" in start.must("verify")
-    start.must("apply")
     stop = trial(host, "mailman-stop", state, **LISTS)
-    stop.there()
-    stop.back()
+    assert not stop.recognised()
     # Cut off while it ends: the same again brings it to its end, and undo has it run.
     stop.capture()
     stop._cut("apply", 12)
     stop.must("apply")
     stop.must("verify")
     stop.must("undo")
+    stop.must("verify_undo")
     assert stop.seen() == "1\n"
     start.must("undo")
     start.must("verify_undo")
@@ -68,8 +67,8 @@ def test_s32_lists_members_and_archives_are_compared(host: RealHost) -> None:
     files = {"config": LISTS["config"], "archives": "/srv/archives", "file": "/root/lists.figures"}
     figures = trial(host, "mailman-figures", "ls -la /root", **files)
     figures.capture()
-    assert "2 lists" in figures.must("apply")
-    assert "3 members" in figures.must("verify")
+    assert "1 lists" in figures.must("apply")
+    assert "2 members" in figures.must("verify")
     assert host.run("stat -c %a /root/lists.figures") == "600\n"
     same = trial(host, "mailman-same", **files)
     assert "are the same" in same.must("verify")

@@ -17,7 +17,8 @@ looked() {
         number=$((number + 1)) tries=0
         while :; do
             address=$(dig +short +time=2 +tries=2 "@$resolver" "$name" A | tail -n 1)
-            said=$(curl -sS -m 5 -o /dev/null -D - --resolve "$name:80:${address:-0.0.0.0}" "$url" 2>&1 | tr -d '\r')
+            said="it is not found"
+            [ -z "$address" ] || said=$(curl -sS -m 5 -o /dev/null -D - --resolve "$name:80:$address" "$url" 2>&1 | tr -d '\r')
             by=$(printf '%s\n' "$said" | sed -n 's/^[Xx]-[Ss]erved-[Bb]y: //p')
             case $by:$said in "$host":HTTP/*" 200 "*) break ;; esac
             tries=$((tries + 1))

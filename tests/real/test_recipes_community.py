@@ -27,7 +27,7 @@ def host(rig: Rig) -> RealHost:
     mailman(host, start=False)
     mailing_lists(host, {"cafe@lists.test": ["ann@lists.test", "bo@lists.test"]})
     host.run("mkdir -p /srv/archives/cafe/new; echo one >/srv/archives/cafe/new/1")
-    nginx(host, "shop.test", {"/index.html": "hello", "/whoami": "lun"}, more="add_header X-Served-By lun always; location /closed { return 503; }")  # fmt: skip
+    nginx(host, "shop.test", {"/index.html": "hello", "/whoami": "lun"}, more="add_header X-Served-By lun always; location /closed { return 503; } location /open { return 201; }")  # fmt: skip
     bind(host, zone_text({"ns1": host}, f"shop 5 IN A {host.address}", zone="test"), zone="test")
     return host
 
@@ -126,7 +126,7 @@ def test_looks_find_what_is_so_and_what_is_not(host: RealHost) -> None:
     assert "port 4711" in trial(host, "services-answer", ports="80 4711").must("verify", 1)
     assert "false" in trial(host, "services-answer", ports="80", checks="false").must("verify", 1)
     looks(trial(host, "writes-refused", url="http://127.0.0.1/closed", name="shop.test"), "503")
-    assert "answers a write with" in trial(host, "writes-refused", url="http://127.0.0.1/", name="shop.test").must(
+    assert "answers a write with" in trial(host, "writes-refused", url="http://127.0.0.1/open", name="shop.test").must(
         "verify", 1
     )
 

@@ -91,7 +91,7 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
             await night.go(before=SAFE, override="a drill: nothing of this stays")
             assert night.states()["mail/copy-mailboxes"] == "done"
             await night.back()
-            busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
+            await busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
         crowd.home()
     until(lambda: settled(stage, crowd, etch), lambda: etch.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
     assert wayback.differences(before, etch, but=USERS) == []
@@ -108,9 +108,9 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
             await night.go(before=COPIED)
             a_user_asks_for_an_account(stage)
             await night.go(before="delete")
-            busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet"))
-            crowd.wait("message", "lists", 1, by=f"lun.{ZONE}")
-            crowd.wait("message", "mail", 1, by=f"lun.{ZONE}")
+            await busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet"))
+            await crowd.see("message", "lists", 1, by=f"lun.{ZONE}")
+            await crowd.see("message", "mail", 1, by=f"lun.{ZONE}")
             # Nobody comes to etch any more: the plan's evidence says when that is proven.
             await night.go()
             await night.end()

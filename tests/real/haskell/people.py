@@ -38,10 +38,10 @@ def people(stage: Stage) -> Crowd:
     return crowd
 
 
-def busy(crowd: Crowd, by: str, services: tuple[str, ...] = ("trac", "accounts", "projects", "planet")) -> None:
+async def busy(crowd: Crowd, by: str, services: tuple[str, ...] = ("trac", "accounts", "projects", "planet")) -> None:
     """Wait until all of them were served by a host."""
     for service in services:
-        crowd.wait("write", service, 1, by=by)
+        await crowd.see("write", service, 1, by=by)
 
 
 def _hour(stage: Stage, number: int) -> Tried:

@@ -92,11 +92,27 @@ bind_open() {
     [ "$(count "$point")" != 0 ] || mount --bind "$point" "$point"
 }
 
+patiently() {
+    # Calls $1 until it succeeds, for up to 5 s, and lets it say why not at the end only.
+    tries=0
+    while ! why=$("$1" 2>&1); do
+        tries=$((tries + 1))
+        [ "$tries" -lt 25 ] || { printf '%s\n' "$why" && return 1; }
+        sleep 0.2
+    done
+}
+
+closed() {
+    mount -o remount,bind,ro "$at"
+}
+
 apply() {
     sane || return
     if [ "$(count "$at")" -le "${captured_mounts:-0}" ]; then mount --bind "$at" "$at" || return; fi
     each_open bind_open || return
-    mount -o remount,bind,ro "$at" && echo "$at is read-only for everyone, $number paths in it are not"
+    # A file that is just being written keeps it busy: who writes for longer than that has to be stopped.
+    patiently closed || return
+    echo "$at is read-only for everyone, $number paths in it are not"
 }
 
 writes() {
@@ -178,7 +194,8 @@ verify() {
         echo "$at can be written"
         return 1
     fi
-    others && each_open open_writes || return 1
+    # A log-in or a command that began before and is about to end is waited for.
+    patiently others && each_open open_writes || return 1
     echo "$at cannot be written, not by root and not by what ran before; $number paths in it can"
 }
 

@@ -167,7 +167,8 @@ fi
 done
 
 # --- lists ---
-for folder in /var/lib/mailman3/lists/*/; do
+place=$(sed -n 's/^var_dir:[[:space:]]*//p' /etc/mailman3/mailman.cfg 2> /dev/null | tail -n 1)
+for folder in "${place:-/var/lib/mailman3}"/lists/*/; do
     [ -d "$folder" ] && folder=${folder%/} && printf 'list\tmailman3\t%s\n' "${folder##*/}"
 done
 for file in /var/lib/mailman/lists/*/config.pck; do

@@ -62,6 +62,16 @@ def test_s33_a_mount_freezes_for_root_too_except_the_archives_and_thaws(host: Re
     assert wrote(host, "lists/new")
 
 
+def test_a_write_and_a_session_that_are_about_to_end_are_waited_for(host: RealHost) -> None:
+    trial = by_mount(host)
+    trial.capture()
+    host.spawn("sh", "-c", "cd '/srv/mail man'/it*; exec 3>>read-only; echo end >&3; sleep 1.5")
+    until(lambda: "end" in host.run("cat '/srv/mail man'/it*/read-only"), lambda: "no writer")
+    trial.must("apply")
+    trial.must("verify")
+    trial.back()
+
+
 def test_s33_what_still_writes_from_before_the_mount_is_named(host: RealHost) -> None:
     trial = by_mount(host)
     quoted = f'"{LISTS}"'

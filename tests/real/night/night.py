@@ -60,20 +60,22 @@ class Night:
     async def go(
         self,
         *,
-        before: str = "",
+        before: str | Collection[str] = "",
         services: Collection[str] = (),
         override: str = "",
         seconds: float = 300.0,
         watch: Callable[[], None] | None = None,
     ) -> None:
-        """Every step of these services (of all without), or up to the step `before`, which stays undone. `override` is the
+        """Every step of these services (of all without), or up to the step `before` (or whichever of several, by `step` or
+        `service/step`), which stays undone. `override` is the
         reason for which gates are opened against missing evidence; without one they wait for it. `watch` is called now and
         then, and may raise."""
         wanted = list(services) or [service.id for service in self.plan.services if service.disposition != "drop"]
+        stops = {before} if isinstance(before, str) else set(before)
 
         def left(service: str) -> str | None:
             ref = self._next(service)
-            return None if ref is None or ref == f"{service}/{before}" else ref
+            return None if ref is None or ref in stops or ref.partition("/")[2] in stops else ref
 
         async def urge() -> None:
             self._must_not_fail()

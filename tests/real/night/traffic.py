@@ -79,24 +79,26 @@ class Crowd:
         known_hosts: Path | None = None,
         command: str = "cat /etc/hostname",
         every: float = 1.0,
+        kind: Kind = "login",
     ) -> None:
         """Somebody logs in over SSH with a key under the service's name and runs a command; `by` is what it printed. Without
-        `known_hosts` any host key will do."""
+        `known_hosts` any host key will do. With `kind` write the command leaves something of `$NUMBER` there, or fails."""
         check = (
             ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
             if known_hosts is not None
             else ["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no"]
         )
 
-        def act(_: int) -> Tried:
+        def act(number: int) -> Tried:
             at = self.names.address(name)
-            words = ["ssh", "-i", str(key), *check, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", f"{user}@{at}", command]  # fmt: skip
+            text = f"NUMBER={number}; {command}"
+            words = ["ssh", "-i", str(key), *check, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", f"{user}@{at}", text]  # fmt: skip
             done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
             if done.returncode == 0:
                 return "taken", done.stdout.strip(), ""
             return "refused", "", done.stderr.strip()[-200:]
 
-        self._person("login", service, every, act)
+        self._person(kind, service, every, act)
 
     def talk(self, service: str, name: str, port: int, talker: Talker, *, every: float = 0.3) -> None:
         """Somebody sits in a line-based session (a game, telnet) and says numbered lines; see `talk.Talker`. When the session

@@ -1,0 +1,84 @@
+# recipe: Start Mailman and see it take mail
+# group: mail
+# danger: high what is sent to lists from now on is sent by this host
+# undo: stops it again, if it did not run
+# param: config its configuration file (default /etc/mailman3/mailman.cfg)
+# param: port the port on this host on which it takes mail (LMTP)
+# param: account the account it runs as (default list)
+# needs: curl mailman setpriv ss
+# shellcheck shell=sh disable=SC2154
+
+manager() {
+    account=${account:-list}
+    (
+        cd / || exit
+        HOME=/ exec setpriv --reuid="$account" --regid="$(id -gn -- "$account")" --init-groups -- \
+            mailman -C "${config:-/etc/mailman3/mailman.cfg}" "$@" < /dev/null
+    )
+}
+
+takes_mail() {
+    [ -n "$(ss -Hlnt "sport = :$port")" ]
+}
+
+running() {
+    # The master, and its runners: who is about to end still has mail in its hands.
+    for state in /proc/[0-9]*/cmdline; do
+        case $(tr '\0' ' ' 2> /dev/null < "$state") in *mailman*/bin/master\ * | *mailman*/bin/runner\ *) return ;; esac
+    done 2> /dev/null
+    return 1
+}
+
+waited() {
+    tries=0
+    while ! "$@"; do
+        tries=$((tries + 1))
+        [ "$tries" -le 600 ] || return
+        sleep 0.2
+    done
+}
+
+gone() {
+    ! running && ! takes_mail
+}
+
+probe() {
+    takes_mail
+}
+
+capture() {
+    if gone; then echo "ran=0"; else echo "ran=1"; fi
+}
+
+apply() {
+    if takes_mail; then echo "Mailman takes mail" && return; fi
+    waited gone && manager start --force > /dev/null 2>&1
+    waited takes_mail || { echo "Mailman does not take mail on port $port" && return 1; }
+    echo "Mailman takes mail on port $port"
+}
+
+verify() {
+    # By its protocol, not by its processes.
+    said=$(printf 'LHLO cutover\r\nQUIT\r\n' | curl -sS -m 10 "telnet://127.0.0.1:$port" 2>&1)
+    case $said in
+        *"250"*) echo "Mailman greets on port $port and takes mail" ;;
+        *)
+            echo "Mailman on port $port says: $(printf '%s\n' "$said" | head -n 1)"
+            return 1
+            ;;
+    esac
+}
+
+undo() {
+    [ "${captured_ran-0}" = 0 ] || return 0
+    gone || manager stop > /dev/null
+    waited gone || { echo "Mailman does not end" && return 1; }
+    echo "Mailman is stopped again"
+}
+
+verify_undo() {
+    [ "${captured_ran-0}" = 0 ] || return 0
+    gone && echo "nothing takes mail on port $port" && return
+    echo "Mailman still runs"
+    return 1
+}

@@ -1,0 +1,45 @@
+# recipe: See that every service listens on this host, and that each daemon is content with its configuration
+# group: after
+# danger: none
+# undo: nothing to take back
+# param: ports the TCP ports on which something must listen, with spaces between
+# param: checks commands that must succeed, one a line (optional)
+# needs: ss
+# shellcheck shell=sh disable=SC2154
+
+looked() {
+    set -f
+    number=0
+    for port in $ports; do
+        number=$((number + 1))
+        [ -n "$(ss -Hlnt "sport = :$port")" ] || { echo "nothing listens on port $port" && return 1; }
+    done
+    while IFS= read -r check; do
+        [ -n "$check" ] || continue
+        number=$((number + 1))
+        said=$(sh -c "$check" 2>&1 < /dev/null) || { echo "$check: $(printf %s "$said" | tail -n 1)" && return 1; }
+    done << END
+${checks-}
+END
+    echo "$number of $number services and configurations are good"
+}
+
+probe() {
+    return 1
+}
+
+apply() {
+    looked
+}
+
+verify() {
+    looked
+}
+
+undo() {
+    return 0
+}
+
+verify_undo() {
+    return 0
+}

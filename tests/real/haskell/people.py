@@ -1,0 +1,95 @@
+"""Who uses the community server all night long, and what the accountant finds of it afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from tests.real.haskell.stage import CAFE, MAIL, PLANET, SPOOL, ZONE, Stage
+from tests.real.night.accountant import Accountant, in_mbox, numbers
+from tests.real.night.names import Names
+from tests.real.night.traffic import Crowd, Tried
+from tests.real.rig import RealHost
+from tests.real.world.databases import psql
+
+SITES = ("community", "projects", "code", "trac", "rt", "planet")
+JOB = f"17 * * * * {PLANET}"
+_PUSH = (
+    'cd /srv/projects/lens.git && C=$(GIT_AUTHOR_NAME=ann GIT_AUTHOR_EMAIL=a@x GIT_COMMITTER_NAME=ann GIT_COMMITTER_EMAIL=a@x git commit-tree -m "$NUMBER" "master^{tree}")'
+    ' && git update-ref "refs/heads/push$NUMBER" "$C" && cat /etc/hostname'
+)
+
+
+def people(stage: Stage) -> Crowd:
+    """They browse, file tickets, write to a list and to Ian, log in, write in their homes and push; and an hour passes each
+    second for the planet's job."""
+    crowd = Crowd(stage.world, Names(stage.cache.address))
+    for site in SITES:
+        crowd.browse(site, f"http://{site}.{ZONE}/", every=1.0)
+    for site in ("rt", "trac"):
+        crowd.write(site, f"http://{site}.{ZONE}/write", every=0.5)
+    crowd.mail("lists", CAFE, every=1.5)
+    crowd.mail("mail", f"igloo@{MAIL}", every=1.0)
+    key = stage.rig.key
+    crowd.login("accounts", "ann", f"community.{ZONE}", key, every=3.0, kind="write",
+                command="echo $NUMBER >> diary && cat /etc/hostname")  # fmt: skip
+    crowd.login("projects", "ann", f"projects.{ZONE}", key, every=3.0, kind="write", command=_PUSH)
+    crowd._person("write", "planet", 2.0, lambda number: _hour(stage, number))
+    return crowd
+
+
+async def busy(crowd: Crowd, by: str, services: tuple[str, ...] = ("trac", "accounts", "projects", "planet")) -> None:
+    """Wait until all of them were served by a host."""
+    for service in services:
+        await crowd.see("write", service, 1, by=by)
+
+
+def _hour(stage: Stage, number: int) -> Tried:
+    """What the cron of either host would do once an hour. A job that both have is nobody's accident."""
+    owners = [host for host in (stage.etch, stage.lun) if JOB in _crontab(host)]
+    if len(owners) > 1:
+        raise AssertionError("the planet's job is on both hosts")
+    if not owners:
+        return "refused", "", "nobody's job"
+    script = f"cd / && setpriv --reuid=planet --regid=planet --init-groups env NUMBER={number} {PLANET} && echo ran"
+    said = owners[0].run(script, check=False)
+    return ("taken" if "ran" in said else "refused"), owners[0].name, ""
+
+
+def _crontab(host: RealHost) -> list[str]:
+    return host.run("crontab -l -u planet 2>/dev/null || :").splitlines()
+
+
+def account(crowd: Crowd, stage: Stage, host: RealHost, order: list[str], rt: RealHost | None = None) -> Accountant:
+    """The books of a night that ended with everything on `host` (and RT on `rt`), people having been answered in this order."""
+    books = Accountant(crowd.ledger)
+    for site in SITES:
+        books.visits(site, order)
+    tickets = psql(rt or host, "select subject from tickets where subject !~ '^old'", "rt")
+    books.writes("rt", map(int, tickets.split()))
+    trac = host.run("sqlite3 /srv/trac/trac.db \"select subject from tickets where subject not like 'old%'\"")
+    books.writes("trac", map(int, trac.split()))
+    books.writes("accounts", numbers(host, "/home/ann/diary"))
+    refs = host.run("cd /srv/projects/lens.git && git for-each-ref --format='%(refname)' 'refs/heads/push*'")
+    books.writes("projects", map(int, re.findall(r"push(\d+)", refs)))
+    books.writes("planet", [int(line.split()[1]) for line in host.run("cat /srv/planet/runs").splitlines()])
+    books.messages("mail", in_mbox(host, f"{SPOOL}/igloo", "mail"))
+    for member in ("ann", "bob"):
+        books.messages("lists", in_mbox(host, f"{SPOOL}/{member}", "lists"))
+    books.messages("lists", archived(host))
+    books.busy()
+    return books
+
+
+def archived(host: RealHost) -> Counter[int]:
+    """The numbers of the list's messages in its archive."""
+    text = host.run(f"grep -rhi '^X-Night: lists' '/srv/lists/archives/prototype/{CAFE}/new' 2>/dev/null || :")
+    return Counter(int(line.split()[-1]) for line in text.splitlines())
+
+
+def settled(stage: Stage, crowd: Crowd, host: RealHost) -> bool:
+    """Whether all mail that was taken has come through: nothing waits in a queue of a mail server or of Mailman."""
+    waits = "postqueue -j 2>/dev/null | grep -c . || :; find /srv/lists/queue -name '*.pck' 2>/dev/null | wc -l"
+    return all(set(one.run(waits).split()) <= {"0"} for one in (stage.etch, stage.lun)) and bool(
+        in_mbox(host, f"{SPOOL}/igloo", "mail")
+    )

@@ -1,0 +1,142 @@
+"""The own recipes of the community server's plan: forward, twice, back, cut off in the middle, with parameters of all kinds."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from tests.real.rig import RealHost, Rig
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import needs_world, write
+from tests.real.world.dns import bind, zone_text
+from tests.real.world.mailman import mailing_lists, mailman
+from tests.real.world.web import nginx
+
+pytestmark = needs_world
+
+FOLDER = Path(str(resources.files("cockpit"))) / "examples/community/recipes"
+LISTS = {"config": "/etc/mailman3/mailman.cfg", "port": "8024"}
+
+
+@pytest.fixture(scope="module")
+def host(rig: Rig) -> RealHost:
+    """A host with lists, a web site, and a name server that leads to it."""
+    host = rig.host("etch")
+    mailman(host, start=False)
+    mailing_lists(host, {"cafe@lists.test": ["ann@lists.test", "bo@lists.test"]})
+    host.run("mkdir -p /srv/archives/cafe/new; echo one >/srv/archives/cafe/new/1")
+    nginx(host, "shop.test", {"/index.html": "hello", "/whoami": "lun"}, more="add_header X-Served-By lun always; location /closed { return 503; } location /open { return 201; }")  # fmt: skip
+    bind(host, zone_text({"ns1": host}, f"shop 5 IN A {host.address}", zone="test"), zone="test")
+    return host
+
+
+def trial(host: RealHost, recipe: str, state: str = "true", **params: str) -> Trial:
+    return Trial(host, recipe, params, state=state, folder=FOLDER)
+
+
+def looks(one: Trial, says: str) -> None:
+    """A recipe that only looks: it finds what is so, and there is nothing to take back."""
+    one.there_and_back(already=False)
+    assert says in one.must("verify")
+
+
+def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
+    state = "ss -Hlnt 'sport = :8024' | wc -l"
+    start = trial(host, "mailman-start", state, **LISTS)
+    assert not start.recognised()
+    start.capture()
+    start.must("apply")
+    assert "takes mail" in start.must("verify")
+    stop = trial(host, "mailman-stop", state, **LISTS)
+    assert not stop.recognised()
+    # Cut off while it ends: the same again brings it to its end, and undo has it run.
+    stop.capture()
+    stop._cut("apply", 12)
+    stop.must("apply")
+    stop.must("verify")
+    stop.must("undo")
+    stop.must("verify_undo")
+    assert stop.seen() == "1\n"
+    start.must("undo")
+    start.must("verify_undo")
+
+
+def test_s32_lists_members_and_archives_are_compared(host: RealHost) -> None:
+    files = {"config": LISTS["config"], "archives": "/srv/archives", "file": "/root/lists.figures"}
+    figures = trial(host, "mailman-figures", "ls -la /root", **files)
+    figures.capture()
+    assert "1 lists" in figures.must("apply")
+    assert "2 members" in figures.must("verify")
+    assert host.run("stat -c %a /root/lists.figures") == "600\n"
+    same = trial(host, "mailman-same", **files)
+    assert "are the same" in same.must("verify")
+    host.run("echo two >/srv/archives/cafe/new/2")
+    assert "archive cafe/new" in same.must("verify", 1)
+    host.run("rm /srv/archives/cafe/new/2")
+    figures.back()
+    same.must("verify", 2)
+
+
+def test_s26_a_script_is_disabled_and_enabled(host: RealHost) -> None:
+    name = f"/srv/{EVIL.replace('/', '_')}"
+    host.run(f"printf '#!/bin/sh\\n' >/srv/script; chmod 755 /srv/script; mv /srv/script {_quoted(name)}")
+    one = trial(host, "script-off", "stat -c '%a %n' /srv/*", file=name)
+    one.there_and_back()
+    one.cut_anywhere()
+    trial(host, "script-off", file="/srv/nothing\nhere").must("capture", 1)
+    host.run(f"rm {_quoted(name)}")
+
+
+def test_s33_the_drill_of_read_only_leaves_nothing(host: RealHost) -> None:
+    state = "ls -A /srv; grep -c drill /proc/mounts"
+    one = trial(host, "freeze-drill", state, folder="/srv")
+    one.there_and_back(already=False)
+    one.cut_anywhere()
+
+
+def test_folders_are_made_and_taken_away(host: RealHost) -> None:
+    one = trial(host, "folders", "ls -lR /srv", folders="/srv/a /srv/a/b")
+    one.there_and_back()
+    one.cut_anywhere()
+
+
+def test_s34_a_tracker_goes_into_production_and_back(host: RealHost) -> None:
+    name = f"/etc/{EVIL.replace('/', '_')}/mode"
+    with_ = {"check": "http://127.0.0.1/whoami", "name": "shop.test", "says": "lun"}
+    one = trial(host, "production-mode", "ls -lR /etc/it* 2>&1", file=name, **with_)
+    one.capture()
+    one.must("apply")
+    one.must("verify")
+    assert one.recognised()
+    assert host.run(f"stat -c %a {_quoted(name)}") == "644\n"
+    one.must("undo")
+    # This site says the same all the time: that it still takes writes is found.
+    one.must("verify_undo", 1)
+    trial(host, "production-mode", file=name, **{**with_, "says": "etch"}).must("verify", 1)
+    assert not evil_left(host)
+
+
+def test_looks_find_what_is_so_and_what_is_not(host: RealHost) -> None:
+    write(host, "/srv/data/file", "x")
+    looks(trial(host, "data-sizes", paths="/srv/data /srv/archives"), "2 data sets")
+    trial(host, "data-sizes", paths="/srv/nowhere").must("verify", 2)
+    looks(trial(host, "services-answer", ports="80 53", checks="true\ntest -d '/srv/data'"), "4 of 4")
+    assert "port 4711" in trial(host, "services-answer", ports="80 4711").must("verify", 1)
+    assert "false" in trial(host, "services-answer", ports="80", checks="false").must("verify", 1)
+    looks(trial(host, "writes-refused", url="http://127.0.0.1/closed", name="shop.test"), "503")
+    assert "answers a write with" in trial(host, "writes-refused", url="http://127.0.0.1/open", name="shop.test").must(
+        "verify", 1
+    )
+
+
+def test_s40_each_name_is_answered_by_the_host_that_should(host: RealHost) -> None:
+    good = {"resolver": "127.0.0.1", "patience": "1"}
+    looks(trial(host, "names-answer", wanted="http://shop.test/ lun\nhttp://shop.test/whoami lun", **good), "2 of 2")
+    assert "answered by lun" in trial(host, "names-answer", wanted="http://shop.test/ etch", **good).must("verify", 1)
+    assert "no address" in trial(host, "names-answer", wanted="http://gone.test/ lun", **good).must("verify", 1)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

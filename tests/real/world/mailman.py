@@ -1,0 +1,84 @@
+"""Mailman: the core with the runners that lists need, behind a Postfix of the same host."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from tests.real.rig import RealHost
+from tests.real.world import listening, until, write
+
+USER = "list"
+"""The account that Mailman runs as, as Debian has it."""
+_IDLE = ("bad", "bounces", "command", "digest", "nntp", "rest", "retry", "shunt", "virgin")
+_AS = f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME=/tmp MAILMAN_CONFIG_FILE=/etc/mailman3/mailman.cfg"
+
+
+def mailman(host: RealHost, folder: str = "/var/lib/mailman3", *, start: bool = True) -> None:
+    """Mailman's core, with all that is its own in `folder`. It hands mail out through the host's own port 25."""
+    idle = "".join(f"[runner.{name}]\nstart: no\n" for name in _IDLE if name != "bad")
+    quick = "".join(f"[runner.{name}]\nsleep_time: 0.2s\n" for name in ("in", "pipeline", "out", "archive", "task"))
+    config = (
+        "[mailman]\nsite_owner: postmaster@localhost\nlayout: rig\n"
+        f"[paths.rig]\nvar_dir: {folder}\nqueue_dir: $var_dir/queue\nbin_dir: /usr/lib/mailman3/bin\n"
+        "list_data_dir: $var_dir/lists\nlog_dir: /var/log/mailman3\nlock_dir: $var_dir/locks\ndata_dir: $var_dir/data\n"
+        "cache_dir: $var_dir/cache\netc_dir: /etc/mailman3\next_dir: $var_dir/ext\nmessages_dir: $var_dir/messages\n"
+        "archive_dir: $var_dir/archives\ntemplate_dir: $var_dir/templates\npid_file: /run/mailman3/master.pid\n"
+        "lock_file: $lock_dir/master.lck\n"
+        "[mta]\nincoming: mailman.mta.null.NullMTA\nlmtp_host: 127.0.0.1\nlmtp_port: 8024\nsmtp_host: 127.0.0.1\n"
+        "[archiver.prototype]\nenable: yes\n[archiver.mhonarc]\nenable: no\n[archiver.mail_archive]\nenable: no\n"
+        f"[archiver.hyperkitty]\nenable: no\n{idle}{quick}"
+    )
+    write(host, "/etc/mailman3/mailman.cfg", config)
+    host.run(
+        f"mkdir -p {folder} /var/log/mailman3 /run/mailman3; chown {USER}:{USER} {folder} /var/log/mailman3 /run/mailman3;"
+        "chmod 644 /etc/mailman3/*.cfg"
+    )
+    if start:
+        mailman_start(host)
+
+
+def mailman_run(host: RealHost, words: str) -> str:
+    """Mailman's own command."""
+    return host.run(f"cd /tmp; {_AS} mailman {words} 2>&1")
+
+
+def mailman_start(host: RealHost) -> None:
+    """Start it, and wait until it takes mail."""
+    # What it starts keeps the caller's output open.
+    host.run(f"cd /tmp; {_AS} mailman start --force >/dev/null 2>&1 </dev/null")
+    until(
+        lambda: listening(host, 8024),
+        lambda: f"mailman on {host.name}: {host.run('tail -n 30 /var/log/mailman3/*', check=False)}",
+        60,
+    )
+
+
+def mailing_lists(host: RealHost, lists: dict[str, list[str]]) -> None:
+    """Lists with their members, to which everybody may post. One process makes them all: each start takes half a second."""
+    text = f"""
+from datetime import datetime
+from mailman.core.initialize import initialize
+initialize("/etc/mailman3/mailman.cfg")
+from mailman.app.lifecycle import create_list
+from mailman.config import config
+from mailman.interfaces.action import Action
+from mailman.interfaces.domain import IDomainManager
+from mailman.interfaces.usermanager import IUserManager
+from zope.component import getUtility
+users, domains = getUtility(IUserManager), getUtility(IDomainManager)
+for name, members in {lists!r}.items():
+    domain = name.partition("@")[2]
+    if domain not in domains:
+        domains.add(domain)
+    made = create_list(name, ["postmaster@" + domain])
+    made.default_nonmember_action = Action.accept
+    made.send_welcome_message = False
+    for address in members:
+        user = users.get_user(address) or users.make_user(address)
+        for known in user.addresses:
+            known.verified_on = datetime(2010, 1, 1)
+            user.preferred_address = known
+        made.subscribe(user.preferred_address)
+config.db.commit()
+"""
+    host.run(f"cd /tmp; {_AS} python3 -c {quote(text)} 2>&1")

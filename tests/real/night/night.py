@@ -194,7 +194,8 @@ class Night:
             deed = self._deeds.get(view.ref) or self._deeds.get(planned.id)
             said = await asyncio.to_thread(deed, planned.service) if deed is not None else None
             if planned.action.observe is None:
-                await self.send(it.Answer(ref=view.ref, done=True, text=str(said or "done")), must=True)
+                choice = next(iter(planned.action.good), "")
+                await self.send(it.Answer(ref=view.ref, done=True, text=str(said or "done"), choice=choice), must=True)
 
     # --- the conductor ------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,11 @@ class Answer(Intent, frozen=True, kw_only=True, tag="answer"):
 
     ref: str
     done: bool
+    """Whether it is done; where the plan names answers, `choice` tells that."""
     text: str = ""
+    choice: str = ""
+    by: str = ""
+    """Who said so, where that is not who enters it."""
 
 
 class Decide(Intent, frozen=True, kw_only=True, tag="decide"):

@@ -52,14 +52,43 @@ def final_sync(state: RunState, service: str, now: float) -> tuple[str, Predicti
     for step in steps:
         action = step.action
         if getattr(action, "final", False) and state.step(step.ref).state not in {"done", "already", "skipped"}:
-            same = {
-                other.ref
-                for other in steps
-                if other.kind == "sync" and getattr(other.action, "paths", ()) == getattr(action, "paths", None)
-            }
+            same = _same_paths(state, step.ref)
             found = predict(tuple(item for item in state.services[service].passes if item.ref in same), now)
             return (step.ref, found) if found is not None else None
     return None
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A final copy that is over: how long it took, and what was predicted when it began (None where nothing was)."""
+
+    ref: str
+    seconds: float
+    predicted: Prediction | None
+
+    @property
+    def text(self) -> str:
+        """Both in words: `0:51, predicted 0:42–1:10 from 3 passes`."""
+        said = f"took {clock(self.seconds)}"
+        return f"{said}, predicted {words(self.predicted)}" if self.predicted is not None else said
+
+
+def final_measured(state: RunState, service: str) -> Measured | None:
+    """The service's last final copy, beside its prediction from what was known when it began; None while there was none."""
+    passes = state.services[service].passes
+    last = next((item for item in reversed(passes) if item.final), None)
+    if last is None or state.plan is None:
+        return None
+    same = _same_paths(state, last.ref)
+    before = tuple(item for item in passes if item.ref in same and item.utc < last.utc)
+    return Measured(last.ref, last.seconds, predict(before, last.utc - last.seconds))
+
+
+def _same_paths(state: RunState, ref: str) -> set[str]:
+    """The copies of the same paths in its service."""
+    planned = state.planned(ref)
+    steps = state.plan.service(planned.service).steps if state.plan is not None else ()
+    paths = getattr(planned.action, "paths", None)
+    return {step.ref for step in steps if step.kind == "sync" and getattr(step.action, "paths", ()) == paths}
 
 
 def words(found: Prediction) -> str:

@@ -50,6 +50,8 @@ class StepView(Data, frozen=True, kw_only=True):
     output_count: int = 0
     told: dict[str, int] = {}
     """Bytes of `out` and `err` of `job` that are in `output`."""
+    sent: dict[str, Literal["sending", "sent", "failed", "unknown"]] = {}
+    """A notice's receivers, and how far each is."""
     limit: int = -1
     """Bytes a second that somebody set for a copy; -1 leaves it to the plan."""
     seq: int = 0

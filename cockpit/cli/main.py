@@ -15,6 +15,7 @@ COMMANDS = (
     "check",
     "show",
     "preflight",
+    "survey",
     "attach",
     "watch",
     "replay",

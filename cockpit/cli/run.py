@@ -19,7 +19,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="the cockpit on a plan",
         description="Run a plan. The conductor goes on when the screen is closed; `cockpit attach` opens a new one.",
         epilog="exit status, headless: 0 every step done, 1 a step failed or is in doubt, 2 the plan cannot be used, "
-        "3 a gate stayed closed, 4 another process conducts the run, 130 interrupted",
+        "3 a gate stayed closed or a person has not answered, 4 another process conducts the run, 130 interrupted",
     )
     parser.add_argument("plan", type=Path, nargs="?", help="the plan's file; not needed with --resume")
     parser.add_argument("--rehearsal", action="store_true", help="mark the run as a rehearsal, everywhere")
@@ -27,6 +27,13 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--headless", action="store_true", help="without a screen: steps in order, progress on stderr")
     parser.add_argument(
         "--go", action="append", default=[], metavar="GATE", help="a gate to open when headless, or all"
+    )
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="STEP=ANSWER",
+        help="headless: what a person has answered in a manual step",
     )
     parser.add_argument("--json", action="store_true", help="headless: print a summary when it has ended")
     parser.add_argument("--run-folder", type=Path, metavar="DIR", help="keep the run in this folder")
@@ -87,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         from cockpit.conductor.__main__ import main
 
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
+        arguments += [f"--answer={text}" for text in options.answer]
         return main([*arguments, *(["--json"] if options.json else [])], given)
     import msgspec
 

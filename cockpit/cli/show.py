@@ -11,6 +11,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("plan", metavar="PLAN", help="the plan file")
     parser.add_argument("--service", default="", metavar="ID", help="only this service")
     parser.add_argument("--tag", default="", help="only services with this tag")
+    parser.add_argument("--brief", action="store_true", help="the checklist alone: what is done, in order")
     parser.set_defaults(run=run)
 
 
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from cockpit.cli.plans import usable
+    from cockpit.plan.brief import brief
     from cockpit.plan.show import markdown
 
     plan = usable(args.plan)
@@ -30,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     if args.tag and not any(args.tag in service.tags for service in plan.services):
         print(f"{args.plan} has no service with the tag {args.tag}.", file=sys.stderr)
         return 2
-    print(markdown(plan, args.service, args.tag), end="")
+    print(brief(plan, args.service, args.tag) if args.brief else markdown(plan, args.service, args.tag), end="")
     return 0

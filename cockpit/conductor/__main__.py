@@ -28,6 +28,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mode", default="live", choices=["live", "rehearsal"])
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--go", action="append", default=[], help="a gate to open, or all")
+    parser.add_argument("--answer", action="append", default=[], help="what a person has answered, STEP=ANSWER")
     parser.add_argument("--given", action="store_true", help="read the plan's secrets from standard input")
     parser.add_argument("--json", action="store_true", help="print a summary when it has ended")
     parser.add_argument(
@@ -37,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None, gathered: Gathered | None = None) -> int:
-    """The run's exit status: 0 all over, 1 a step failed, 2 it cannot start, 3 a gate waits, 4 aborted, 130 interrupted.
+    """The run's exit status: 0 all over, 1 a step failed, 2 it cannot start, 3 a gate or a person waits, 4 locked, 130 signalled.
 
     `gathered` are secrets that were got already. What goes to standard error goes through the redactor, tracebacks too."""
     from cockpit.conductor.vault import RedactedStream, no_core_dumps
@@ -63,7 +64,7 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
 
     from cockpit.conductor.assembly import Options, PlanChanged, conduct
     from cockpit.conductor.beginning import filled, unanswerable
-    from cockpit.conductor.headless import Orders, Progress
+    from cockpit.conductor.headless import Orders, Progress, WrongOrder, answers
     from cockpit.conductor.lab import LabFailed, running_lab
     from cockpit.conductor.lock import Locked, hold
     from cockpit.conductor.sources import Gathered, SecretMissing
@@ -83,8 +84,6 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    orders = Orders(gates=frozenset(given.go)) if given.headless else None
-    options = Options(mode=given.mode, headless=orders, linger=given.linger)
     observers = (Progress(sys.stderr).observe,) if given.headless else ()
     run = RunFolder(given.folder.resolve())
     try:
@@ -94,6 +93,8 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
             if given.lab:
                 path = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
             plan = load_plan(path)
+            orders = Orders(gates=frozenset(given.go), answers=answers(plan, given.answer)) if given.headless else None
+            options = Options(mode=given.mode, headless=orders, linger=given.linger)
             if given.given:
                 gathered = msgspec.json.decode(sys.stdin.buffer.read(), type=Gathered)
             vault = await filled(plan, run.id, run.token(), gathered)
@@ -107,7 +108,7 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
     except PlanError as error:
         print(error, file=sys.stderr)
         return 2
-    except (PlanChanged, LabFailed, JournalDamaged, SecretMissing, OSError) as error:
+    except (PlanChanged, LabFailed, JournalDamaged, SecretMissing, WrongOrder, OSError) as error:
         print("\n".join(f"cockpit: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
     except ExceptionGroup as group:

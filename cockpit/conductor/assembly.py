@@ -36,6 +36,7 @@ from cockpit.journal import keyframes
 from cockpit.journal.folder import RunFolder, durations
 from cockpit.journal.reader import mend, records
 from cockpit.journal.writer import JournalWriter
+from cockpit.people.hands import NoticeHands
 from cockpit.plan.model import Plan
 from cockpit.probes.asking import HealthAsker
 from cockpit.probes.checks import check_http, check_probe, observe_record
@@ -172,6 +173,7 @@ class Conductor:
             "sync": sync,
             "dns": zones,
             "ttl": zones,
+            "notice": NoticeHands(lambda event: ledger.write(event, "conductor"), lambda: ledger.state, vault),
             "manual": ManualHands(lambda record, wait, tell: observe_record(record, plan, wait, tell)),
         }
         guard = HostGuard(self._pool, self._locks)
@@ -227,6 +229,7 @@ class Conductor:
         elif self._options.linger:
             helpers.append(group.create_task(self._linger(working)))
         helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
+        helpers.append(group.create_task(self._tick()))
         await asyncio.wait({working})
         if self._ledger.state.ended:
             await self._leave()
@@ -289,6 +292,12 @@ class Conductor:
             self._due.clear()
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(keyframes.append, self._run.journal, self._ledger.state)
+
+    async def _tick(self) -> None:
+        """Let the engine look at the clock: windows open and notices fall due without any event."""
+        while True:
+            await self._clock.sleep(1.0)
+            self._ledger.wake()
 
     async def _linger(self, working: asyncio.Task[None]) -> None:
         """End the conductor when no screen has been there for a while and nothing runs."""

@@ -11,22 +11,39 @@ import msgspec
 from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.clock import Clock
-from cockpit.engine import rules
+from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
-from cockpit.state import BUSY, RunState, StepView
+from cockpit.plan.model import Plan
+from cockpit.state import BUSY, SETTLED, RunState, StepView
 
 DRIVER = "headless"
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What a headless run may do: the gates it opens (`all` for every one), and how long it waits, seconds."""
+    """What a headless run may do: the gates it opens (`all` for every one), what people have answered by ref, and how long it
+    waits, seconds."""
 
     gates: frozenset[str] = frozenset()
+    answers: dict[str, str] = {}
+    first: tuple[it.AnyIntent, ...] = ()
+    """What is asked for before anything goes on by itself."""
     evidence_wait: float = 60.0
     link_wait: float = 120.0
     """Seconds for which a host may be away while nothing else can run."""
     settle: float = 4.0
+
+
+class WrongOrder(Exception):
+    """What was ordered does not fit the plan; the sentence says why."""
+
+
+def answers(plan: Plan, given: list[str]) -> dict[str, str]:
+    """`STEP=ANSWER` texts by ref. Raises WrongOrder."""
+    try:
+        return answering.orders(plan, given)
+    except ValueError as error:
+        raise WrongOrder(str(error)) from None
 
 
 class Progress:
@@ -67,6 +84,7 @@ class Headless:
         self._engine = engine
         self._clock = clock
         self._orders = orders
+        self._answers = dict(orders.answers)
         self._gone = ""
         """Hosts that have been away for too long."""
 
@@ -77,6 +95,9 @@ class Headless:
     async def run(self) -> None:
         """Take the wheel, go on until nothing more can run, end the run. The state then holds verdict and exit status."""
         await self._ledger.write(ev.WheelTaken(driver=DRIVER), DRIVER)
+        for intent in self._orders.first:
+            await self._quiet()
+            await self._engine.submit(intent, DRIVER)
         while True:
             await self._quiet()
             await self._ask_again()
@@ -87,6 +108,8 @@ class Headless:
                     f"{self._gone} has been away for {self._orders.link_wait:.0f} s: the run ends here"
                 )
                 break
+            if await self._answer():
+                continue
             if self._complete() or self._in_doubt() or not await self._open_a_gate():
                 break
         # The probes see the end a moment after it: their last look belongs to the summary.
@@ -99,13 +122,25 @@ class Headless:
                 await self._engine.submit(it.Verify(ref=view.ref), DRIVER)
                 await self._quiet()
 
+    async def _answer(self) -> bool:
+        """Give one of the answers that we were told. False when none of them is asked for."""
+        for ref in answering.asked(self.state):
+            text = self._answers.pop(ref, "")
+            if text:
+                return not await self._engine.submit(answering.order(self.state.planned(ref), text), DRIVER)
+        return False
+
     async def _quiet(self) -> None:
-        """Until no step runs and no service goes on by itself."""
+        """Until no step runs and no service goes on by itself, or people alone can bring it further."""
         await self._until(
             lambda: (
-                not any(service.advancing for service in self.state.services.values())
-                and not any(view.state in BUSY for view in self._views())
-                and not self._engine.busy
+                (
+                    not any(service.advancing for service in self.state.services.values())
+                    and not any(view.state in BUSY for view in self._views())
+                    and not self._engine.busy
+                )
+                or any(ref in self._answers for ref in answering.asked(self.state))
+                or answering.only_people(self.state, self._clock.utc())
             )
         )
 
@@ -137,6 +172,8 @@ class Headless:
             if gate.kind == "human"
             and not self.state.gates[gate.id].open
             and ("all" in self._orders.gates or gate.id in self._orders.gates)
+            # Nothing runs any more that could settle what it comes after.
+            and all(self.state.step(ref).state in SETTLED for ref in gate.after)
         ]
         until = self._clock.monotonic() + self._orders.evidence_wait
         while allowed:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cockpit.engine import rules
+from cockpit.passes import final_measured
 from cockpit.plan.model import Service
 from cockpit.state import RunState, ServiceView
 
@@ -40,6 +41,16 @@ def summary(state: RunState, head: str = "") -> dict[str, Any]:
     }
 
 
+def _final(state: RunState, service: str) -> dict[str, Any] | None:
+    """What the final copy took, and what had been predicted when it began."""
+    found = final_measured(state, service)
+    if found is None:
+        return None
+    said = found.predicted
+    predicted = {"low": round(said.low, 3), "high": round(said.high, 3), "passes": said.passes} if said else None
+    return {"step": found.ref, "took": found.seconds, "predicted": predicted}
+
+
 def _service(state: RunState, planned: Service, view: ServiceView) -> dict[str, Any]:
     answers: dict[str, dict[str, dict[str, Any]]] = {"authorities": {}, "resolvers": {}}
     for seen in view.dns.values():
@@ -71,6 +82,7 @@ def _service(state: RunState, planned: Service, view: ServiceView) -> dict[str, 
             }
             for step in view.steps.values()
         ],
+        "final_copy": _final(state, planned.id),
         "downtime": {
             "lower": round(down.lower, 3),
             "upper": round(down.upper, 3),

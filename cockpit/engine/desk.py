@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cockpit import intents as it
-from cockpit.engine import rules
+from cockpit.engine import answering, rules
 from cockpit.state import RunState
 
 
@@ -69,7 +69,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             case it.Skip():
                 return self._refuse_skip(intent)
             case it.Answer():
-                return "" if intent.ref in self.waiting else f"{intent.ref} waits for no answer"
+                if intent.ref not in self.waiting:
+                    return f"{intent.ref} waits for no answer"
+                return answering.refusal(state.planned(intent.ref), intent)
             case it.Decide():
                 view = state.step(intent.ref)
                 if view.state != "unknown" or view.intended is None:
@@ -94,7 +96,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             case it.AddNote():
                 return "" if intent.text.strip() else "an empty note says nothing"
             case it.End():
-                busy = sorted(self.busy)
+                asked = {ref.partition("/")[0] for ref in self.waiting}
+                busy = sorted(self.busy - asked)
                 return f"{', '.join(busy)}: still busy; wait or pause first" if busy else ""
         return ""
 

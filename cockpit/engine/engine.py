@@ -13,7 +13,7 @@ import msgspec
 from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.clock import Clock
-from cockpit.engine import rules
+from cockpit.engine import answering, rules
 from cockpit.engine.desk import Desk
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.life import Life
@@ -184,6 +184,7 @@ class Engine:
             case it.AddNote():
                 await self._ledger.write(ev.Noted(text=intent.text, ref=intent.ref), actor)
             case it.End():
+                await self._leave_unanswered()
                 await self._ledger.write(ev.RunEnded(verdict=verdict(self.state), exit=exit_status(self.state)), actor)
         return ""
 
@@ -257,11 +258,12 @@ class Engine:
                 return
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            said = answer.result()
-            if said.done:
-                await self._life.answered(planned, said.text or "done", actor)
+            if answer.cancelled():
                 return
-            detail = f"answered: {said.text or 'not done'}"
+            done, detail = answering.judged(planned, answer.result())
+            if done:
+                await self._life.answered(planned, detail, actor)
+                return
             attempt = self.state.step(planned.ref).attempt
             await self._ledger.write(
                 ev.StepApplied(ref=planned.ref, attempt=attempt, op="apply", outcome="failed", detail=detail), actor
@@ -272,6 +274,18 @@ class Engine:
         finally:
             watching.cancel()
             self._answers.pop(planned.ref, None)
+
+    async def _leave_unanswered(self) -> None:
+        """The run ends while people are still asked: what nobody answered did not happen, and can be asked again."""
+        for ref, answer in list(self._answers.items()):
+            if not answer.done():
+                attempt, detail = self.state.step(ref).attempt, "nobody has answered yet"
+                left = ev.StepApplied(ref=ref, attempt=attempt, op="apply", outcome="failed", detail=detail)
+                await self._ledger.write(left, "cockpit")
+                await self._ledger.write(
+                    ev.StepMoved(ref=ref, attempt=attempt, state="blocked", detail=detail), "cockpit"
+                )
+                answer.cancel()
 
     async def _undo(self, ref: str, actor: str) -> None:
         """Take a step back. Where its wait had to be broken off first, what was so then is looked at again."""

@@ -14,6 +14,7 @@ from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.ports import Call, Hands, Outcome
 from cockpit.engine.rules import condition_holds
 from cockpit.plan.model import Manual, Op, Step
+from cockpit.plan.script import manual_text
 from cockpit.state import StepView
 
 LOOK = 0.5
@@ -76,7 +77,7 @@ class Life:
             return
         await self._intend(pen, "apply")
         if isinstance(planned.action, Manual):
-            await pen.move("waiting", op="apply", detail=f"{planned.action.owner}: {planned.action.message}")
+            await pen.move("waiting", op="apply", detail=manual_text(planned.action))
         await self._applied(pen, await self._act(pen, "apply"))
 
     async def _applied(self, pen: _Pen, outcome: Outcome) -> None:
@@ -187,7 +188,7 @@ class Life:
         verified = await self._verified(pen)
         if verified.verdict == "ok":
             state: ev.StepState = "already" if view.state == "already" else "done"
-            await pen.move(state, op="verify", detail=verified.detail, verified=True)
+            await pen.move(state, op="verify", detail=verified.detail or view.detail, verified=True)
         elif was_done and verified.verdict == "no":
             await pen.move("drifted", op="verify", detail=f"it was done and holds no longer: {verified.detail}")
         elif view.state in {"done", "already"}:
@@ -256,10 +257,10 @@ class Life:
             await self._outcome(pen, "undo", Outcome(verdict="failed", detail="the undo never began on the host"))
             await pen.move("undo_failed", op="undo", detail="the undo never began on the host; undo again")
 
-    async def answered(self, planned: Step, text: str, actor: str) -> None:
+    async def answered(self, planned: Step, detail: str, actor: str) -> None:
         """The owner of a manual step says that it is done. What the plan can observe or check is still looked at."""
         pen = _Pen(self._ledger, self._clock, planned, self._view(planned).attempt, actor)
-        await self._applied(pen, Outcome(verdict="ok", detail=f"answered: {text}"))
+        await self._applied(pen, Outcome(verdict="ok", detail=detail))
 
     async def decide(self, planned: Step, applied: bool, reason: str, actor: str) -> None:
         """A person settles an unknown step. What they call applied is still verified."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from cockpit.events import FAILURES
 from cockpit.evidence import names, serving, switch_off, verdict
 from cockpit.evidence.items import allowed, stale
 from cockpit.plan.model import Evidence, Gate, Plan, Service, Step
+from cockpit.plan.people import Notice
 from cockpit.plan.records import declared
 from cockpit.rate import LEAST
 from cockpit.state import BUSY, SETTLED, TICKED, RunState, ServiceView, StepView
@@ -53,7 +54,8 @@ def readiness(state: RunState, ref: str, now: float = 0.0) -> Readiness:
         or _of_its_needs(state, planned)
         or _of_its_gates(state, plan, ref, now)
         or _of_writers(seen, planned)
-        or _of_the_window(service, now)
+        or (None if isinstance(planned.action, Notice) else _of_the_window(service, now))
+        or _of_its_schedule(planned, now)
         or _of_its_host(state, planned)
         or READY
     )
@@ -135,6 +137,15 @@ def _of_the_window(service: Service, now: float) -> Readiness | None:
         return Readiness(False, f"its window opens at {window.start}", waits=True)
     if window.end and now > moment(window.end):
         return Readiness(False, f"its window closed at {window.end}")
+    return None
+
+
+def _of_its_schedule(planned: Step, now: float) -> Readiness | None:
+    action = planned.action
+    if isinstance(action, Notice) and now < action.at:
+        return Readiness(
+            False, f"it is sent at {datetime.fromtimestamp(action.at, UTC):%Y-%m-%d %H:%M} UTC", waits=True
+        )
     return None
 
 

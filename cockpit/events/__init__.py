@@ -33,6 +33,7 @@ from cockpit.events.run import (
 from cockpit.events.steps import (
     FAILURES,
     LossDeclared,
+    NoticeSent,
     ServiceAdvancing,
     StepApplied,
     StepCaptured,
@@ -94,6 +95,7 @@ __all__ = [
     "LogSeen",
     "LossDeclared",
     "Noted",
+    "NoticeSent",
     "QueueSeen",
     "Record",
     "RunContinued",
@@ -151,6 +153,7 @@ AnyEvent = (
     | StepProgress
     | StepLimited
     | SyncPassed
+    | NoticeSent
     | ServiceAdvancing
     | LossDeclared
     | GateOpened
@@ -194,6 +197,7 @@ DURABLE: tuple[type[Event], ...] = (
     StepApplied,
     StepMoved,
     StepLimited,
+    NoticeSent,
     ServiceAdvancing,
     LossDeclared,
     GateOpened,

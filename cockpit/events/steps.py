@@ -113,6 +113,16 @@ class SyncPassed(Event, frozen=True, kw_only=True, tag="sync.passed"):
     final: bool = False
 
 
+class NoticeSent(Event, frozen=True, kw_only=True, tag="notice.sent"):
+    """How far a notice to one receiver is. `sending` is on disk before anything leaves; what stays so was in doubt."""
+
+    ref: str
+    attempt: int
+    to: str
+    state: Literal["sending", "sent", "failed", "unknown"]
+    detail: str = ""
+
+
 class ServiceAdvancing(Event, frozen=True, kw_only=True, tag="service.advancing"):
     """Whether a service goes on by itself to the next gate."""
 

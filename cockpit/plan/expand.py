@@ -9,12 +9,13 @@ from typing import Any
 from cockpit.plan import secrets
 from cockpit.plan.conform import Row, conformance
 from cockpit.plan.findings import nearest
-from cockpit.plan.model import PHASES, Contact, Host, Log, Loss, Plan, Service, Step, Window
+from cockpit.plan.model import PHASES, Host, Log, Loss, Plan, Service, Step, Window
 from cockpit.plan.parts.compare import compare
 from cockpit.plan.parts.gates import gate
 from cockpit.plan.parts.mail import mail
 from cockpit.plan.parts.outages import meters, writer
 from cockpit.plan.parts.paths import beside
+from cockpit.plan.parts.people import contacts
 from cockpit.plan.parts.probes import probe
 from cockpit.plan.parts.traffic import traffic
 from cockpit.plan.parts.zones import record, zone_of
@@ -29,6 +30,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
     phases = tuple(leaf.text for leaf in root.leaves("phases")) or PHASES
     _twice(site, [(leaf, leaf.text) for leaf in root.leaves("phases")], "phase")
     secrets.declare(root, site, lambda text: beside(source, text))
+    people = contacts(root, site)
     _hosts(root, site, source)
     zone = zone_of(root.obj("dns"), site, source)
     site.atomic = zone is None or zone.provider is None
@@ -63,10 +65,7 @@ def expand(root: Obj, site: Site, source: Path, digest: str) -> Plan:
         ),
         out_of_scope=tuple(leaf.text for leaf in root.leaves("out_of_scope")),
         bundled_risks=tuple(leaf.text for leaf in root.leaves("bundled_risks")),
-        contacts=tuple(
-            Contact(name=item.verbatim("name"), channel=item.verbatim("channel"), for_=item.verbatim("for"))
-            for item in root.objects("contacts")
-        ),
+        contacts=people,
     )
 
 
@@ -180,6 +179,7 @@ def _service(scope: Scope, obj: Obj, template: Obj | None, phases: tuple[str, ..
         return owner(key).obj(key)
 
     window = child("window")
+    scope.window = window.verbatim("start") if window is not None else ""
     health = tuple(probe(scope, item, source) for item in owner("health").objects("health"))
     measured = meters(scope, owner("downtime"), health, source)
     steps = (template.objects("steps") if template is not None else ()) + obj.objects("steps")

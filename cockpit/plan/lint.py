@@ -41,7 +41,7 @@ def _step(step: Step, plan: Plan, site: Site) -> None:
     if step.kind == "draft":
         found.warn(
             _at(site, step), "draft", f"step {step.id} has nothing to run: it blocks the plan",
-            "give it use, run, sync, dns, ttl or manual", step.service,
+            "give it use, run, sync, dns, ttl, manual or notice", step.service,
         )  # fmt: skip
         return
     if not verifies(step) and not (isinstance(action, Shell) and action.recipe and not action.recipe_text):
@@ -270,15 +270,17 @@ def lint_nodes(root: Obj, found: Findings) -> None:
             stack.extend(
                 (value, bool(_SECRET_KEY.search(key.text)))
                 for key, value in node.pairs
-                if key.text != "secrets" and not (key.text == "login" and isinstance(value, Map))
+                if key.text not in {"secrets", "notify"} and not (key.text == "login" and isinstance(value, Map))
             )
-            # A login names its secret.
+            # A login names its secret; so does a contact's address.
             stack.extend(
                 (value, key.text != "secret" and bool(_SECRET_KEY.search(key.text)))
-                for word, login in node.pairs
-                if word.text == "login" and isinstance(login, Map)
-                for key, value in login.pairs
+                for word, child in node.pairs
+                for part in _naming(word.text, child)
+                for key, value in part.pairs
             )
+            addresses = [child for word, child in node.pairs if word.text == "notify" and isinstance(child, Seq)]
+            stack.extend((item, False) for child in addresses for item in child.items if isinstance(item, Scalar))
             named = [value for key, value in node.pairs if key.text == "secrets" and isinstance(value, Map)]
             stack.extend((value, False) for child in named for _, value in child.pairs)
         elif isinstance(node, Seq):
@@ -287,6 +289,14 @@ def lint_nodes(root: Obj, found: Findings) -> None:
                 stack.extend((item, secret) for item in node.items)
         elif _is_secret(node, secret):
             found.warn(node, "secret", "a secret stands in the plan", "declare where it comes from in secrets")
+
+
+def _naming(word: str, child: Node) -> list[Map]:
+    """The maps under a key whose `secret` is a name."""
+    if word == "login":
+        return [child] if isinstance(child, Map) else []
+    items = child.items if word == "notify" and isinstance(child, Seq) else ()
+    return [item for item in items if isinstance(item, Map)]
 
 
 def _is_secret(node: Scalar, named: bool) -> bool:

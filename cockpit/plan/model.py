@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from cockpit.plan.base import Frozen, Role, Vantage
+from cockpit.plan.people import Address, Notice
 from cockpit.plan.watched import Compare, Downtime, Expect, Mail, Probe, Traffic, Writer
 from cockpit.plan.zones import Dns, DnsChange, DnsTtl, RecordSet
 
@@ -126,6 +127,13 @@ class Manual(Frozen, frozen=True, kw_only=True, tag_field="do", tag="manual"):
     owner: str
     message: str
     observe: RecordSet | None = None
+    question: str = ""
+    answers: tuple[str, ...] = ()
+    """What may be answered; empty: done, or not."""
+    good: tuple[str, ...] = ()
+    """Those of them that complete the step."""
+    paste: str = ""
+    """A text to hand over as it is."""
 
 
 class WaitLog(Frozen, frozen=True, kw_only=True):
@@ -160,7 +168,7 @@ class ProbeCheck(Frozen, frozen=True, kw_only=True):
     timeout: float = 30.0
 
 
-Action = Shell | Sync | DnsChange | DnsTtl | Manual | None
+Action = Shell | Sync | DnsChange | DnsTtl | Manual | Notice | None
 
 
 class Condition(Frozen, frozen=True, kw_only=True):
@@ -180,9 +188,9 @@ class Step(Frozen, frozen=True, kw_only=True):
     id: str
     service: str
     phase: str
-    action: Shell | Sync | DnsChange | DnsTtl | Manual | None = None
+    action: Shell | Sync | DnsChange | DnsTtl | Manual | Notice | None = None
     """None is a draft: nothing to run yet; it blocks the plan."""
-    kind: Literal["shell", "sync", "dns", "ttl", "manual", "draft"] = "draft"
+    kind: Literal["shell", "sync", "dns", "ttl", "manual", "notice", "draft"] = "draft"
     title: str = ""
     host: str = ""
     """The host it acts on, where there is one."""
@@ -212,6 +220,8 @@ class Contact(Frozen, frozen=True, kw_only=True):
     name: str
     channel: str
     for_: str = msgspec.field(name="for", default="")
+    notify: tuple[Address, ...] = ()
+    """Where notices to them go."""
 
 
 class Loss(Frozen, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from cockpit.plan.findings import Findings, Place, nearest
-from cockpit.plan.model import Host, Secret
+from cockpit.plan.model import Contact, Host, Secret
 from cockpit.plan.reader import Spot
 from cockpit.plan.recipes import Shelf
 from cockpit.plan.shape import Leaf, Obj
@@ -36,7 +36,8 @@ class Site:
         """Hosts whose fields hold variables: one for each service, `id@service`."""
         self.secrets: dict[str, Secret] = {}
         self.wanted: set[str] = set()
-        """Secrets that a step gets."""
+        """Secrets that a step gets, or a notice goes by."""
+        self.contacts: dict[str, Contact] = {}
         self.atomic = True
         """False where a provider keeps the plan's zone: its changes are no compare-and-swap."""
         self.links: list[Link] = []
@@ -49,6 +50,8 @@ class Scope:
 
     def __init__(self, site: Site, service: str, vars: dict[str, str], tags: tuple[str, ...] = ()) -> None:
         self.site, self.service, self.vars, self.tags = site, service, vars, tags
+        self.window = ""
+        """Start of the service's window, '' for none."""
         self.used: set[str] = set()
 
     def text(self, leaf: Leaf | None, default: str = "") -> str:

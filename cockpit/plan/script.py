@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from shlex import quote
 
 from cockpit.plan.model import Manual, Op, Shell, Step, Sync
+from cockpit.plan.people import Notice
 from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -69,9 +71,27 @@ def command_text(step: Step, op: Op, captured: dict[str, str]) -> str:
             words = [word for name, type in action.names if (word := _ttl_text(name, type, action.to, op))]
             return "\n".join(_marked(words, op, action.atomic))
         case Manual() as action:
-            return f"{action.owner}: {action.message}" if op == "apply" else ""
+            return manual_text(action) if op == "apply" else ""
+        case Notice() as action:
+            return notice_text(action) if op == "apply" else ""
         case None:
             return ""
+
+
+def manual_text(action: Manual) -> str:
+    """What a person is asked, what they may answer, and what they hand over."""
+    lines = [f"{action.owner}: {action.message}"]
+    if action.question or action.answers:
+        asked = f" ({' / '.join(action.answers)})" if action.answers else ""
+        lines.append(f"{action.question or 'How did it go?'}{asked}")
+    return "\n".join([*lines, *(["", action.paste] if action.paste else [])])
+
+
+def notice_text(action: Notice) -> str:
+    """A notice as it will be sent, and to whom."""
+    names = ", ".join(receiver.name for receiver in action.to) or "nobody"
+    when = f"not before {datetime.fromtimestamp(action.at, UTC):%Y-%m-%d %H:%M} UTC, " if action.at else ""
+    return f"{when}to {names}\nSubject: {action.subject}\n\n{action.text.rstrip()}"
 
 
 NOT_ATOMIC = "not atomic: read, compared, written, read back; another writer could come between"

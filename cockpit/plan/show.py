@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from cockpit.plan.brief import checklist
 from cockpit.plan.model import Gate, Manual, Plan, Secret, Service, Shell, Step, Sync
-from cockpit.plan.script import NOT_ATOMIC
+from cockpit.plan.people import Notice
+from cockpit.plan.script import NOT_ATOMIC, notice_text
 from cockpit.plan.watched import Expect, Probe
 from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
 
@@ -16,7 +18,7 @@ _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
 def markdown(plan: Plan, service: str = "", tag: str = "") -> str:
     """The whole plan, or the services of one id or tag. Recipes are printed once, at the end."""
     chosen = [s for s in plan.services if service in {"", s.id} and (not tag or tag in s.tags)]
-    lines = [*_head(plan)]
+    lines = [*_head(plan), "## At a glance", "", *checklist(plan, chosen, level=3)]
     for item in chosen:
         lines += _service(item, plan)
     lines += _recipes(chosen)
@@ -212,14 +214,26 @@ def _action(step: Step) -> Iterator[str]:
             yield f"**{action.owner}** does it: {action.message}"
             if action.observe is not None:
                 yield f"\nComplete when seen: {_record(action.observe)}"
+            if action.question or action.answers:
+                good = (
+                    f"; {' and '.join(action.good)} complete{'s' * (len(action.good) == 1)} it"
+                    if action.answers
+                    else ""
+                )
+                asked = f" ({' / '.join(action.answers)}{good})" if action.answers else ""
+                yield f"\n{action.owner} answers: {action.question or 'How did it go?'}{asked}"
+            if action.paste:
+                yield from ("", "To hand over:", "", *_fenced(action.paste.rstrip("\n").split("\n"), ""))
+        case Notice():
+            yield from ("A notice:", "", *_fenced(notice_text(action).split("\n"), ""))
         case None:
             yield "**Draft**: nothing to run yet; it blocks the plan."
 
 
-def _fenced(lines: list[str]) -> Iterator[str]:
+def _fenced(lines: list[str], language: str = "sh") -> Iterator[str]:
     longest = max((len(line) - len(line.lstrip("`")) for line in lines), default=0)
     fence = "`" * max(3, longest + 1)
-    yield from (f"{fence}sh", *lines, fence)
+    yield from (f"{fence}{language}", *lines, fence)
 
 
 def _recipes(services: list[Service]) -> Iterator[str]:

@@ -7,7 +7,9 @@ from typing import Any
 from cockpit.plan.findings import nearest
 from cockpit.plan.model import Action, Condition, HttpCheck, Manual, Need, ProbeCheck, Shell, Step, Sync, WaitLog
 from cockpit.plan.parts.health import expectation, url
-from cockpit.plan.parts.zones import change, record, ttl
+from cockpit.plan.parts.people import manual, notice
+from cockpit.plan.parts.zones import change, ttl
+from cockpit.plan.people import Notice
 from cockpit.plan.recipes import Recipe, parse
 from cockpit.plan.scope import Link, Scope
 from cockpit.plan.secrets import usable, wanted
@@ -15,7 +17,7 @@ from cockpit.plan.shape import Leaf, Obj
 from cockpit.plan.syncs import sync
 from cockpit.plan.zones import DnsChange, DnsTtl
 
-_ACTS = ("use", "run", "sync", "dns", "ttl", "manual")
+_ACTS = ("use", "run", "sync", "dns", "ttl", "manual", "notice")
 _TIMEOUTS: dict[type, float] = {Sync: 86400.0, Manual: 7 * 86400.0}
 """Seconds, where a plan names none: a copy is long, and a person, or somebody else's zone, may take days."""
 _OPS = ("probe", "capture", "apply", "verify", "undo", "verify_undo")
@@ -82,7 +84,14 @@ def _word(obj: Obj, key: str, default: str) -> Any:
 
 
 def _kind(action: Action) -> Any:
-    kinds: dict[type, str] = {Shell: "shell", Sync: "sync", DnsChange: "dns", DnsTtl: "ttl", Manual: "manual"}
+    kinds: dict[type, str] = {
+        Shell: "shell",
+        Sync: "sync",
+        DnsChange: "dns",
+        DnsTtl: "ttl",
+        Manual: "manual",
+        Notice: "notice",
+    }
     return kinds.get(type(action), "draft")
 
 
@@ -113,15 +122,7 @@ def _action(scope: Scope, obj: Obj) -> tuple[Action, Recipe | None]:
         return change(scope, child), None
     if act == "ttl":
         return ttl(scope, child), None
-    observe = child.obj("observe")
-    return (
-        Manual(
-            owner=scope.field(child, "owner"),
-            message=scope.field(child, "message"),
-            observe=record(scope, observe) if observe is not None else None,
-        ),
-        None,
-    )
+    return (notice(scope, child) if act == "notice" else manual(scope, child)), None
 
 
 def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[Shell | None, Recipe | None]:

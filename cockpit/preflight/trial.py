@@ -26,6 +26,7 @@ from cockpit.preflight.facts import Facts, parse, script
 from cockpit.preflight.judge import Row
 from cockpit.preflight.mail import mail_rows, through
 from cockpit.preflight.needs import Needs, needs_of
+from cockpit.preflight.people import people_rows
 from cockpit.preflight.traffic import traffic_rows
 from cockpit.preflight.zones import zone_rows
 from cockpit.text import harmless
@@ -73,6 +74,7 @@ async def preflight(plan: Plan, clock: Clock, asks: Asks | None = None) -> list[
         rows += judge.pair_rows(needs, facts)
         rows += await mail_rows(plan, frozenset(facts), through(pool))
         rows += await traffic_rows(plan, frozenset(facts), through(pool))
+        rows += await people_rows(plan)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -80,7 +80,8 @@ seen() {
         [ "$status" = 2 ] || echo "$name is answered by this host itself: $(first)"
         return "$status"
     }
-    case $(first) in
+    # With `says` its words decide: what the other host shows may be a maintenance page, which is a 503.
+    case ${says:+said }$(first) in
         HTTP/*\ 5??*)
             echo "$name goes to $to from here, which answers with an error or not at all: $(first)"
             return 1

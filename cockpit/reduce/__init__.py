@@ -104,6 +104,7 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             | ev.StepProgress()
             | ev.StepLimited()
             | ev.SyncPassed()
+            | ev.NoticeSent()
         ):
             return of_step(state, record, event)
         case (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from cockpit import events as ev
@@ -20,6 +22,7 @@ StepEvent = (
     | ev.StepProgress
     | ev.StepLimited
     | ev.SyncPassed
+    | ev.NoticeSent
 )
 
 PASSES = 40
@@ -47,6 +50,9 @@ def of_step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
             step = replace(step, captured=event.captured)
         case ev.StepApplied():
             step = replace(step, intended=step.intended if event.outcome == "unknown" else None, applied=event.outcome)
+            step = replace(step, sent=_settled(step.sent, event.outcome))
+        case ev.NoticeSent():
+            step = replace(step, sent=step.sent | {event.to: event.state})
         case ev.StepOutput():
             mine = event.file == f"raw/{step.job}.{event.stream}"
             step = replace(
@@ -83,6 +89,14 @@ def of_step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
     return state
 
 
+def _settled(sent: dict[str, Any], outcome: str) -> dict[str, Any]:
+    """What was in doubt follows what became of the whole, which a person may have decided."""
+    if outcome == "unknown":
+        return sent
+    known = "sent" if outcome == "ok" else "failed"
+    return {to: known if state in {"sending", "unknown"} else state for to, state in sent.items()}
+
+
 def _moved(
     step: StepView, service: ServiceView, record: ev.Record, event: ev.StepMoved
 ) -> tuple[StepView, ServiceView]:
@@ -112,7 +126,7 @@ def _moved(
         step = replace(step, applied="")
     if event.state == "undone":
         # Another time begins with the state of its own time.
-        step = replace(step, captured={})
+        step = replace(step, captured={}, sent={})
     acted = event.state in {"done", "unverified", "drifted", "undo_failed"}
     acted = acted or (event.state in {"unknown", "failed"} and (step.applied != "" or step.intended is not None))
     if acted and event.ref not in service.history:

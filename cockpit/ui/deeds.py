@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cockpit import intents as it
 from cockpit.engine import rules
+from cockpit.plan.model import Manual
 from cockpit.plan.script import command_text
 from cockpit.rate import rate
 from cockpit.ui.actions import open_last, open_next
@@ -171,13 +172,19 @@ async def _answer(app: CockpitApp, ref: str) -> None:
         if reason:
             await app.send(it.Decide(ref=ref, applied=found == "applied", reason=reason))
         return
+    action = state.planned(ref).action
+    owner, answers = (action.owner, action.answers) if isinstance(action, Manual) else ("", ())
+    named = tuple((f"answer-{number}", text) for number, text in enumerate(answers))
     found = await app.push_screen_wait(
-        Choose(f"{ref}", step.detail, (("done", "It is done"), ("not", "It cannot be done")))
+        Choose(f"{ref}", step.detail, named or (("done", "It is done"), ("not", "It cannot be done")))
     )
     if found is not None:
         text = await app.push_screen_wait(Ask(f"{ref}", "What was said or seen?", required=False))
         if text is not None:
-            await app.send(it.Answer(ref=ref, done=found == "done", text=text))
+            choice = dict(named).get(found, "")
+            await app.send(
+                it.Answer(ref=ref, done=found == "done", text=text, choice=choice, by=owner if choice else "")
+            )
 
 
 async def _limit(app: CockpitApp, ref: str) -> None:
@@ -230,6 +237,9 @@ def _copied(app: CockpitApp) -> str:
                 lines += [f"{log.host}:{log.file}", *(text for _, _, text, _ in log.lines)]
         return "\n".join(lines)
     ref = focus_step(state, view)
+    action = state.planned(ref).action if ref and view.page == "service" else None
+    if isinstance(action, Manual) and action.paste:
+        return action.paste
     return (
         command_text(state.planned(ref), "apply", state.step(ref).captured)
         if ref and view.page == "service"

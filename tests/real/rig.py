@@ -64,6 +64,19 @@ def sh(script: str, *, check: bool = True) -> str:
     return done.stdout
 
 
+@contextmanager
+def in_network(pid: int) -> Iterator[None]:
+    """This thread in the network of a process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net") as home, open(f"/proc/{pid}/ns/net") as there:
+        if libc.setns(there.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(home.fileno(), _CLONE_NEWNET)
+
+
 class RealHost:
     """One host of a rig. `server` is what listens on port 22, `tools` whether it is a GNU or a busybox system, `shell` what
     /bin/sh is, `without` commands it lacks, `disk` the room of its file system, `init` its first process: a shell that waits,
@@ -273,6 +286,12 @@ class RealHost:
 
     # --- doing things on it -------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Stand on it: sockets and processes that this thread makes inside are in its network."""
+        with in_network(self._pid):
+            yield
+
     def entered(self) -> list[str]:
         """The words before a command that is to run on it."""
         return ["nsenter", "-t", str(self._pid), "-a", "--root", "--wd"]
@@ -353,14 +372,8 @@ class Rig:
     @contextmanager
     def standing(self) -> Iterator[None]:
         """Stand at the desk: sockets and processes that this thread makes inside are in its namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as home, open(f"/proc/{self.pid}/ns/net") as desk:
-            if libc.setns(desk.fileno(), _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(home.fileno(), _CLONE_NEWNET)
+        with in_network(self.pid):
+            yield
 
     def close(self) -> None:
         """Take everything down."""

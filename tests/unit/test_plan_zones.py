@@ -189,7 +189,9 @@ def test_every_address_is_good_with_and_without_a_port(address: object, port: in
 
 
 def test_the_examples_have_nothing_to_complain_of_in_their_zones() -> None:
-    from cockpit.plan.starter import examples
+    from cockpit.plan.examples import examples
 
-    for name, text in examples().items():
-        assert not [f for f in loads(text.encode(), Path(f"{name}.yaml")).findings if f.code in {"address", "long-ttl"}]
+    for name, example in examples().items():
+        assert not [
+            f for f in loads(example.text.encode(), Path(f"{name}.yaml")).findings if f.code in {"address", "long-ttl"}
+        ]

@@ -185,7 +185,14 @@ PLAN: dict[str, tuple[Key, ...]] = {
         Key("name", TEXT, "who", "name: Ann", True),
         Key("channel", TEXT, "how to reach them", "channel: '#cutover on Libera'", True),
         Key("for", TEXT, "what for", "for: the zone example.org"),
+        Key(
+            "notify",
+            listing(obj("address", also=TEXT)),
+            "where notices to them go: URLs of Apprise, or secrets that hold one",
+            'notify: ["mailto://mail.example.org?from=ops@example.org&to=ann@example.org", {secret: chat}]',
+        ),
     ),
+    "address": (Key("secret", TEXT, "the plan's secret that holds the URL", "secret: chat", True),),
     "loss": (
         Key("what", TEXT, "what may be lost", "what: login sessions", True),
         Key("reason", TEXT, "why that is acceptable", "reason: users log in again", True),

@@ -10,6 +10,7 @@ from cockpit.plan.keys.types import (
     PLAIN,
     SIDE,
     TEXT,
+    TIME,
     VANTAGE,
     Key,
     Type,
@@ -38,6 +39,7 @@ STEPS: dict[str, tuple[Key, ...]] = {
         Key("dns", obj("change"), "or a change of record sets", "dns: {name: …, type: A, old: […], new: […]}"),
         Key("ttl", obj("ttl"), "or a new TTL of record sets", "ttl: {records: [{name: …, type: A}], to: 60s}"),
         Key("manual", obj("manual"), "or something that a person does", "manual: {owner: Ann, message: …}"),
+        Key("notice", obj("notice"), "or something that people are told", "notice: {to: [users], subject: …, text: …}"),
         Key(
             "needs",
             listing(obj("need", also=PLAIN)),
@@ -134,6 +136,32 @@ STEPS: dict[str, tuple[Key, ...]] = {
             "completes the step when this record set is seen",
             "observe: {name: …, type: A, old: […], new: […]}",
         ),
+        Key("question", PLAIN, "what they are to answer", "question: Can you log in and change a page?"),
+        Key(
+            "answers",
+            listing(PLAIN),
+            "what may be answered; done or not done by default",
+            "answers: [good, slow, broken]",
+        ),
+        Key(
+            "good",
+            listing(PLAIN),
+            "those of `answers` that complete the step, the first by default; any other fails it",
+            "good: [good, slow]",
+        ),
+        Key(
+            "paste",
+            PLAIN,
+            "a text to hand over as it is: the key `y` copies it",
+            "paste: Please point www at 192.0.2.20.",
+        ),
+    ),
+    "notice": (
+        Key("to", listing(PLAIN), "names of contacts, or URLs of Apprise", "to: [users, Ann]", True),
+        Key("subject", PLAIN, "the subject", 'subject: "{service} moves tonight"', True),
+        Key("text", PLAIN, "what they are told", "text: It will be away for a minute.", True),
+        Key("at", TIME, "not sent before, ISO 8601 with offset", "at: 2026-11-14T09:00:00+01:00"),
+        Key("before", DURATION, "or so long before the start of the service's `window`", "before: 7d"),
     ),
     "need": (
         Key("step", PLAIN, "`step` of this service, or `service/step`", "step: presync", True),

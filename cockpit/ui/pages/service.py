@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cockpit.engine import rules
-from cockpit.passes import final_sync, words
+from cockpit.passes import final_measured, final_sync, words
 from cockpit.plan.model import Op
 from cockpit.plan.script import command_text
 from cockpit.state import RunState
@@ -68,7 +68,9 @@ def _prediction(state: RunState, id: str, now: float) -> list[Line]:
     """How long the final copy will take, once passes have been timed."""
     found = final_sync(state, id, now)
     if found is None:
-        return []
+        over = final_measured(state, id)
+        said = f"{over.ref.partition('/')[2]} {over.text}" if over is not None else ""
+        return [[(" final sync ", "dim"), (said, "title")]] if said else []
     ref, prediction = found
     return [[(" final sync ", "dim"), (f"{ref.partition('/')[2]} predicted {words(prediction)}", "title")]]
 

@@ -77,9 +77,10 @@ def exim(
     pair: tuple[str, str] | None = None,
     routes: dict[str, str] | None = None,
     more: str = "",
+    routers: str = "",
 ) -> None:
     """Exim under `name` for `domain`; mail of `users` lands in /var/mail. `routes` (domain → address) is where it hands mail
-    on to."""
+    on to; `more` goes into its main section, `routers` before the other routers."""
     for user in users:
         host.run(f"id {user} >/dev/null 2>&1 || useradd -m {user}")
     secure = ""
@@ -113,7 +114,7 @@ check_rcpt:
 check_data:
   accept
 begin routers
-{onward}
+{routers}{onward}
 local:
   driver = accept
   check_local_user

@@ -1,0 +1,263 @@
+# recipe: Hold the mail of one domain in Exim's queue; undone, what was held goes to the other host
+# group: mail
+# danger: high users of this host wait for their mail until it is released
+# undo: hands what was held to `back_to`, then delivers again; what cannot be handed over stays held
+# param: domain the mail domain
+# param: address an address in the domain for a test message
+# param: back_to the host that gets what was held when this is undone, HOST or HOST:PORT (optional: it is delivered here)
+# param: holds the file of held domains (default: the one that hold_domains names)
+# param: routes the file of domains that go to other hosts, for handing back (default: /etc/exim4/hubbed_hosts)
+# param: patience for how many seconds nothing may leave the queue before it gives up (default: 20)
+# needs: awk exim4 flock
+# shellcheck shell=sh disable=SC2154
+
+# Exim has to be told once where the list is. On Debian, in /etc/exim4/exim4.conf.localmacros, else in the main section:
+#     hold_domains = lsearch;/etc/exim4/hold_domains
+export LC_ALL=C
+tag=hold
+
+# Refuses what could be no part of a table or of a command line.
+sane() {
+    key=$(printf '%s.' "$domain" | tr '[:upper:]' '[:lower:]')
+    key=${key%.}
+    case $key in
+        '' | [.-]* | *. | *[!a-z0-9.-]*)
+            echo "no domain name: $domain"
+            return 2
+            ;;
+    esac
+}
+
+# Refuses what could be no part of a command line.
+sane_address() {
+    case $address in
+        [@-]* | *@*@* | *@ | *[!A-Za-z0-9@._+=-]*) ;;
+        *@*) return ;;
+    esac
+    echo "no address: $address"
+    return 2
+}
+
+# Takes HOST and HOST:PORT apart, and makes of them what Exim calls it. Its lists part IPv6 addresses: use a name.
+next_hop() {
+    host=$1 port=25
+    case $1 in
+        \[*\]:*) host=${1%:*} port=${1##*:} ;;
+        \[* | *:*:*) ;;
+        *:*) host=${1%:*} port=${1##*:} ;;
+    esac
+    host=${host#\[} host=${host%\]}
+    case $host in
+        '' | [.-]* | *[!A-Za-z0-9.:-]*) port= ;;
+    esac
+    case $port in
+        '' | *[!0-9]*) ;;
+        *)
+            hop=$host
+            [ "$port" = 25 ] || hop=$host::$port
+            case $host in *:*) ;; *) return ;; esac
+            ;;
+    esac
+    echo "no host or host:port: $1"
+    return 2
+}
+
+# Whether Exim takes its configuration: what is broken already is left alone.
+fit() {
+    exim=$(command -v exim4 || command -v exim) || {
+        echo "there is no Exim here"
+        return 2
+    }
+    said=$("$exim" -bV 2>&1) && return
+    echo "Exim refuses its configuration, nothing is changed: $(echo "$said" | grep -m 1 -i error)"
+    return 2
+}
+
+# Which file it is: `holds`, or what hold_domains names.
+find_table() {
+    file=${holds:-}
+    [ -n "$file" ] || file=$("$exim" -bP hold_domains 2> /dev/null | grep -o 'lsearch;/[^ :{}]*' | head -n 1)
+    file=${file#lsearch;}
+    case $file in
+        /*) ;;
+        *)
+            echo "Exim has no list of held domains: add \"hold_domains = lsearch;/etc/exim4/hold_domains\" and make that file"
+            return 2
+            ;;
+    esac
+    [ -f "$file" ] && return
+    echo "$file, the list of held domains, does not exist"
+    return 2
+}
+
+# The table on standard input with the line $1 for the key on its top, and what stood there for the key made a comment. Without
+# a line ours goes, and the comment is an entry again. Nothing else changes.
+rewritten() {
+    KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
+        function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
+        function put(text) { printf "%s%s", sep, text; sep = "\n" }
+        BEGIN {
+            key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
+            if (ENVIRON["LINE"] != "") { put(mine); put(ENVIRON["LINE"]) }
+        }
+        $0 == mine { ours = 1; next }
+        ours { ours = 0; if (name($0) == key) next }
+        index($0, was) == 1 { $0 = substr($0, length(was) + 1) }
+        ENVIRON["LINE"] != "" && /[^ \t]/ && !/^[ \t]*#/ {
+            # A line that begins with a blank belongs to the entry above it.
+            if (!/^[ \t]/) entry = name($0) == key
+            if (entry) $0 = was $0
+        }
+        { put($0) }
+        END { if (sep != "" && (ENVIRON["EOL"] || NR == 0)) printf "\n" }'
+}
+
+# Our line in the table, if there is one.
+ours() {
+    KEY=$key TAG=$tag awk '
+        below { entry = $0; sub(/[ \t:].*/, "", entry); if (tolower(entry) == ENVIRON["KEY"]) print; exit }
+        $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
+}
+
+# Gives the file our line $1, or takes ours away, and with it the file if it was not there before. One at a time. Exim reads it
+# anew for each message.
+change() {
+    (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
+}
+
+changed() {
+    rm -f "$file.new"
+    if [ -z "$1" ] && [ ! -f "$file" ]; then return; fi
+    eol=1
+    [ -f "$file" ] || : > "$file" || return
+    [ -z "$(tail -c 1 "$file")" ] || eol=
+    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && mv "$file.new" "$file"; } || {
+        rm -f "$file.new"
+        echo "$file cannot be written"
+        return 1
+    }
+    if [ ! -s "$file" ] && [ "${fresh:-}" = 1 ]; then rm -f "$file"; fi
+}
+
+# The queue for the domain, or all of it: a line with the message's id for each recipient that still waits.
+queued() {
+    "$exim" -bp | KEY="${key:+@$key}" awk '
+        NF >= 4 && $3 ~ /^[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+$/ { id = $3; next }
+        NF == 1 {
+            at = tolower($1)
+            if (length(at) > length(ENVIRON["KEY"]) && substr(at, length(at) - length(ENVIRON["KEY"]) + 1) == ENVIRON["KEY"]) print id
+        }'
+}
+
+count() {
+    queued | grep -c .
+}
+
+# Has all that is queued for the domain tried until it is gone, held or not. Gives up when there was no progress for so long.
+drained() {
+    left=$(count) since=$(date +%s) tries=0
+    while [ "$left" -gt 0 ]; do
+        [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
+        if [ $((tries % 10)) = 0 ]; then
+            for id in $(queued | sort -u); do "$exim" -M "$id" > /dev/null 2>&1; done
+        fi
+        tries=$((tries + 1))
+        sleep 0.2
+        now=$(count)
+        [ "$now" -ge "$left" ] || since=$(date +%s)
+        left=$now
+    done
+}
+
+# Hands in a test message and has it delivered at once: what became of it, as Exim logs it, in `fate`. One that waits or fails
+# is removed.
+sent() {
+    token="cockpit-$(date +%s)-$$"
+    said=$(printf 'From: <>\nTo: <%s>\nSubject: a test of the cutover\n\n%s\n' "$address" "$token" |
+        "$exim" -i -odf -v -f '<>' -- "$address" 2>&1)
+    id=$(echo "$said" | awk '$1 == "delivering" { print $2; exit }')
+    fate=$(echo "$said" | sed -n 's/^ *\(\(=>\|==\|\*\*\) .*\)/\1/p' | head -n 1)
+    if [ -z "$id" ] || [ -z "$fate" ]; then
+        echo "Exim takes no test message: $(echo "$said" | tail -n 1)"
+        return 2
+    fi
+    case $fate in
+        '=>'*) ;;
+        *) "$exim" -Mrm "$id" > /dev/null 2>&1 ;;
+    esac
+}
+
+# Whether the test message waits because of the hold.
+waits() {
+    case $fate in
+        *"domain is held"*)
+            echo "a test message to $address stays in the queue"
+            return
+            ;;
+    esac
+    echo "a test message to $address did not stay in the queue: $fate"
+    return 1
+}
+
+probe() {
+    sane && fit && find_table || return 2
+    if [ -n "$(ours)" ]; then echo "$domain is held"; else return 1; fi
+}
+
+capture() {
+    sane && sane_address && fit && find_table || return 2
+    if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
+    if [ -f "${routes:-/etc/exim4/hubbed_hosts}" ]; then echo "made="; else echo "made=1"; fi
+    echo "queued=$(count)"
+}
+
+apply() {
+    sane && sane_address && fit && find_table || return
+    if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
+    change "$key: held for the cutover" && echo "mail for $domain stays in the queue"
+}
+
+verify() {
+    sane && sane_address && fit && sent || return 2
+    waits
+}
+
+# Our way back in the file of routes: $1, or none.
+route() {
+    (
+        tag=back file=${routes:-/etc/exim4/hubbed_hosts} fresh=${captured_made-}
+        change "$1"
+    )
+}
+
+undo() {
+    sane && fit && find_table || return
+    n=0
+    if [ -n "$(ours)" ]; then n=$(count); fi
+    if [ "$n" != 0 ] && [ -n "${back_to:-}" ]; then
+        next_hop "$back_to" && route "$key: $hop" || return
+        if drained; then
+            route "" && change "" && echo "what was held, $n, is with $back_to"
+            return
+        fi
+        route ""
+        echo "$(count) of $n could not be handed to $back_to and stay held$(reason)"
+        return 1
+    fi
+    route "" && change "" && echo "mail for $domain is delivered here again"
+}
+
+reason() {
+    id=$(queued | head -n 1)
+    [ -z "$id" ] || "$exim" -Mvl "$id" 2> /dev/null | tail -n 1 | cut -c 20- | sed 's/^/: /'
+}
+
+verify_undo() {
+    sane && fit && find_table || return 2
+    n=$(count)
+    if [ -n "$(ours)" ]; then
+        echo "$domain is held, $n in the queue"
+        return 1
+    fi
+    echo "$domain is not held, $n in the queue"
+}

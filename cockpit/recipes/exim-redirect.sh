@@ -1,0 +1,212 @@
+# recipe: Hand the mail of one domain from Exim on to another host, by its file of hubbed hosts
+# group: mail
+# danger: low mail of the domain is delivered elsewhere
+# undo: restores the entry that was there, or removes it
+# param: domain the mail domain
+# param: target the host that gets it, HOST or HOST:PORT
+# param: address an address in the domain for a test message
+# param: routes the file of domains that go to other hosts (default: /etc/exim4/hubbed_hosts)
+# needs: awk exim4 flock
+# shellcheck shell=sh disable=SC2154
+
+# Debian's configuration has the router that reads the file. Others need one, before that for local domains:
+#     hubbed_hosts:
+#       driver = manualroute
+#       domains = ${if exists{/etc/exim4/hubbed_hosts}{lsearch;/etc/exim4/hubbed_hosts}fail}
+#       route_data = ${lookup{$domain}lsearch{/etc/exim4/hubbed_hosts}}
+#       transport = remote_smtp
+export LC_ALL=C
+tag=redirect
+
+# Refuses what could be no part of a table or of a command line.
+sane() {
+    key=$(printf '%s.' "$domain" | tr '[:upper:]' '[:lower:]')
+    key=${key%.}
+    case $key in
+        '' | [.-]* | *. | *[!a-z0-9.-]*)
+            echo "no domain name: $domain"
+            return 2
+            ;;
+    esac
+}
+
+# Refuses what could be no part of a command line.
+sane_address() {
+    case $address in
+        [@-]* | *@*@* | *@ | *[!A-Za-z0-9@._+=-]*) ;;
+        *@*) return ;;
+    esac
+    echo "no address: $address"
+    return 2
+}
+
+# Takes HOST and HOST:PORT apart, and makes of them what Exim calls it. Its lists part IPv6 addresses: use a name.
+next_hop() {
+    host=$1 port=25
+    case $1 in
+        \[*\]:*) host=${1%:*} port=${1##*:} ;;
+        \[* | *:*:*) ;;
+        *:*) host=${1%:*} port=${1##*:} ;;
+    esac
+    host=${host#\[} host=${host%\]}
+    case $host in
+        '' | [.-]* | *[!A-Za-z0-9.:-]*) port= ;;
+    esac
+    case $port in
+        '' | *[!0-9]*) ;;
+        *)
+            hop=$host
+            [ "$port" = 25 ] || hop=$host::$port
+            case $host in *:*) ;; *) return ;; esac
+            ;;
+    esac
+    echo "no host or host:port: $1"
+    return 2
+}
+
+# Whether Exim takes its configuration: what is broken already is left alone.
+fit() {
+    exim=$(command -v exim4 || command -v exim) || {
+        echo "there is no Exim here"
+        return 2
+    }
+    said=$("$exim" -bV 2>&1) && return
+    echo "Exim refuses its configuration, nothing is changed: $(echo "$said" | grep -m 1 -i error)"
+    return 2
+}
+
+# The table on standard input with the line $1 for the key on its top, and what stood there for the key made a comment. Without
+# a line ours goes, and the comment is an entry again. Nothing else changes.
+rewritten() {
+    KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
+        function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
+        function put(text) { printf "%s%s", sep, text; sep = "\n" }
+        BEGIN {
+            key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
+            if (ENVIRON["LINE"] != "") { put(mine); put(ENVIRON["LINE"]) }
+        }
+        $0 == mine { ours = 1; next }
+        ours { ours = 0; if (name($0) == key) next }
+        index($0, was) == 1 { $0 = substr($0, length(was) + 1) }
+        ENVIRON["LINE"] != "" && /[^ \t]/ && !/^[ \t]*#/ {
+            # A line that begins with a blank belongs to the entry above it.
+            if (!/^[ \t]/) entry = name($0) == key
+            if (entry) $0 = was $0
+        }
+        { put($0) }
+        END { if (sep != "" && (ENVIRON["EOL"] || NR == 0)) printf "\n" }'
+}
+
+# Our line in the table, if there is one.
+ours() {
+    KEY=$key TAG=$tag awk '
+        below { entry = $0; sub(/[ \t:].*/, "", entry); if (tolower(entry) == ENVIRON["KEY"]) print; exit }
+        $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
+}
+
+# Gives the file our line $1, or takes ours away, and with it the file if it was not there before. One at a time. Exim reads it
+# anew for each message.
+change() {
+    (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
+}
+
+changed() {
+    rm -f "$file.new"
+    if [ -z "$1" ] && [ ! -f "$file" ]; then return; fi
+    eol=1
+    [ -f "$file" ] || : > "$file" || return
+    [ -z "$(tail -c 1 "$file")" ] || eol=
+    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && mv "$file.new" "$file"; } || {
+        rm -f "$file.new"
+        echo "$file cannot be written"
+        return 1
+    }
+    if [ ! -s "$file" ] && [ "${fresh:-}" = 1 ]; then rm -f "$file"; fi
+}
+
+# Hands in a test message and has it delivered at once: what became of it, as Exim logs it, in `fate`. One that waits or fails
+# is removed.
+sent() {
+    token="cockpit-$(date +%s)-$$"
+    said=$(printf 'From: <>\nTo: <%s>\nSubject: a test of the cutover\n\n%s\n' "$address" "$token" |
+        "$exim" -i -odf -v -f '<>' -- "$address" 2>&1)
+    id=$(echo "$said" | awk '$1 == "delivering" { print $2; exit }')
+    fate=$(echo "$said" | sed -n 's/^ *\(\(=>\|==\|\*\*\) .*\)/\1/p' | head -n 1)
+    if [ -z "$id" ] || [ -z "$fate" ]; then
+        echo "Exim takes no test message: $(echo "$said" | tail -n 1)"
+        return 2
+    fi
+    case $fate in
+        '=>'*) ;;
+        *) "$exim" -Mrm "$id" > /dev/null 2>&1 ;;
+    esac
+}
+
+find_table() {
+    file=${routes:-/etc/exim4/hubbed_hosts}
+    case $file in
+        /*) [ ! -d "$file" ] && [ -d "$(dirname "$file")" ] && return ;;
+    esac
+    echo "no file: $file"
+    return 2
+}
+
+# Whether Exim, asked where the address goes, names the target.
+routed() {
+    said=$("$exim" -bt "$address" 2> /dev/null)
+    echo "$said" | HOST=$host PORT=$port awk '
+        $1 == "host" && ($2 == ENVIRON["HOST"] || index($0, "[" ENVIRON["HOST"] "]")) {
+            port = match($0, /port=[0-9]+/) ? substr($0, RSTART + 5, RLENGTH - 5) : 25
+            if (port == ENVIRON["PORT"]) found = 1
+        }
+        END { exit !found }'
+}
+
+probe() {
+    sane && sane_address && next_hop "$target" && fit && find_table || return 2
+    routed && echo "$domain goes to $target"
+}
+
+capture() {
+    sane && sane_address && next_hop "$target" && fit && find_table || return 2
+    if [ -f "$file" ]; then
+        echo "made="
+        printf 'was=%s\n' "$(ours)"
+    else
+        echo "made=1"
+        echo "was="
+    fi
+}
+
+apply() {
+    sane && sane_address && next_hop "$target" && fit && find_table || return
+    change "$key: $hop" || return
+    routed && echo "mail for $domain goes to $target" && return
+    fresh=${captured_made-}
+    change "${captured_was-}"
+    echo "Exim does not ask $file for $address, nothing is changed: $(echo "$said" | tail -n 1)"
+    return 1
+}
+
+verify() {
+    sane && sane_address && next_hop "$target" && fit && sent || return 2
+    case $fate in
+        "=> "*" H=$host "* | "=> "*" H="*"[$host]"*) routed && echo "a test message to $address went to $target" && return ;;
+    esac
+    echo "a test message to $address is not with $target: $fate"
+    return 1
+}
+
+undo() {
+    fresh=${captured_made-}
+    sane && fit && find_table && change "${captured_was-}" && echo "mail for $domain goes where it went before"
+}
+
+verify_undo() {
+    sane && sane_address && next_hop "$target" && fit || return 2
+    if routed; then
+        echo "$domain still goes to $target"
+        return 1
+    fi
+    echo "$domain no longer goes to $target: $(echo "$said" | tail -n 1)"
+}

@@ -1,0 +1,102 @@
+# recipe: See that Sendmail's queue is empty, of all domains or of one, and stays so
+# group: mail
+# danger: none
+# undo: nothing to take back
+# param: domain only this mail domain (optional)
+# param: quiet for how many seconds it has to stay empty (default: 5)
+# needs: awk sendmail
+# shellcheck shell=sh disable=SC2154
+
+export LC_ALL=C
+
+# One domain, or all.
+sane() {
+    key=$(printf '%s.' "${domain-}" | tr '[:upper:]' '[:lower:]')
+    key=${key%.}
+    case $key in
+        [.-]* | *. | *[!a-z0-9.-]*)
+            echo "no domain name: $domain"
+            return 2
+            ;;
+    esac
+    case ${quiet:-0} in
+        *[!0-9]*)
+            echo "no number: $quiet"
+            return 2
+            ;;
+    esac
+}
+
+# Whether Sendmail takes its configuration: what is broken already is left alone.
+fit() {
+    said=$(echo '=M' | sendmail -bt 2>&1)
+    case $said in
+        *"sendmail.cf: line"* | *"annot open"*) ;;
+        *"mailer 0 "*) return ;;
+    esac
+    echo "Sendmail refuses its configuration, nothing is changed: $(echo "$said" | head -n 1)"
+    return 2
+}
+
+# The queue for the domain, or all of it: a line with the message's id for each recipient.
+queued() {
+    sendmail -bp | KEY="${key:+@$key}" awk '
+        /^[0-9A-Za-z]+[*X-]* +[0-9]/ { id = $1; sub(/[*X-]+$/, "", id) }
+        /^[ \t]/ && NF == 1 && /@/ && !/\(/ {
+            at = tolower($1); gsub(/[<>]/, "", at)
+            if (length(at) > length(ENVIRON["KEY"]) && substr(at, length(at) - length(ENVIRON["KEY"]) + 1) == ENVIRON["KEY"]) print id
+        }'
+}
+
+count() {
+    queued | grep -c .
+}
+
+reason() {
+    sendmail -bp | grep -m 1 '^ *(' | tr -s ' '
+}
+
+probe() {
+    # It has to be seen now, whatever it was before.
+    return 1
+}
+
+capture() {
+    sane && fit || return 2
+    echo "queued=$(count)"
+}
+
+apply() {
+    sane && fit || return
+    n=$(count) since=$(date +%s)
+    while [ "$n" -gt 0 ]; do
+        if [ $(($(date +%s) - since)) -ge 20 ]; then
+            echo "$n stay in the queue$(reason)"
+            return 1
+        fi
+        sleep 0.2
+        was=$n n=$(count)
+        [ "$n" -ge "$was" ] || since=$(date +%s)
+    done
+    echo "nothing is in the queue"
+}
+
+verify() {
+    sane && fit || return 2
+    until=$(($(date +%s) + ${quiet:-5}))
+    while :; do
+        n=$(count)
+        if [ "$n" -gt 0 ]; then
+            echo "$n in the queue$(reason)"
+            return 1
+        fi
+        [ "$(date +%s)" -lt "$until" ] || break
+        sleep 0.2
+    done
+    echo "the queue stayed empty for ${quiet:-5} s"
+}
+
+undo() {
+    # It only looked.
+    return 0
+}

@@ -1,0 +1,193 @@
+# What is on a host that a cutover would have to move. It only reads: files as text, never as something to run, and databases
+# through their own clients, in sessions that cannot write. One line a find, its fields apart by tabs; a newline in the name of a
+# file comes as \001. What could not be read is told as a note.
+# shellcheck shell=sh
+
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+file=
+export PATH LC_ALL=C file
+tab=$(printf '\t')
+here=$(id -u)
+
+have() { command -v "$1" > /dev/null 2>&1; }
+note() { printf 'note\t%s\n' "$1"; }
+# Lines of standard input under a kind.
+as() { tr -d '\000' | awk -v kind="$1" '{ print kind "\t" $0 }'; }
+bounded() { if have timeout; then timeout 60 "$@"; else "$@"; fi; }
+# Names of files, one a line; tabs and newlines in them are made visible.
+named() { tr '\n\t\000' '\001\002\n'; }
+
+# --- the machine ---
+printf 'host\tname\t%s\n' "$(hostname 2> /dev/null || cat /etc/hostname)"
+awk -F= '$1 == "PRETTY_NAME" { gsub(/"/, "", $2); print "host\tsystem\t" $2 }' /etc/os-release 2> /dev/null
+[ "$here" = 0 ] || note "not root: crontabs, at jobs, databases and mail of others may be missing"
+
+# --- what listens ---
+if have ss; then
+    ss -Hlntup 2> /dev/null | awk '{ p = ""; if (match($0, /users:\(\("[^"]*"/)) p = substr($0, RSTART + 9, RLENGTH - 10)
+        n = split($5, a, ":"); port = a[n]; address = substr($5, 1, length($5) - length(port) - 1); print "listen\t" $1 "\t" address "\t" port "\t" p }' | sort -u
+elif have netstat; then
+    netstat -lntup 2> /dev/null | awk '/^(tcp|udp)/ { n = split($4, a, ":"); port = a[n]; address = substr($4, 1, length($4) - length(port) - 1)
+        p = $NF; sub(/^[0-9]*\//, "", p); print "listen\t" substr($1, 1, 3) "\t" address "\t" port "\t" (p ~ /^-$|:|LISTEN/ ? "" : p) }' | sort -u
+else
+    note "neither ss nor netstat: what listens is not known"
+fi
+
+# --- web ---
+set -- /etc/apache2/sites-enabled/* /etc/apache2/conf-enabled/*.conf /etc/apache2/apache2.conf /etc/httpd/conf/httpd.conf /etc/httpd/conf.d/*.conf
+for file; do
+    [ -f "$file" ] || continue
+    awk 'function tell() { if (inside) printf "vhost\tapache\t%s\t%s\t%s\t%s\n", ENVIRON["file"], name, aliases, root }
+        function arg(i) { sub(/^[ \t]*[A-Za-z]+[ \t]+/, ""); sub(/[ \t\r]+$/, ""); gsub(/\t/, " "); gsub(/"/, ""); return $0 }
+        tolower($1) ~ /^<virtualhost/ { tell(); inside = 1; name = aliases = root = ""; next }
+        tolower($1) ~ /^<\/virtualhost/ { tell(); inside = 0; next }
+        tolower($1) == "servername" { name = arg(); sub(/^[a-z]+:\/\//, "", name); sub(/:[0-9]+$/, "", name) }
+        tolower($1) == "serveralias" { aliases = aliases (aliases == "" ? "" : " ") arg() }
+        tolower($1) == "documentroot" { root = arg() }
+        END { tell() }' "$file" 2> /dev/null
+done
+set -- /etc/nginx/sites-enabled/* /etc/nginx/conf.d/*.conf /etc/nginx/nginx.conf
+for file; do
+    [ -f "$file" ] || continue
+    # Blocks are followed by their braces; names in quotes keep what is in them.
+    sed 's/^\([^"#]*\)#.*/\1/' "$file" 2> /dev/null | tr '\t\r\n' '   ' | sed 's/[{};]/&\
+/g' | awk '{ sub(/^ +/, "") }
+        function tell() { n = split(names, a, / +/); first = a[1]; rest = ""
+            for (i = 2; i <= n; i++) rest = rest (rest == "" ? "" : " ") a[i]
+            printf "vhost\tnginx\t%s\t%s\t%s\t%s\n", ENVIRON["file"], first, rest, root }
+        /^server *\{$/ { at = depth; names = root = ""; inside = 1 }
+        inside && /^server_name / { sub(/^server_name +/, ""); sub(/ *;$/, ""); gsub(/"/, ""); names = names (names == "" ? "" : " ") $0 }
+        inside && depth == at + 1 && /^root / { sub(/^root +/, ""); sub(/ *;$/, ""); gsub(/"/, ""); root = $0 }
+        /\{$/ { depth++ }
+        /\}$/ { depth--; if (inside && depth == at) { tell(); inside = 0 } }'
+done
+
+# --- names ---
+for file in /etc/bind/named.conf.local /etc/bind/named.conf /etc/named.conf; do
+    [ -f "$file" ] && awk '/^[ \t]*zone[ \t]+"/ { split($0, a, "\""); print "zone\t" ENVIRON["file"] "\t" a[2] }' "$file" 2> /dev/null
+done
+
+# --- jobs ---
+for file in /var/spool/cron/crontabs/* /var/spool/cron/*; do
+    [ -f "$file" ] || continue
+    grep -v '^[[:space:]]*\(#\|$\|[A-Za-z_][A-Za-z0-9_]*[[:space:]]*=\)' "$file" 2> /dev/null | tr '\t' ' ' | as "cron${tab}${file##*/}${tab}$file"
+done
+for file in /etc/crontab /etc/cron.d/*; do
+    [ -f "$file" ] || continue
+    grep -v '^[[:space:]]*\(#\|$\|[A-Za-z_][A-Za-z0-9_]*[[:space:]]*=\)' "$file" 2> /dev/null | tr '\t' ' ' | as "cron${tab}${tab}$file"
+done
+# What packages bring along comes with them on new, too.
+grep -hs '^ */etc/cron' /var/lib/dpkg/info/*.conffiles | sed 's/^ *//; s/ .*//' | as packaged
+for often in hourly daily weekly monthly; do
+    for file in "/etc/cron.$often"/*; do [ -f "$file" ] && printf '%s\000' "$file" | named | as "cronrun${tab}$often"; done
+done
+for file in /etc/systemd/system/*.timer /etc/systemd/system/timers.target.wants/*.timer; do
+    [ -f "$file" ] || continue
+    case $(readlink "$file") in /lib/* | /usr/lib/*) continue ;; esac
+    awk -F= '$1 ~ /^On/ { gsub(/\t/, " "); name = ENVIRON["file"]; sub(/.*\//, "", name); print "timer\t" name "\t" $0 }' "$file" 2> /dev/null
+done | sort -u
+for file in /var/spool/cron/atjobs/* /var/spool/at/*; do
+    case ${file##*/} in [a-zA-Z=]?????????????) ;; *) continue ;; esac
+    # shellcheck disable=SC2012  # the owner of one file whose name was looked at
+    [ -f "$file" ] && printf 'at\t%s\t%s\t%s\n' "${file##*/}" "$(ls -l "$file" | awk '{ print $3 }')" \
+        "$(grep -v '^[[:space:]]*$' "$file" 2> /dev/null | tail -n 1 | tr '\t' ' ')"
+done
+
+# --- people ---
+{ getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }'
+{ getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "group\t" $1 "\t" $3 "\t" $4 }'
+
+# --- databases ---
+if [ -d /var/lib/postgresql ] || [ -d /var/lib/pgsql ]; then
+    ask='select datname, pg_get_userbyid(datdba), pg_database_size(datname) from pg_database where not datistemplate'
+    # shellcheck disable=SC2016  # the other shell fills it in
+    if have psql && [ "$here" = 0 ] && found=$(ask=$ask bounded su -s /bin/sh postgres -c \
+        'cd / && PGOPTIONS="-c default_transaction_read_only=on" PGCONNECT_TIMEOUT=5 exec psql -AtXw -F "	" -c "$ask"' 2> /dev/null < /dev/null); then
+        [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}postgresql"
+    else
+        note "PostgreSQL is installed and could not be asked for its databases"
+    fi
+fi
+if [ -d /var/lib/mysql ]; then
+    client=mariadb
+    have mariadb || client=mysql
+    ask="set session transaction read only; select s.schema_name, '', coalesce(sum(t.data_length + t.index_length), 0)
+        from information_schema.schemata s left join information_schema.tables t on t.table_schema = s.schema_name
+        where s.schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys') group by s.schema_name"
+    if have "$client" && found=$(bounded "$client" --connect-timeout=5 -N -B -r -e "$ask" 2> /dev/null < /dev/null); then
+        [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}mysql"
+    else
+        note "MySQL or MariaDB is installed and could not be asked for its databases"
+    fi
+fi
+for place in /srv /home /var/www /var/lib /opt /root /usr/local; do [ -d "$place" ] && printf '%s\n' "$place"; done | while read -r place; do
+    bounded find "$place" -xdev -type f \( -name '*.sqlite' -o -name '*.sqlite3' -o -name '*.db' \) -size +0 -print0 2> /dev/null
+done | named | while IFS= read -r file; do
+    real=$(printf '%s.' "$file" | tr '\001\002' '\n\t')
+    real=${real%.}
+    case $(dd if="$real" bs=15 count=1 2> /dev/null | tr -d '\000') in
+        'SQLite format 3') printf 'database\tsqlite\t%s\t\t%s\n' "$file" "$(wc -c < "$real" | tr -d ' ')" ;;
+    esac
+done
+
+# --- mail ---
+# The words of a list of domains; a word that names a table stands for the table's keys.
+words() {
+    tr ',\t' '  ' | tr -s ' ' '\n' | while IFS= read -r word; do
+        case $word in
+            '' | '$'*) ;;
+            *:/*) [ -f "${word#*:}" ] && awk '/^[^#[:space:]]/ { sub(/.*@/, "", $1); print $1 }' "${word#*:}" ;;
+            /*) [ -f "$word" ] && awk '/^[^#[:space:]]/ { sub(/.*@/, "", $1); print $1 }' "$word" ;;
+            *) printf '%s\n' "$word" ;;
+        esac
+    done
+}
+if [ -f /etc/postfix/main.cf ]; then
+    for key in mydestination virtual_alias_domains virtual_mailbox_domains relay_domains; do
+        { if have postconf; then postconf -xh "$key" 2> /dev/null; else sed -n "s/^$key *= *//p" /etc/postfix/main.cf; fi; } | words | as "mail${tab}postfix${tab}$key"
+    done
+    for table in $(postconf -xh virtual_alias_maps 2> /dev/null | tr ',' ' '); do
+        case $table in *:/*) awk '/^[^#[:space:]]/ && $1 ~ /@/ { sub(/.*@/, "", $1); print $1 }' "${table#*:}" 2> /dev/null ;; esac
+    done | sort -u | as "mail${tab}postfix${tab}virtual_alias_maps"
+fi
+if [ -f /etc/exim4/update-exim4.conf.conf ]; then
+    sed -n "s/^dc_\(other_hostnames\|relay_domains\)='\(.*\)'.*/\2/p" /etc/exim4/update-exim4.conf.conf | tr ':;' '  ' | words | as "mail${tab}exim${tab}dc_other_hostnames"
+fi
+for file in /etc/exim4/exim4.conf /etc/exim/exim.conf /etc/exim.conf; do
+    [ -f "$file" ] && sed -n 's/^[ \t]*domainlist[ \t]*\(local\|relay_to\)_domains[ \t]*=//p' "$file" | tr ':;' '  ' | words | as "mail${tab}exim${tab}local_domains"
+done
+if [ -d /etc/mail ]; then
+    for file in /etc/mail/local-host-names /etc/mail/relay-domains; do [ -f "$file" ] && printf '%s\n' "$file"; done | words | as "mail${tab}sendmail${tab}local-host-names"
+    [ -f /etc/mail/virtusertable ] && awk '/^[^#[:space:]]/ && $1 ~ /@/ { sub(/.*@/, "", $1); print $1 }' /etc/mail/virtusertable | sort -u | as "mail${tab}sendmail${tab}virtusertable"
+fi
+{ getent passwd 2> /dev/null || cat /etc/passwd; } | awk -F: '$3 >= 1000 && $3 < 65000 { print $1 "\t" $6 }' | while IFS="$tab" read -r user home; do
+    [ -s "$home/.forward" ] && printf 'forward\t%s\t%s\n' "$user" "$(head -n 1 "$home/.forward" 2> /dev/null | tr '\t' ' ')"
+    [ -s "/var/mail/$user" ] && printf 'mailbox\t%s\t%s\n' "$user" "/var/mail/$user"
+    [ -d "$home/Maildir/cur" ] && printf 'mailbox\t%s\t%s\n' "$user" "$home/Maildir"
+done
+
+# --- lists ---
+for folder in /var/lib/mailman3/lists/*/; do
+    [ -d "$folder" ] && folder=${folder%/} && printf 'list\tmailman3\t%s\n' "${folder##*/}"
+done
+for file in /var/lib/mailman/lists/*/config.pck; do
+    [ -f "$file" ] && folder=${file%/*} && printf 'list\tmailman2\t%s\n' "${folder##*/}"
+done
+
+# --- repositories ---
+for place in /srv /home /var/www /var/lib /opt /root /git /usr/local; do [ -d "$place" ] && printf '%s\n' "$place"; done | while read -r place; do
+    bounded find "$place" -xdev \( -name .git -o -name _darcs -o -name .hg -o -name objects -o -name db \) -prune -print0 2> /dev/null
+done | named | while IFS= read -r found; do
+    real=$(printf '%s.' "$found" | tr '\001\002' '\n\t')
+    real=${real%.}
+    top=${real%/*}
+    case ${real##*/} in
+        .git) kind=git ;;
+        _darcs) kind=darcs ;;
+        .hg) kind=hg ;;
+        objects) if [ -f "$top/HEAD" ] && [ -d "$top/refs" ]; then kind=git; else continue; fi ;;
+        *) if [ -f "$top/format" ] && [ -d "$top/hooks" ] && [ -d "$top/conf" ]; then kind=svn; else continue; fi ;;
+    esac
+    printf 'repository\t%s\t%s\n' "$kind" "${found%/*}"
+done
+printf 'end\n'

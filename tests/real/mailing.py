@@ -1,0 +1,52 @@
+"""What the tests of mail recipes share: messages handed in and found again, and parameters that no mail server may see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.real.rig import RealHost
+from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.world import until
+
+ZONE = "example.test"
+ANN = f"ann@{ZONE}"
+PATIENCE = 45.0
+
+
+def hand_in(host: RealHost, subject: str, to: str = ANN, sender: str = "eve@far.test") -> None:
+    """Hand a message to a host's own mail server."""
+    host.run(f"printf 'From: {sender}\\nTo: {to}\\nSubject: {subject}\\n\\nText.\\n' | sendmail -i -f {sender} {to}")
+
+
+def arrived(host: RealHost, subject: str, user: str = "ann") -> int:
+    """How often a message lies in a mailbox."""
+    return int(host.run(f"grep -c '^Subject: {subject}$' /var/mail/{user} 2>/dev/null || :").strip() or 0)
+
+
+def until_arrived(host: RealHost, subject: str, user: str = "ann") -> None:
+    """Wait until a message lies in a mailbox, once."""
+    until(lambda: arrived(host, subject, user) == 1, lambda: f"{subject} for {user} on {host.name}", PATIENCE)
+
+
+def refuses_evil(trial: Trial, *params: str) -> None:
+    """Values that are no domain, address or host are refused with a sentence, before anything is changed."""
+    before = trial.seen()
+    for param in params:
+        for value in (EVIL, "two\nlines.test", "-oQ/tmp@x"):
+            evil = replace(trial, params={**trial.params, param: value})
+            said = evil.ask("apply")
+            assert said.status, f"{param}={value!r} was taken: {said}"
+            assert said.said.strip(), f"{param}={value!r} is refused without a word"
+        assert evil.ask("capture").status, f"{param}={value!r} was captured"
+        evil.ask("undo")
+    assert trial.seen() == before
+    assert not evil_left(trial.host), "a parameter was run"
+
+
+def says_no(trial: Trial, about: str) -> None:
+    """`apply` fails, says why, and changes nothing."""
+    before = trial.seen()
+    said = trial.ask("apply")
+    assert said.status != 0, said
+    assert about in said.said, said
+    assert trial.seen() == before

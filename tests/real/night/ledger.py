@@ -1,0 +1,57 @@
+"""What people did during a night: each visit, write, message, login and line with its number and what became of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["visit", "write", "message", "login", "line"]
+Outcome = Literal["taken", "refused", "unknown"]
+"""`taken`: the server said so; `refused`: it said no, or was never reached, so nothing was taken; `unknown`: no answer came."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing that one person did. `by` is the host that answered, where the answer says it."""
+
+    kind: Kind
+    service: str
+    number: int
+    outcome: Outcome
+    by: str = ""
+    detail: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    """Monotonic seconds."""
+
+
+@dataclass
+class Ledger:
+    """All acts, in the order in which they ended. Filled by many threads."""
+
+    acts: list[Act] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, act: Act) -> None:
+        """Write one down."""
+        with self._lock:
+            self.acts.append(act)
+
+    def of(self, kind: Kind, service: str, outcome: Outcome | None = None) -> list[Act]:
+        """The acts of a kind at a service, in order; all outcomes or one."""
+        with self._lock:
+            return [
+                act
+                for act in self.acts
+                if act.kind == kind and act.service == service and (outcome is None or act.outcome == outcome)
+            ]
+
+    def numbers(self, kind: Kind, service: str, outcome: Outcome) -> set[int]:
+        """The numbers of the acts that ended so."""
+        return {act.number for act in self.of(kind, service, outcome)}
+
+    def services(self, kind: Kind) -> list[str]:
+        """The services at which something of a kind was done."""
+        with self._lock:
+            return sorted({act.service for act in self.acts if act.kind == kind})

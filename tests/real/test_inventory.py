@@ -1,0 +1,191 @@
+"""What `cockpit init --from` finds on an old host with real daemons, and the plan that it drafts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cockpit.plan.load import load
+from cockpit.plan.model import Plan, Sync
+from cockpit.survey.inventory import parse, script
+from tests.real.rig import RealHost, Rig
+from tests.real.world import listening, needs_world, until, write
+
+pytestmark = needs_world
+
+EVIL = "x'; touch /tmp/owned; $(touch /tmp/owned) `touch /tmp/owned` {client} #"
+NAMES = """\
+mkdir -p /srv/git /srv/darcs/planet /home/ann/work "/srv/odd/$evil" /srv/odd/"$(printf 'two\\nlines')" /srv/odd/"$(printf 'bad\\377')"
+git init -q --bare /srv/git/site.git; git init -q /home/ann/work/notes; git init -q "/srv/odd/$evil"
+git init -q /srv/odd/"$(printf 'two\\nlines')"; git init -q /srv/odd/"$(printf 'bad\\377')"
+cd /srv/darcs/planet && HOME=/root darcs init -q >/dev/null
+mkdir -p /srv/svn/old/db /srv/svn/old/hooks /srv/svn/old/conf /srv/hg/code/.hg; echo 5 >/srv/svn/old/format
+"""
+SQL = """
+mkdir -p /run/postgresql /run/mysqld; chown postgres /run/postgresql; chown mysql /run/mysqld
+as='setpriv --reuid=postgres --regid=postgres --init-groups'
+bin=/usr/lib/postgresql/$(ls /usr/lib/postgresql | sort -n | tail -n 1)/bin
+ln -sf $bin/psql /usr/local/bin/psql
+cd / && $as $bin/initdb -D /var/lib/postgresql/rig --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
+$as $bin/pg_ctl start -w -t 60 -s -D /var/lib/postgresql/rig -o '-c fsync=off -c listen_addresses=' -l /var/lib/postgresql/rig/log >/dev/null 2>&1 </dev/null
+$as psql -Xqc 'create database rt' postgres; $as psql -Xqc "create database \\"we ird'\\"" postgres
+sqlite3 /srv/trac.db 'create table t (a); insert into t values (1)'; echo 'no database' >/srv/notes.db
+rm -rf /var/lib/mysql; mkdir /var/lib/mysql; chown mysql /var/lib/mysql
+mariadb-install-db --no-defaults --datadir=/var/lib/mysql --user=mysql --skip-test-db --basedir=/usr >/dev/null 2>&1
+"""
+
+
+@pytest.fixture(scope="module")
+def old(rig: Rig) -> RealHost:
+    """A host with everything on it."""
+    host = rig.host("old")
+    host.run(SQL)
+    words = "--no-defaults --datadir=/var/lib/mysql --user=mysql --socket=/run/mysqld/mysqld.sock --skip-networking"
+    host.spawn(
+        "/usr/sbin/mariadbd", *words.split(), "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"
+    )
+    host.run(
+        "useradd -m ann; useradd -m -c 'Bob $(touch /tmp/owned)' bob; groupadd -g 4000 editors; usermod -aG editors ann;"
+        "echo bob@elsewhere.test >/home/bob/.forward; echo mail >/var/mail/ann;"
+        "printf '# no job\\nA=b\\n*/5 * * * * planet --run \"$(touch /tmp/owned)\"\\n' | crontab -u ann -;"
+        "echo '0 3 * * * root backup.sh' >/etc/cron.d/backup; printf '#!/bin/sh\\n' >/etc/cron.daily/rotate-own; chmod 755 /etc/cron.daily/rotate-own;"
+        "echo 'mail-the-report' | HOME=/root at -M 23:59 2>/dev/null; mkdir -p /var/lib/mailman3/lists/announce.lists.old.test;"
+        "mkdir -p /var/lib/mailman/lists/staff; touch /var/lib/mailman/lists/staff/config.pck"
+    )
+    host.run(f"evil={quote(EVIL.replace('/', '_'))}; {NAMES}")
+    write(host, "/etc/systemd/system/digest.timer", "[Timer]\nOnCalendar=Mon 04:00\n")
+    write(
+        host,
+        "/etc/apache2/sites-enabled/shop.conf",
+        f'<VirtualHost *:80>\n ServerName shop.old.test\n ServerAlias www.shop.old.test "$(touch /tmp/owned)"\n DocumentRoot "/srv/www/shop"\n'
+        f"</VirtualHost>\n<VirtualHost *:80>\n ServerName wiki.old.test\n DocumentRoot /srv/www/wiki\n</VirtualHost>\n# {EVIL}",
+    )
+    write(
+        host,
+        "/etc/nginx/conf.d/static.conf",
+        "server { listen 8080; # server_name not.this.test;\n  server_name static.old.test\n    img.old.test;\n"
+        "  location / { root /nowhere; }\n  root /srv/www/static;\n}\nserver{listen 8081;server_name one.old.test;root /srv/one;}",
+    )
+    write(host, "/etc/postfix/virtual", "info@virtual.old.test ann\n@whole.old.test bob\n")
+    write(
+        host,
+        "/etc/postfix/main.cf",
+        "compatibility_level = 3.6\nmydestination = localhost, mail.old.test,\n  old.test\nvirtual_alias_maps = hash:/etc/postfix/virtual\n"
+        "virtual_alias_domains = $virtual_alias_maps, extra.old.test\nmaillog_file = /dev/stdout",
+    )
+    write(host, "/etc/mail/local-host-names", "send.old.test\n# no\n")
+    write(host, "/etc/exim4/update-exim4.conf.conf", "dc_other_hostnames='exim.old.test:$(touch /tmp/owned)'\n")
+    host.run(
+        "mkdir -p /srv/www/shop /srv/www/wiki /srv/www/static /var/log/nginx /var/log/apache2; apache2ctl -t 2>&1 | grep -q 'Syntax OK'; nginx -t 2>/dev/null"
+    )
+    host.spawn("python3", "-m", "http.server", "4201", "--directory", "/srv/www")
+    until(lambda: listening(host, 4201), lambda: "nothing listens on 4201", 60)
+    sock = "/run/mysqld/mysqld.sock"
+    until(
+        lambda: host.run(f"mariadb -S {sock} -Ne 'select 1' 2>/dev/null", check=False).strip() == "1",
+        lambda: "no MariaDB",
+        60,
+    )
+    host.run(f"mariadb -S {sock} -e 'create database blog; create table blog.t (a int)'")
+    return host
+
+
+def quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+@pytest.fixture
+def drafted(desk: Rig, old: RealHost, tmp_path: Path) -> Plan:
+    """The plan as the command line drafts it."""
+    (tmp_path / "known").write_text(f"{old.address} {old.host_key}\n")
+    (tmp_path / "config").write_text(
+        f"Host old\n HostName {old.address}\n User root\n IdentityFile {desk.key}\n UserKnownHostsFile {tmp_path}/known\n"
+    )
+    words = [sys.executable, "-m", "cockpit", "init", str(tmp_path / "plan.yaml"), "--from", "old", "--ssh-config"]
+    done = subprocess.run([*words, str(tmp_path / "config")], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    loaded = load(tmp_path / "plan.yaml")
+    assert loaded.plan is not None, loaded.findings
+    assert {finding.code for finding in loaded.findings} == {"draft"}, loaded.findings
+    return loaded.plan
+
+
+def test_the_draft_names_everything_that_is_there_and_passes_check(drafted: Plan, old: RealHost) -> None:
+    """Services, domains, jobs, lists, repositories, databases and people of the old host; nothing of it was run."""
+    titles = "\n".join(
+        title for service in drafted.services for title in (service.title, *(step.title for step in service.steps))
+    )
+    paths = {
+        path
+        for s in drafted.services
+        for step in s.steps
+        if isinstance(step.action, Sync)
+        for path in step.action.paths
+    }
+    for words in (
+        "shop.old.test", "point www.shop.old.test to new", "wiki.old.test", "static.old.test", "point img.old.test to new", "one.old.test",
+        "Mail of old.test", "Mail of mail.old.test", "Mail of virtual.old.test", "Mail of whole.old.test", "Mail of extra.old.test",
+        "Mail of send.old.test", "Mail of exim.old.test",
+        'cron job of ann: */5 * * * * planet --run "$(touch /tmp/owned)"', "cron job in /etc/cron.d/backup: 0 3 * * * root backup.sh",
+        "daily /etc/cron.daily/rotate-own", "timer digest.timer: OnCalendar=Mon 04:00", "of root: mail-the-report",
+        "List announce.lists.old.test", "List staff", "account ann, uid ", "mail is forwarded to bob@elsewhere.test", "group editors, gid 4000: ann",
+        "postgresql rt", "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "python3 listens on tcp 0.0.0.0:4201",
+    ):  # fmt: skip
+        assert words in titles, f"{words} is not in:\n{titles}"
+    assert "not.this" not in titles
+    assert "notes.db" not in titles
+    assert "e2scrub" not in titles
+    assert {
+        "/srv/www/shop/",
+        "/srv/www/static/",
+        "/srv/one/",
+        "/home/ann/",
+        "/srv/git/site.git/",
+        "/home/ann/work/notes/",
+    } <= paths
+    assert {"/srv/darcs/planet/", "/srv/svn/old/", "/srv/hg/code/", "/srv/trac.db", "/var/mail/ann"} <= paths
+    host = drafted.hosts["old"]
+    assert (host.host_key, host.machine_id, host.hostname, host.address) == (
+        old.host_key,
+        old.machine_id,
+        "old",
+        old.address,
+    )
+    assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
+
+
+def test_names_that_try_to_be_commands_stay_names(drafted: Plan) -> None:
+    steps = [step for service in drafted.services for step in service.steps]
+    paths = {path for step in steps if isinstance(step.action, Sync) for path in step.action.paths}
+    assert f"/srv/odd/{EVIL.replace('/', '_')}/" in paths
+    by_hand = [step.title for step in steps if step.title.startswith("copy by hand")]
+    assert len(by_hand) == 2, by_hand
+
+
+@pytest.mark.parametrize("shell", ["bash --posix", "busybox sh"])
+def test_every_shell_finds_the_same(old: RealHost, shell: str) -> None:
+    def found(words: str) -> set[tuple[str, ...]]:
+        text = script().encode()
+        out = subprocess.run([*old.entered(), *words.split(), "-s"], input=text, capture_output=True, check=True).stdout
+        assert parse(out).whole
+        return {(item.kind, *item.fields) for item in parse(out).items if item.kind != "listen"}
+
+    assert found(shell) == found("dash")
+
+
+def test_a_login_without_rights_says_what_it_could_not_see(old: RealHost) -> None:
+    words = [*old.entered(), "su", "-s", "/bin/sh", "mover", "-c", "exec sh -s"]
+    out = subprocess.run(words, input=script().encode(), capture_output=True, check=True).stdout
+    found = parse(out)
+    assert found.whole
+    assert any("not root" in item.field(0) for item in found.of("note"))
+    assert any(item.field(0) == "ann" for item in found.of("user"))
+
+
+def test_a_host_that_is_not_there_is_a_sentence(desk: Rig, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cockpit", "init", str(tmp_path / "plan.yaml"), "--from", "root@10.213.0.99:1"]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    assert (done.returncode, done.stderr.startswith("cockpit: "), (tmp_path / "plan.yaml").exists()) == (2, True, False)

@@ -1,0 +1,101 @@
+"""The night of the KARL clients (S1-S13), on real servers and with people on every site: over to the shared platform, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.real.night import wayback
+from tests.real.night.accountant import Accountant, in_maildir, numbers
+from tests.real.night.karl import CLIENTS, ZONE, Platform
+from tests.real.night.ledger import Ledger
+from tests.real.night.night import conducting
+from tests.real.rig import RealHost, Rig
+from tests.real.world import needs_world
+
+pytestmark = needs_world
+
+
+@pytest.fixture(scope="module")
+def hosts(rig: Rig) -> Platform:
+    return Platform(rig)
+
+
+@pytest.fixture
+def platform(desk: Rig, hosts: Platform) -> Platform:
+    """The hosts as before a night."""
+    hosts.fresh()
+    return hosts
+
+
+def balance(ledger: Ledger, at: dict[str, RealHost]) -> Accountant:
+    """Each client's writes and messages against what lies on the host that has them now."""
+    books = Accountant(ledger)
+    books.busy()
+    for client, host in at.items():
+        books.writes(client, numbers(host, f"/srv/karl/{client}/data/writes"))
+        books.messages(client, in_maildir(host, f"/srv/karl/{client}/Maildir", client))
+    return books
+
+
+async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_what_people_did(
+    platform: Platform, tmp_path: Path
+) -> None:
+    queue = {"queue": "postqueue -p", "accounts": "getent passwd; getent group", "jobs": "ls /var/spool/cron/crontabs"}
+    before = {
+        client: wayback.remember(xen, ["/srv", "/etc", "/var/mail", "/home", "/usr/local"], asked=queue)
+        for client, xen in platform.xens.items()
+    }
+    zone = wayback.zone(platform.rig.pid, platform.ns1.address, ZONE)
+    with platform.people() as crowd:
+        for client in CLIENTS:
+            await crowd.see("message", client)
+        async with conducting(tmp_path / "run", platform.plan(tmp_path / "plan")) as night:
+            await night.go(
+                before="promote", override="a rehearsal of the way back: all of them before anybody is on new"
+            )
+            assert {night.states()[f"{client}/final-sync"] for client in CLIENTS} == {"done"}
+            await night.back()
+            for client in CLIENTS:
+                await crowd.see("write", client, by="xen")
+            await night.end()
+        crowd.home()
+    platform.delivered()
+    since = {
+        "/srv/karl/*/data/writes": wayback.grown,
+        "/srv/karl/*/Maildir/new/*": wayback.came,
+        # Our own test messages, in a mailbox that is there for them.
+        "/var/mail/checks/*": wayback.came,
+    }
+    for client, xen in platform.xens.items():
+        assert wayback.differences(before[client], xen, but=since) == []
+    assert wayback.zone(platform.rig.pid, platform.ns1.address, ZONE) == zone
+    books = balance(crowd.ledger, platform.xens)
+    for client in CLIENTS:
+        books.visits(client, ["xen"])
+    books.journal(tmp_path / "run", undone=True)
+    books.settle()
+
+
+async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
+    platform: Platform, tmp_path: Path
+) -> None:
+    with platform.people() as crowd:
+        for client in CLIENTS:
+            await crowd.see("message", client)
+        deeds = {"owner-dns": lambda client: platform.dns(client, platform.karl)}
+        async with conducting(tmp_path / "run", platform.plan(tmp_path / "plan"), deeds) as night:
+            await night.go()
+            for client in CLIENTS:
+                await crowd.see("write", client, by="shared")
+                await crowd.see("message", client)
+            await night.until(lambda state: all(view.writer == "new" for view in state.services.values()))
+            await night.end()
+        crowd.home()
+    platform.delivered()
+    books = balance(crowd.ledger, dict.fromkeys(CLIENTS, platform.karl))
+    for client in CLIENTS:
+        books.visits(client, ["xen", "shared"])
+    books.journal(tmp_path / "run")
+    books.settle()

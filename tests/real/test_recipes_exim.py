@@ -1,0 +1,184 @@
+"""Recipes for Exim on two real ones: what is held stays, goes back to old or is delivered; redirects and single addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.rig import RealHost, rigged
+from tests.real.trial import Trial
+from tests.real.world import needs_world, until
+from tests.real.world.mail import exim
+
+pytestmark = needs_world
+
+HOLDS, HUBS, VIRTUAL = "/etc/exim4/hold_domains", "/etc/exim4/hubbed_hosts", "/etc/exim4/virtual"
+ROUTERS = f"""
+hubbed_hosts:
+  driver = manualroute
+  domains = ${{if exists{{{HUBS}}}{{partial-lsearch;{HUBS}}}fail}}
+  same_domain_copy_routing = yes
+  route_data = ${{lookup{{$domain}}partial-lsearch{{{HUBS}}}}}
+  transport = remote
+virtual:
+  driver = redirect
+  data = ${{lookup{{$local_part@$domain}}lsearch{{{VIRTUAL}}}}}
+"""
+STATE = "cd /etc/exim4; ls -a; stat -c '%U %G %a %n' *; cat hold_domains hubbed_hosts virtual; exim4 -bp"
+
+
+class Pair:
+    """Old and new."""
+
+    def __init__(self, old: RealHost, new: RealHost) -> None:
+        self.old, self.new = old, new
+
+    def trial(self, recipe: str, **params: str) -> Trial:
+        return Trial(self.new, recipe, {"domain": ZONE, "address": ANN, **params}, state=STATE)
+
+    def hold(self, back_to: str = "") -> Trial:
+        return self.trial("exim-hold", back_to=back_to or self.old.address, patience="2")
+
+    def redirect(self) -> Trial:
+        return self.trial("exim-redirect", target=self.old.address)
+
+    def virtual(self, address: str, target: str) -> Trial:
+        return Trial(self.new, "exim-virtual", {"address": address, "target": target}, state=STATE)
+
+
+def waiting(host: RealHost) -> int:
+    return int(host.run(f"exim4 -bp | grep -c '^ *.*@{ZONE}$' || :"))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with rigged(tmp_path_factory.mktemp("mail")) as rig:
+        made = Pair(rig.host("old"), rig.host("new"))
+        for host in (made.old, made.new):
+            host.run(
+                f"mkdir -p /etc/exim4; printf '# held\\nlast.test' > {HOLDS}; chmod 640 {HOLDS};"
+                f"printf 'info@{ZONE}: ann@{ZONE},\\n  bob@{ZONE}\\n# the end\\n' > {VIRTUAL}"
+            )
+            more = f"hold_domains = lsearch;{HOLDS}\n"
+            exim(host, f"mx-{host.name}.{ZONE}", ZONE, ("ann", "bob"), more=more, routers=ROUTERS)
+            host.run(f"chgrp mail {HOLDS} || :; chmod 644 {HOLDS}")
+        yield made
+
+
+def test_a_hold_goes_there_and_back(pair: Pair) -> None:
+    pair.hold().there_and_back()
+    pair.hold().cut_anywhere()
+
+
+@pytest.mark.parametrize("hubs", ["", "other.test: 192.0.2.9"])
+def test_a_held_message_goes_back_to_old(pair: Pair, hubs: str) -> None:
+    if hubs:
+        pair.new.run(f"echo '{hubs}' > {HUBS}")
+    hold = pair.hold()
+    before = hold.seen()
+    hold.there(already=False)
+    hand_in(pair.new, f"handed back {hubs}")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("exim4 -bp"), PATIENCE)
+    hold.back()
+    until_arrived(pair.old, f"handed back {hubs}")
+    assert arrived(pair.new, f"handed back {hubs}") == 0
+    assert hold.seen() == before
+    pair.new.run(f"rm -f {HUBS}")
+
+
+def test_what_old_does_not_take_stays_held_and_is_delivered_when_released(pair: Pair) -> None:
+    hold = pair.hold(f"{pair.old.address}:26")
+    before = hold.seen()
+    hold.there(already=False)
+    hand_in(pair.new, "stays held")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("exim4 -bp"), PATIENCE)
+    said = hold.ask("undo")
+    assert said.status == 1
+    assert f"1 of 1 could not be handed to {pair.old.address}:26 and stay held" in said.said
+    assert hold.recognised()
+    release = pair.trial("exim-release", box="/var/mail/ann")
+    release.there()
+    assert release.captured["held"] == "1"
+    until_arrived(pair.new, "stays held")
+    assert hold.seen() == before
+
+
+def test_a_release_goes_there_and_back(pair: Pair) -> None:
+    hold = pair.hold()
+    before = hold.seen()
+    hold.there(already=False)
+    release = pair.trial("exim-release", box="/var/mail/ann")
+    release.there_and_back()
+    release.cut_anywhere()
+    hold.back()
+    assert hold.seen() == before
+
+
+def test_a_domain_is_handed_on_and_comes_back(pair: Pair) -> None:
+    redirect = pair.redirect()
+    redirect.there_and_back()
+    redirect.cut_anywhere()
+    redirect.there(already=False)
+    hand_in(pair.new, "handed on")
+    until_arrived(pair.old, "handed on")
+    assert arrived(pair.new, "handed on") == 0
+    elsewhere = replace(redirect, params={**redirect.params, "target": f"{pair.old.address}:26"}, captured={})
+    elsewhere.capture()
+    elsewhere.must("apply")
+    assert elsewhere.ask("verify").status == 1, "a message that goes nowhere is taken for one that arrived"
+    elsewhere.must("undo")
+    redirect.must("verify")
+    redirect.back()
+
+
+def test_an_address_goes_elsewhere(pair: Pair) -> None:
+    continued = pair.virtual(f"info@{ZONE}", f"bob@{ZONE}")
+    continued.there_and_back()
+    virtual = pair.virtual(f"Sales@{ZONE}", "ann")
+    virtual.there_and_back()
+    virtual.cut_anywhere()
+    virtual.there(already=False)
+    hand_in(pair.new, "for sales", to=f"sales@{ZONE}")
+    until_arrived(pair.new, "for sales")
+    virtual.back()
+
+
+def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:
+    refuses_evil(pair.hold(), "domain", "address", "back_to", "holds")
+    refuses_evil(pair.redirect(), "domain", "address", "target", "routes")
+    refuses_evil(pair.virtual(ANN, "bob"), "address", "target", "table")
+    refuses_evil(pair.trial("exim-flush"), "domain", "most")
+    refuses_evil(pair.trial("exim-queue-empty"), "domain", "quiet")
+
+
+def test_a_broken_exim_is_left_as_it_is(pair: Pair) -> None:
+    pair.new.run("cp -p /etc/exim4/exim4.conf /run/; sed -i '1i no setting' /etc/exim4/exim4.conf")
+    for trial in (pair.hold(), pair.redirect(), pair.virtual(ANN, "bob")):
+        says_no(trial, "refuses its configuration")
+    pair.new.run(
+        "cp -p /run/exim4.conf /etc/exim4/; sed -i '/hold_domains/d; s/hubbed_hosts}/elsewhere}/' /etc/exim4/exim4.conf"
+    )
+    says_no(pair.hold(), 'add "hold_domains = lsearch;/etc/exim4/hold_domains"')
+    redirect = pair.redirect()
+    redirect.capture()
+    says_no(redirect, "nothing is changed")
+    pair.new.run("cp -p /run/exim4.conf /etc/exim4/; rm /run/exim4.conf")
+
+
+def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
+    flush, empty = pair.trial("exim-flush"), pair.trial("exim-queue-empty", quiet="1")
+    empty.there_and_back(already=False)
+    pair.new.run(f"echo {ZONE} > {HOLDS}")
+    hand_in(pair.new, "deferred")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("exim4 -bp"), PATIENCE)
+    assert empty.ask("verify").status == 1
+    assert flush.ask("verify").status == 1
+    replace(flush, params={"domain": "other.test"}).must("verify")
+    pair.new.run(f"printf '# held\\nlast.test' > {HOLDS}")
+    flush.there(already=False)
+    flush.back()
+    until_arrived(pair.new, "deferred")
+    empty.there(already=False)

@@ -1,0 +1,95 @@
+"""Telling people where they are: players of a game that runs, and whoever logs in over a real SSH server."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.real.rig import RealHost, Rig, needs_rig
+from tests.real.trial import EVIL, Trial
+from tests.real.world import listening, until, write
+
+pytestmark = needs_rig
+
+GAME = """\
+import socket, threading
+players, server, admin = [], socket.create_server(("127.0.0.1", 4201)), socket.create_server(("127.0.0.1", 4202))
+def play():
+    while True:
+        players.append(server.accept()[0])
+        players[-1].sendall(b"Welcome\\r\\n")
+def tell():
+    while True:
+        with admin.accept()[0] as god:
+            said = b"".join(iter(lambda: god.recv(4096), b""))
+            for line in said.splitlines():
+                for player in players:
+                    player.sendall(b"GOD: " + line + b"\\r\\n")
+threading.Thread(target=play).start()
+tell()
+"""
+SAY = "busybox nc 127.0.0.1 4202"
+SEEN = "cat /srv/player.log"
+
+
+@pytest.fixture(scope="module")
+def old(rig: Rig) -> RealHost:
+    """A host with a game on it, and somebody who plays."""
+    host = rig.host("old")
+    write(host, "/srv/game.py", GAME)
+    host.spawn("python3", "/srv/game.py")
+    until(lambda: listening(host, 4201) and listening(host, 4202), lambda: "the game does not run", 60)
+    host.spawn("sh", "-c", "sleep 100000 | telnet 127.0.0.1 4201 > /srv/player.log 2>&1")
+    until(lambda: "Welcome" in host.run(SEEN, check=False), lambda: "nobody plays", 60)
+    return host
+
+
+def test_players_are_told_inside_the_game(old: RealHost) -> None:
+    """S51, S64: the service itself tells its people to drop and reconnect."""
+    said = Trial(old, "announce", {"text": f"{EVIL}\nDrop and reconnect.", "command": SAY, "check": SEEN})
+    said.there_and_back(already=False)
+    seen = old.run(SEEN)
+    assert seen.count("GOD: Drop and reconnect.") == 3
+    assert f"GOD: {EVIL}" in seen
+
+
+def test_what_nobody_sees_is_not_said(old: RealHost) -> None:
+    lost = Trial(old, "announce", {"text": "Hello.", "command": "cat > /dev/null", "check": SEEN, "within": "0"})
+    lost.capture()
+    lost.must("apply")
+    assert "did not come up" in lost.must("verify", 1)
+    broken = Trial(old, "announce", {"text": "Hello.", "command": "busybox nc 127.0.0.1 9", "check": "cat /srv/none"})
+    assert broken.ask("capture").status == 1
+    assert "could not be said" in broken.must("apply", 1)
+    assert Trial(old, "announce", {"text": "\nHello.", "command": SAY, "check": SEEN}).ask("probe").status == 2
+
+
+def login(host: RealHost) -> str:
+    """What somebody sees who logs in over SSH."""
+    words = [
+        "ssh", "-tt", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(host.rig.key), f"mover@{host.address}",
+    ]  # fmt: skip
+    with host.rig.standing():
+        return subprocess.run(words, input=b"exit\n", capture_output=True, timeout=60).stdout.decode(errors="replace")
+
+
+def test_whoever_logs_in_reads_the_notice_until_it_is_taken_back(old: RealHost, tmp_path: Path) -> None:
+    old.run(
+        "printf 'old news\\n\\377 no UTF-8' > /etc/motd; chmod 640 /etc/motd; chmod 644 /etc/motd; chown mover /etc/motd"
+    )
+    check = "cat /etc/motd"
+    state = "ls -ln /etc/motd* | awk '{ print $1, $3, $4, $5, $9 }'; md5sum /etc/motd*"
+    notice = Trial(old, "login-notice", {"text": f"{EVIL}\nRead only from ten on.", "check": check}, state=state)
+    notice.there_and_back()
+    notice.cut_anywhere()
+    notice.capture()
+    notice.must("apply")
+    shown = login(old)
+    assert "Read only from ten on." in shown
+    assert shown.index("Read only") < shown.index("old news")
+    notice.must("undo")
+    assert "Read only" not in login(old)
+    missing = Trial(old, "login-notice", {"text": "new", "file": "/etc/it's a notice"}, state="ls /etc | grep notice")
+    missing.there_and_back()

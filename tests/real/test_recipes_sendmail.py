@@ -1,0 +1,168 @@
+"""Recipes for Sendmail on two real ones: what is held stays, goes back to old or is delivered; redirects and single addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.rig import RealHost, rigged
+from tests.real.trial import Trial
+from tests.real.world import until
+from tests.real.world.sendmail import needs_sendmail, sendmail
+
+pytestmark = needs_sendmail
+
+TABLE, VIRTUAL = "/etc/mail/cutover", "/etc/mail/virtusertable"
+STATE = (
+    "cd /etc/mail; ls -a; stat -c '%U %G %a %n' *; cat cutover virtusertable; makemap -u hash cutover | sort;"
+    "makemap -u hash virtusertable | sort; mailq"
+)
+
+
+class Pair:
+    """Old and new."""
+
+    def __init__(self, old: RealHost, new: RealHost) -> None:
+        self.old, self.new = old, new
+
+    def trial(self, recipe: str, **params: str) -> Trial:
+        return Trial(self.new, recipe, {"domain": ZONE, "address": ANN, **params}, state=STATE)
+
+    def hold(self, back_to: str = "") -> Trial:
+        return self.trial("sendmail-hold", back_to=back_to or self.old.address, patience="2")
+
+    def redirect(self) -> Trial:
+        return self.trial("sendmail-redirect", target=self.old.address)
+
+    def virtual(self, address: str, target: str) -> Trial:
+        return Trial(self.new, "sendmail-virtual", {"address": address, "target": target}, state=STATE)
+
+
+def waiting(host: RealHost) -> int:
+    return int(host.run(f"mailq | grep -c '^[^0-9].*@{ZONE}>*$' || :"))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with rigged(tmp_path_factory.mktemp("mail")) as rig:
+        made = Pair(rig.host("old"), rig.host("new"))
+        for host in (made.old, made.new):
+            sendmail(host, f"mx-{host.name}.{ZONE}", ZONE, ("ann", "bob"))
+            host.run(
+                f"cd /etc/mail; printf '# ours\\nother.test\\tesmtp:[192.0.2.9]\\nlast.test  hold:long' > {TABLE}; chmod 640 {TABLE};"
+                f"printf '# who gets what\\ninfo@{ZONE}\\tann\\n' > {VIRTUAL};"
+                "for of in cutover virtusertable; do makemap hash $of < $of; done"
+            )
+        yield made
+
+
+def test_a_hold_goes_there_and_back(pair: Pair) -> None:
+    pair.hold().there_and_back()
+    pair.hold().cut_anywhere()
+
+
+def test_a_held_message_goes_back_to_old(pair: Pair) -> None:
+    hold = pair.hold()
+    before = hold.seen()
+    hold.there(already=False)
+    hand_in(pair.new, "handed back")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("mailq"), PATIENCE)
+    hold.back()
+    until_arrived(pair.old, "handed back")
+    assert arrived(pair.new, "handed back") == 0
+    assert hold.seen() == before
+
+
+def test_what_old_does_not_take_stays_held_and_is_delivered_when_released(pair: Pair) -> None:
+    hold = pair.hold("10.213.0.250")
+    before = hold.seen()
+    hold.there(already=False)
+    hand_in(pair.new, "stays held")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("mailq"), PATIENCE)
+    said = hold.ask("undo")
+    assert said.status == 1
+    assert "1 of 1 could not be handed to 10.213.0.250 and stay held" in said.said
+    assert hold.recognised()
+    release = pair.trial("sendmail-release", box="/var/mail/ann")
+    release.there()
+    assert release.captured["held"] == "1"
+    until_arrived(pair.new, "stays held")
+    assert hold.seen() == before
+
+
+def test_a_release_goes_there_and_back(pair: Pair) -> None:
+    hold = pair.hold()
+    before = hold.seen()
+    hold.there(already=False)
+    release = pair.trial("sendmail-release", box="/var/mail/ann")
+    release.there_and_back()
+    release.cut_anywhere()
+    hold.back()
+    assert hold.seen() == before
+
+
+def test_a_domain_is_handed_on_and_comes_back(pair: Pair) -> None:
+    redirect = pair.redirect()
+    redirect.there_and_back()
+    redirect.cut_anywhere()
+    redirect.there(already=False)
+    hand_in(pair.new, "handed on")
+    until_arrived(pair.old, "handed on")
+    assert arrived(pair.new, "handed on") == 0
+    elsewhere = replace(redirect, params={**redirect.params, "target": "10.213.0.250"}, captured={})
+    elsewhere.capture()
+    elsewhere.must("apply")
+    assert elsewhere.ask("verify").status == 1, "a message that goes nowhere is taken for one that arrived"
+    elsewhere.must("undo")
+    redirect.must("verify")
+    redirect.back()
+
+
+def test_an_address_goes_elsewhere(pair: Pair) -> None:
+    continued = pair.virtual(f"info@{ZONE}", f"bob@{ZONE}")
+    continued.there_and_back()
+    virtual = pair.virtual(f"Sales@{ZONE}", "ann")
+    virtual.there_and_back()
+    virtual.cut_anywhere()
+    virtual.there(already=False)
+    hand_in(pair.new, "for sales", to=f"sales@{ZONE}")
+    until_arrived(pair.new, "for sales")
+    virtual.back()
+
+
+def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:
+    refuses_evil(pair.hold(), "domain", "address", "back_to", "table")
+    refuses_evil(pair.redirect(), "domain", "address", "target", "table")
+    refuses_evil(pair.virtual(ANN, "bob"), "address", "target", "table")
+    refuses_evil(pair.trial("sendmail-flush"), "domain", "most")
+    refuses_evil(pair.trial("sendmail-queue-empty"), "domain", "quiet")
+
+
+def test_a_broken_sendmail_is_left_as_it_is(pair: Pair) -> None:
+    cf = "/etc/mail/sendmail.cf"
+    pair.new.run(f"cp -p {cf} /run/; echo 'no setting' >> {cf}")
+    for trial in (pair.hold(), pair.redirect(), pair.virtual(ANN, "bob")):
+        says_no(trial, "refuses its configuration")
+    pair.new.run(f"cp -p /run/sendmail.cf {cf}; sed -i 's/^Kcutover .*/Kcutover hash -o \\/etc\\/mail\\/other/' {cf}")
+    for trial in (pair.hold(), pair.redirect()):
+        says_no(trial, "needs the lines at the top of this recipe")
+    pair.new.run(f"cp -p /run/sendmail.cf {cf}; rm /run/sendmail.cf")
+
+
+def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
+    flush, empty, hold = pair.trial("sendmail-flush"), pair.trial("sendmail-queue-empty", quiet="1"), pair.hold()
+    empty.there_and_back(already=False)
+    hold.there(already=False)
+    hand_in(pair.new, "deferred")
+    until(lambda: waiting(pair.new) == 1, lambda: pair.new.run("mailq"), PATIENCE)
+    assert empty.ask("verify").status == 1
+    assert flush.ask("verify").status == 1
+    replace(flush, params={"domain": "other.test"}).must("verify")
+    replace(hold, params={"domain": ZONE, "address": ANN}).must("undo")
+    flush.there(already=False)
+    flush.back()
+    until_arrived(pair.new, "deferred")
+    empty.there(already=False)

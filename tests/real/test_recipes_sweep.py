@@ -1,0 +1,155 @@
+"""Stragglers in an old mailbox are forwarded: each once, whatever is cut off, and unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, refuses_evil
+from tests.real.rig import RealHost, rigged
+from tests.real.trial import SHELLS, Trial
+from tests.real.world import needs_world, until, write
+from tests.real.world.mail import postfix
+
+pytestmark = needs_world
+
+BOX, MAILDIR = "/srv/ann box", "/srv/Maildir"
+SINCE = 1767225600  # 2026-01-01 00:00:00 UTC
+HEADERS = "From: Eve <eve@far.test>\nTo: Ann <ann@example.test>\nMessage-ID: <{id}@far.test>\nSubject: {id}\n"
+BODY = "Dear Ann,\n\n  quoted:\n>From here it was escaped.\n\nFrom: not an envelope\n.\n\u00e9 $(touch /tmp/owned)\n\n\nYours\n"
+
+
+def mbox(*ids: str, day: int = 2) -> str:
+    added = f"Return-Path: <eve@far.test>\nX-Original-To: {ANN}\nDelivered-To: {ANN}\nStatus: RO\n"
+    return "".join(
+        f"From eve@far.test Fri Jan {day:2d} 12:00:00 2026\n{added}{HEADERS.format(id=id)}\n{BODY}\n" for id in ids
+    )
+
+
+class Pair:
+    """Old, which hands the domain on to new."""
+
+    def __init__(self, old: RealHost, new: RealHost) -> None:
+        self.old, self.new = old, new
+
+    def sweep(self, box: str = BOX, ledger: str = "") -> Trial:
+        params = {"box": box, "address": ANN, "since": str(SINCE)} | ({"ledger": ledger} if ledger else {})
+        return Trial(self.old, "mail-sweep", params, state=f"cksum '{BOX}'; find /srv /root -type f ! -name '*.cksum'")
+
+    def fill(self, *ids: str) -> None:
+        early = mbox("early").replace("2026", "2025", 1)
+        self.old.run(f"cat > '{BOX}' <<'END_OF_BOX'\n{early}{mbox(*ids)}END_OF_BOX")
+
+    def all_arrived(self, *ids: str) -> None:
+        until(lambda: all(arrived(self.new, id) for id in ids), lambda: self.old.run("mailq"), PATIENCE)
+        until(lambda: "empty" in self.old.run("mailq"), lambda: self.old.run("mailq"), PATIENCE)
+        assert [arrived(self.new, id) for id in ids] == [1] * len(ids)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with rigged(tmp_path_factory.mktemp("mail")) as rig:
+        made = Pair(rig.host("old"), rig.host("new"))
+        postfix(made.new, f"mx-new.{ZONE}", ZONE, ("ann",))
+        postfix(made.old, f"mx-old.{ZONE}", ZONE, ("ann",), transports={ZONE: f"smtp:[{made.new.address}]"})
+        yield made
+
+
+def test_stragglers_arrive_once_unchanged_under_any_shell(pair: Pair) -> None:
+    ids: list[str] = []
+    for number, shell in enumerate(SHELLS):
+        ids += [f"a{number}", f"b{number}"]
+        pair.fill(*ids)
+        sweep = pair.sweep()
+        assert not sweep.recognised(shell)
+        sweep.capture(shell)
+        assert sweep.captured["strayed"] == "2"
+        sweep.must("apply", 0, shell)
+        sweep.must("verify", 0, shell)
+        assert sweep.recognised(shell)
+        before = sweep.seen()
+        sweep.must("apply", 0, shell)
+        sweep.back(shell)
+        assert sweep.seen() == before
+    pair.all_arrived(*ids)
+    assert arrived(pair.new, "early") == 0
+    got = pair.new.file("/var/mail/ann").read_bytes().decode()
+    assert BODY in got
+    assert "X-Original-To: ann@example.test\nDelivered-To: ann@example.test\nReceived:" in got, "delivered by new alone"
+    assert got.count("Return-Path: <eve@far.test>") == len(ids)
+    assert got.count("Status: RO") == 0
+
+
+def test_what_is_cut_off_goes_once(pair: Pair) -> None:
+    ids = [f"cut{number}" for number in range(4)]
+    pair.fill(*ids)
+    sweep = pair.sweep(ledger="/root/cut.ledger")
+    sweep.capture()
+    for point in range(40, 400, 35):
+        sweep._cut("apply", point)
+        sweep.ask("probe")
+    sweep.must("apply")
+    sweep.must("verify")
+    pair.all_arrived(*ids)
+
+
+def test_two_alike_are_two(pair: Pair) -> None:
+    pair.fill("twin", "twin")
+    sweep = pair.sweep(ledger="/root/twin.ledger")
+    sweep.there()
+    until(lambda: arrived(pair.new, "twin") == 2, lambda: pair.old.run("mailq"), PATIENCE)
+
+
+def test_a_maildir_is_swept_by_the_times_in_its_names(pair: Pair) -> None:
+    pair.old.run(f"mkdir -p {MAILDIR}/new {MAILDIR}/cur {MAILDIR}/tmp")
+    for place, stamp, id in (
+        ("new", SINCE + 5, "inNew"), ("cur", SINCE + 6, "inCur"), ("cur", SINCE - 5, "tooEarly")
+    ):  # fmt: skip
+        flags = ":2,S" if place == "cur" else ""
+        text = f"Return-Path: <eve@far.test>\n{HEADERS.format(id=id)}\n{BODY}"
+        write(pair.old, f"{MAILDIR}/{place}/{stamp}.M1P2.old{flags}", text)
+    sweep = pair.sweep(MAILDIR)
+    sweep.there()
+    pair.old.run(f"cd {MAILDIR}; mv new/* cur/{SINCE + 5}.M1P2.old:2,")
+    assert sweep.recognised(), "a message that was read meanwhile is another one"
+    pair.all_arrived("inNew", "inCur")
+    assert arrived(pair.new, "tooEarly") == 0
+
+
+def test_one_that_may_have_gone_is_left_to_a_person(pair: Pair) -> None:
+    pair.fill("doubt")
+    sweep = pair.sweep(ledger="/root/doubt.ledger")
+    sweep.there()
+    pair.old.run("sed -i s/^sent/trying/ /root/doubt.ledger")
+    said = sweep.ask("apply")
+    assert said.status
+    assert "<doubt@far.test>" in said.said
+    assert arrived(pair.new, "doubt") <= 1
+
+
+def test_a_host_that_delivers_to_itself_or_takes_nothing_is_noticed(pair: Pair) -> None:
+    pair.fill("nowhere")
+    sweep = pair.sweep(ledger="/root/nowhere.ledger")
+    pair.old.run("chmod -x /usr/sbin/sendmail")
+    said = sweep.ask("apply")
+    pair.old.run("chmod +x /usr/sbin/sendmail")
+    assert said.status
+    assert "does not take" in said.said
+    assert sweep.ask("verify").status == 1
+    sweep.there()
+
+
+def test_values_that_are_no_address_time_or_mailbox_are_refused(pair: Pair) -> None:
+    pair.fill("never")
+    refuses_evil(pair.sweep(ledger="/root/never.ledger"), "address", "since", "box")
+    strange = '/srv/it\'s "odd" $(id) *'
+    pair.old.run(
+        f"mkdir -p /srv/x; cp '{BOX}' /srv/x/box; mv /srv/x/box \"$(cat <<'END'\n{strange}\nEND\n)\"; rmdir /srv/x"
+    )
+    odd = replace(
+        pair.sweep(), params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book"}
+    )
+    odd.there()
+    pair.all_arrived("never")

@@ -1,0 +1,48 @@
+"""What a person is asked, on the screen: the answers that the plan allows, and a text to hand over."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cockpit.plan.model import Manual
+from cockpit.ui import deeds
+from cockpit.ui.app import CockpitApp
+from cockpit.ui.dialogs import Ask, Choose
+from tests.engine.world import Rig, small_plan
+from tests.ui.seat import RigSource
+from tests.ui.test_keys import app_of, shown, until
+
+CHECK = Manual(
+    owner="Ann",
+    message="Log in and look.",
+    question="Is it well?",
+    answers=("all well", "slow", "broken"),
+    good=("all well", "slow"),
+    paste="Dear Ann,\nplease look.",
+)
+
+
+async def test_a_named_person_s_answer_is_chosen_from_the_plan_s() -> None:
+    """S39: a named person checks, and what they said is on the screen."""
+    plan = small_plan(1)
+    service = plan.services[0]
+    steps = (replace(service.steps[0], kind="manual", action=CHECK), *service.steps[1:])
+    rig = Rig(replace(plan, services=(replace(service, steps=steps),), gates=()))
+    rig.world.failing[("s0/copy", "apply")] = "waits"
+    await rig.start()
+    async with CockpitApp(RigSource(rig)).run_test(size=(120, 40)) as pilot:
+        await shown(pilot, "ready: copy")
+        await pilot.press("n")
+        await until(pilot, lambda: app_of(pilot).state.step("s0/copy").state == "waiting")
+        await pilot.press("enter")
+        await shown(pilot, "Is it well? (all well / slow / broken)")
+        assert deeds._copied(app_of(pilot)) == "Dear Ann,\nplease look."
+        rig.world.holds.add("s0/copy")
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Choose) and bool(pilot.app.screen.query("#answer-1")))
+        await pilot.click("#answer-1")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask) and bool(pilot.app.screen.query("#ok")))
+        await pilot.press(*"two seconds", "enter")
+        await until(pilot, lambda: rig.state.step("s0/copy").state == "done")
+        assert "Ann answered: slow: two seconds" in str(rig.journal.lines)
+    await rig.kill()

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import sys
 import threading
 import uuid
@@ -215,7 +214,7 @@ class Search(Answer):
     def keep(self, core: str) -> None:
         file = self.folder / f"{core}.json"
         file.with_suffix(".new").write_text(json.dumps(self.cores[core]))
-        os.replace(file.with_suffix(".new"), file)
+        file.with_suffix(".new").replace(file)
 
 
 class Server(ThreadingHTTPServer):

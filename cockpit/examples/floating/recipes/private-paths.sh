@@ -47,8 +47,8 @@ verify() {
                 echo "the way to $what at $place does not go out from $from but from ${way:-nowhere}"
                 exit 1
             }
-            # The server's own word does not matter here, only whether somebody takes the connection.
-            time=$(curl -q -s -m 3 --noproxy '*' -o /dev/null -w '%{time_connect}' "telnet://$place" < /dev/null)
+            # What the server says to that does not matter here, only whether somebody takes the connection.
+            time=$(curl -q -s -m 3 --noproxy '*' -o /dev/null -w '%{time_connect}' "http://$place/")
             case $time in
                 *[1-9]*) ;;
                 *)

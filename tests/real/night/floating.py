@@ -101,7 +101,7 @@ class Pair:
         """The plan `floating` on these hosts."""
         samples = {
             "192.0.2.10": self.old.address, "192.0.2.20": self.new.address, "192.0.2.40": self.watch.address,
-            "192.0.2.100": ADDRESS, "02:00:5e:00:53:10": mac(self.old), "02:00:5e:00:53:20": mac(self.new),
+            "192.0.2.30": self.search.address, "192.0.2.100": ADDRESS, "02:00:5e:00:53:10": mac(self.old), "02:00:5e:00:53:20": mac(self.new),
             "every: 250ms": "every: 500ms",
         }  # fmt: skip
         samples |= {f"198.51.100.{number}0": f"{PRIVATE}.{number}0" for number in (1, 2, 3)}

@@ -150,6 +150,8 @@ def test_figures_of_one_host_are_compared_with_those_of_the_other(db: RealHost) 
     assert "sessions is missing here" in said
     compare.params = {"database": "shop", "accepted": "sessions\nlogins\ngoods\nta`ble 'x'", **where}
     assert "3 accepted as lost" in compare.must("verify")
+    take.params = {**take.params, "accepted": compare.params["accepted"]}
+    assert "still has these figures" in take.must("verify")
     with stopped(db):
         compare.must("verify", 2)
         assert "nothing was written" in take.must("apply", 1)

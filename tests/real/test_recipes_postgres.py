@@ -195,6 +195,8 @@ def test_figures_of_one_host_are_compared_with_those_of_the_other(db: RealHost, 
     assert "3 accepted as lost" in accepting.must("verify")
     psql(db, "insert into sessions values (3)", "shop")
     assert "written to since" in take.must("verify", 1)
+    take.params = {**take.params, "accepted": lost}
+    assert "still has these figures" in take.must("verify")
     psql(db, "delete from sessions where id = 3", "shop")
     with stopped(db):
         compare.must("verify", 2)

@@ -110,6 +110,7 @@ def _services(host: RealHost) -> None:
         settings={"relay_domains": LISTS, "local_recipient_maps": ""},
     )
     host.run("mkdir -p /srv/www /srv/projects /srv/code /srv/trac /srv/planet /srv/lists /var/spool/cron/crontabs")
+    host.spawn("/usr/sbin/cron", "-f")
     mailman(host, "/srv/lists", start=False)
     postgres(host)
     psql(host, "create role rt login password 'tickets'")

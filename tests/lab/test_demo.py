@@ -22,7 +22,7 @@ MAIN = "import sys; from cockpit.cli.main import main; sys.exit(main())"
 TOOLS = {"dig": "bind9-dnsutils", "curl": "curl", "ssh": "openssh-client"}
 
 
-def cockpit(*words: str, runs: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def cockpit(*words: str, runs: Path, timeout: float = 480) -> subprocess.CompletedProcess[str]:
     env = dict(os.environ, COCKPIT_RUNS=str(runs))
     return subprocess.run(
         [sys.executable, "-c", MAIN, *words], capture_output=True, text=True, env=env, timeout=timeout, check=False

@@ -14,6 +14,7 @@ SETTLE = 2.0  # Seconds for which a copy may be one whose file is not cut off ye
 LINGER = 300.0  # Seconds of silence after which a rotated file is let go,
 LINGER_DELETED = 5.0  # and one that was deleted, whose room is wanted.
 KNOWN = 50
+AGREE = 10  # Looks at a folder that is being rotated until two of them see the same.
 
 _ROTATED = re.compile(r"[-._](\d[\d._T:-]*|old|bak|prev)$")
 _DATED = re.compile(r"([-._]\d[\d._T:-]{5,}|\.\d[\d._T:-]*)$")
@@ -53,11 +54,35 @@ class Log:
 
     def siblings(self) -> "list[tuple[str, os.stat_result]]":
         """What this log was renamed, copied or packed to, the oldest first."""
+        # A file that is renamed between the list and its look would be in neither place: two looks have to agree.
+        found, suffixes = self._listed()
+        for _ in range(AGREE):
+            again, suffixes = self._listed()
+            agree = [(name, key_of(status)) for name, status in found] == [(n, key_of(s)) for n, s in again]
+            found = again
+            if agree:
+                break
+        # Numbers and dates are an order in themselves, whatever a late writer made of the times; between the two the times say.
+        numbered = [item for item in found if _NUMBER.match(suffixes[item[0]])]
+        dated = [item for item in found if sum(map(str.isdigit, suffixes[item[0]])) > 5]
+        rest = [item for item in found if item not in numbered and item not in dated]
+        numbered.sort(key=lambda item: -int(suffixes[item[0]][1:]))
+        dated.sort(key=lambda item: [int(digits) for digits in re.findall(r"\d+", suffixes[item[0]])])
+        rest.sort(key=lambda item: item[1].st_mtime_ns)
+        ordered, queues = [], [queue for queue in (dated, numbered, rest) if queue]
+        while queues:
+            first = min(queues, key=lambda queue: queue[0][1].st_mtime_ns)
+            ordered.append(first.pop(0))
+            queues = [queue for queue in queues if queue]
+        return ordered
+
+    def _listed(self) -> "tuple[list[tuple[str, os.stat_result]], dict[str, str]]":
+        """What lies beside the log and bears its name, by name, and what of the name is not the log's own."""
         stem, ext = os.path.splitext(self.base)
         found = []  # type: list[tuple[str, os.stat_result]]
         suffixes = {}  # type: dict[str, str]
         names = set(os.listdir(self.folder or "."))
-        for name in names:
+        for name in sorted(names):
             bare, packed = os.path.splitext(name)
             if packed not in PACKED:
                 bare = name
@@ -75,19 +100,7 @@ class Log:
             if stat.S_ISREG(status.st_mode):
                 found.append((name, status))
                 suffixes[name] = suffix
-        # Numbers and dates are an order in themselves, whatever a late writer made of the times; between the two the times say.
-        numbered = [item for item in found if _NUMBER.match(suffixes[item[0]])]
-        dated = [item for item in found if sum(map(str.isdigit, suffixes[item[0]])) > 5]
-        rest = [item for item in found if item not in numbered and item not in dated]
-        numbered.sort(key=lambda item: -int(suffixes[item[0]][1:]))
-        dated.sort(key=lambda item: [int(digits) for digits in re.findall(r"\d+", suffixes[item[0]])])
-        rest.sort(key=lambda item: item[1].st_mtime_ns)
-        ordered, queues = [], [queue for queue in (dated, numbered, rest) if queue]
-        while queues:
-            first = min(queues, key=lambda queue: queue[0][1].st_mtime_ns)
-            ordered.append(first.pop(0))
-            queues = [queue for queue in queues if queue]
-        return ordered
+        return found, suffixes
 
     def _fitting(self, gen: Gen, names: "list[str]") -> "tuple[int, str]":
         """The first that holds all that was read of a generation, else one that holds its beginning."""
@@ -201,6 +214,8 @@ class Log:
         for name, status in [*between, (self.base, here)]:
             try:
                 found.append(opened(os.path.join(self.folder, name)))
+                if found[-1].key != key_of(status):
+                    raise FileNotFoundError(name)
             except FileNotFoundError:
                 for source_ in found:
                     source_.close()

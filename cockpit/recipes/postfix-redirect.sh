@@ -239,9 +239,11 @@ capture() {
 
 apply() {
     sane && sane_address && next_hop "$target" && fit && find_table || return
-    held=
-    if grep -qxF "# cockpit hold $key" "$file"; then held=", also what is held here once it is flushed"; fi
-    change "$key smtp:[$host]:$port" "smtp:[$host]:$port" && echo "mail for $domain goes to $target$held"
+    if grep -qxF "# cockpit hold $key" "$file"; then
+        echo "mail for $domain is held: release it first"
+        return 1
+    fi
+    change "$key smtp:[$host]:$port" "smtp:[$host]:$port" && echo "mail for $domain goes to $target"
 }
 
 verify() {

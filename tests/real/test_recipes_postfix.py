@@ -127,20 +127,6 @@ def test_a_domain_is_handed_on_and_comes_back(pair: Pair) -> None:
     redirect.back()
 
 
-def test_what_is_held_goes_on_once_its_domain_is_redirected_and_stays_held_when_that_is_undone(pair: Pair) -> None:
-    hold, redirect = pair.hold(), pair.redirect()
-    hold.there(already=False)
-    held = hold.seen()
-    hand_in(pair.new, "held, then handed on")
-    redirect.there()
-    pair.trial("postfix-flush").must("apply")
-    until_arrived(pair.old, "held, then handed on")
-    redirect.back()
-    assert hold.seen() == held
-    hold.must("verify")
-    hold.back()
-
-
 def test_an_address_goes_elsewhere_by_the_virtual_table(pair: Pair) -> None:
     continued = Trial(pair.new, "postfix-virtual", {"address": f"info@{ZONE}", "target": f"bob@{ZONE}"}, state=STATE)
     before = continued.seen()

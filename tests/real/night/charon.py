@@ -58,6 +58,8 @@ class Home:
         forget(self.rig)
         self.world.run("rm -f /var/mail/chiyo")
         for user in SPOOL:
+            # Not even root writes over somebody's file in a folder that is everybody's.
+            self.old.run(f"rm -f /var/mail/{user}")
             write(self.old, f"/var/mail/{user}", LETTER.format(user=user), "600")
             self.old.run(f"chown {user}:mail /var/mail/{user}")
         for user, port in GAMES.items():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit import child
+
 
 class LabFailed(Exception):
     """The embedded lab did not come up; the sentence says why."""
@@ -57,8 +59,7 @@ async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Path]:
         try:
             await asyncio.wait_for(process.wait(), 5)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await child.end(process)
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:

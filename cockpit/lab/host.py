@@ -12,23 +12,20 @@ from pathlib import Path
 
 from cockpit.lab.addresses import LabError
 
-DOMAIN = "karl.test"
 TOOLS = Path(__file__).parent / "tools"
-PRODUCTION, STAGING = "production", "staging"
-
-ETC = ("etc/mode", "etc/maintenance", "etc/proxy", "etc/mail/hold", "etc/mail/redirect")
-VAR = ("var/mail", "var/queue", "var/writes", "var/check", "var/owners")
-FOLDERS = ("bin", "logs", "srv", "tmp", *ETC, *VAR)
+FOLDERS = ("bin", "logs", "srv", "tmp", "etc/mail", "var/queue")
 
 
 class LabHost:
-    """A host: `name` is what it calls itself (xen, shared), `role` is old or new, `home` its whole file system."""
+    """A host: the plan calls it `id` (old, new), it calls itself `name` (xen, shared), and `home` is its whole file system."""
 
-    def __init__(self, role: str, name: str, address: str, home: Path) -> None:
-        self.role = role
+    def __init__(self, id: str, name: str, address: str, home: Path, domain: str, login: str) -> None:
+        self.id = id
         self.name = name
         self.address = address
         self.home = home
+        self.domain = domain
+        self.login = login
         self.machine_id = uuid.uuid4().hex
         self.thawed = asyncio.Event()
         self.thawed.set()
@@ -40,12 +37,12 @@ class LabHost:
 
     @property
     def fqdn(self) -> str:
-        return f"{self.name}.{DOMAIN}"
+        return f"{self.name}.{self.domain}"
 
-    def build(self) -> None:
-        """Make the folders, the machine-id and the host's own commands. Blocks; raises LabError."""
+    def build(self, folders: tuple[str, ...] = ()) -> None:
+        """Make the folders, these too, the machine-id and the host's own commands. Blocks; raises LabError."""
         try:
-            for folder in FOLDERS:
+            for folder in (*FOLDERS, *folders):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
             for tool in ("sendmail", "mailq", "postqueue"):
@@ -90,11 +87,11 @@ class LabHost:
         return {
             "HOME": str(self.home),
             "PATH": f"{self.home / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-            "USER": "karl",
-            "LOGNAME": "karl",
+            "USER": self.login,
+            "LOGNAME": self.login,
             "SHELL": "/bin/sh",
             "LANG": "C.UTF-8",
-            "LAB_HOST": self.role,
+            "LAB_HOST": self.id,
             "LAB_ID": lab,
             "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),
             "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),

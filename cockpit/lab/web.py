@@ -1,8 +1,4 @@
-"""The lab's web servers: HTTP/1.1 over a host's files, with a maintenance flag, a bridge to another host, and a mode.
-
-A site is `NAME.karl.test`; what a host says of it stands in files below its etc/: `maintenance/NAME` (503), `proxy/NAME`
-(holds `address:port`, everything is forwarded there), `mode/NAME` (production or staging; without the file there is no site).
-"""
+"""The lab's web servers: HTTP/1.1 for one host, with an access log and a bridge to another host. What is served a stage says."""
 
 from __future__ import annotations
 
@@ -11,8 +7,10 @@ import contextlib
 import mimetypes
 import time
 from email.utils import formatdate
+from pathlib import Path
+from typing import Protocol
 
-from cockpit.lab.host import DOMAIN, PRODUCTION, LabHost
+from cockpit.lab.host import LabHost
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 1024 * 1024
@@ -33,10 +31,14 @@ class Request:
         self.headers = headers
 
     @property
-    def site(self) -> str:
-        """The first label of the Host header when the name is one of ours, else ''."""
-        name = self.headers.get("host", "").partition(":")[0].lower().rstrip(".")
-        return name.removesuffix(f".{DOMAIN}") if name.endswith(f".{DOMAIN}") else ""
+    def name(self) -> str:
+        """The name in the Host header, in small letters and without its port."""
+        return self.headers.get("host", "").partition(":")[0].lower().rstrip(".")
+
+    def below(self, domain: str) -> str:
+        """What stands before the domain in the name; '' when the name is not below it, or could leave a folder."""
+        label = self.name.removesuffix(f".{domain}")
+        return label if label != self.name and "/" not in label and not label.startswith(".") else ""
 
 
 class Answer:
@@ -49,13 +51,24 @@ class Answer:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
+class Site(Protocol):
+    """What a host serves: a stage's own application."""
+
+    def bridge(self, request: Request) -> str | None:
+        """The `address:port` that the request is handed to; None when this host answers itself."""
+
+    def answer(self, request: Request) -> Answer:
+        """The answer of this host."""
+
+
 class WebServer:
     """Serves one host at `host.address:port`."""
 
-    def __init__(self, host: LabHost, port: int) -> None:
-        self.name = f"web on {host.role}"
+    def __init__(self, host: LabHost, port: int, site: Site) -> None:
+        self.name = f"web on {host.id}"
         self._host = host
         self._port = port
+        self._site = site
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.refused = 0
@@ -100,13 +113,13 @@ class WebServer:
             head = await reader.readuntil(b"\r\n\r\n")
         request, trouble = await _parse(head, reader)
         await self._host.thawed.wait()
-        bridge = self._host.flag(f"proxy/{request.site}") if request.site and trouble is None else None
+        bridge = self._site.bridge(request) if trouble is None else None
         if trouble is not None:
             answer = trouble
         elif bridge:
             answer = await self._forward(request, bridge, writer)
         else:
-            answer = self._answer(request)
+            answer = self._site.answer(request)
         keep = (
             trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
         )
@@ -115,53 +128,6 @@ class WebServer:
         await writer.drain()
         self._log(request, answer, writer, bridge)
         return keep
-
-    def _answer(self, request: Request) -> Answer:
-        host, site, path = self._host, request.site, request.path.partition("?")[0]
-        mode = host.flag(f"mode/{site}") if site and "/" not in site else None
-        if mode is None:
-            return Answer(404, f"{host.fqdn} has no such site.\n")
-        if path == "/served-by":
-            return Answer(200, f"{host.name}\n")
-        down = host.flag(f"maintenance/{site}")
-        if path == "/maintenance":
-            return Answer(200, down or "No maintenance.\n")
-        if down is not None:
-            if path == "/whoami":
-                return Answer(503, "maintenance\n", Retry_After="30")
-            return Answer(503, f"{down or 'maintenance'}\n", "text/html", Retry_After="30")
-        match request.method, path:
-            case ("POST", "/post"):
-                return self._post(site, mode, request)
-            case ("GET" | "HEAD", "/whoami"):
-                return Answer(200, f"{host.name if mode == PRODUCTION else mode}\n")
-            case ("GET" | "HEAD", "/login"):
-                return Answer(200, f"<title>KARL {site}</title>\n<h1>KARL {site}</h1>\n<p>Log in.</p>\n", "text/html")
-            case ("GET" | "HEAD", _):
-                return self._file(site, path)
-        return Answer(405, "Only GET, HEAD and POST /post.\n", Allow="GET, HEAD, POST")
-
-    def _post(self, site: str, mode: str, request: Request) -> Answer:
-        if mode != PRODUCTION:
-            return Answer(403, f"{mode}: this site takes no entries yet.\n")
-        if self._host.disk_full:
-            return Answer(507, "No space left on device.\n")
-        name = self._host.number()
-        entry = self._host.home / "srv" / site / "data" / f"{name}.entry"
-        try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            entry.write_bytes(request.body)
-            self._host.append(f"var/writes/{site}", f"post {name}\n")
-        except OSError as error:
-            return Answer(507, f"{error.strerror}\n")
-        return Answer(201, f"{self._host.name} {name}\n", Location=f"/data/{name}.entry")
-
-    def _file(self, site: str, path: str) -> Answer:
-        root = (self._host.home / "srv" / site).resolve()
-        target = (root / path.lstrip("/")).resolve() if path != "/" else root / "index.html"
-        if not target.is_relative_to(root) or not target.is_file():
-            return Answer(404, "No such page.\n")
-        return Answer(200, target.read_bytes(), mimetypes.guess_type(target.name)[0] or "application/octet-stream")
 
     async def _forward(self, request: Request, bridge: str, writer: asyncio.StreamWriter) -> Answer:
         """Hand the request to the bridge's target and bring back what it says; 502 when it cannot be reached."""
@@ -200,6 +166,15 @@ class WebServer:
             "access.log",
             f'{site} {peer[0]} - - [{stamp}] "{first}" {answer.status} {len(answer.body)} "-" "{agent}"{note}',
         )
+
+
+def file_of(root: Path, path: str) -> Answer:
+    """A file below a folder; 404 for what is none, or lies outside of it."""
+    root = root.resolve()
+    target = (root / path.lstrip("/")).resolve() if path != "/" else root / "index.html"
+    if not target.is_relative_to(root) or not target.is_file():
+        return Answer(404, "No such page.\n")
+    return Answer(200, target.read_bytes(), mimetypes.guess_type(target.name)[0] or "application/octet-stream")
 
 
 def _first(head: bytes) -> str:

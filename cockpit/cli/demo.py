@@ -8,7 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-DEMOS = (("karl", "six clients' sites and mail move to a shared platform; one goes first, one owns its DNS zone"),)
+DEMOS = (
+    ("karl", "six clients' sites and mail move to a shared platform; one goes first, one owns its DNS zone"),
+    (
+        "release",
+        "a new tag for two customers, built apart and switched at one stroke; a build and an evolve that break off",
+    ),
+)
 """Told here too, so that the list needs no network library; a test keeps it and the stages of the lab the same."""
 
 

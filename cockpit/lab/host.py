@@ -46,11 +46,26 @@ class LabHost:
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
             for tool in ("sendmail", "mailq", "postqueue"):
-                _tool(self.home / "bin" / tool, TOOLS / "mail.py", tool)
+                self.tool(tool, "mail.py")
             if shutil.which("curl") is None:
-                _tool(self.home / "bin/curl", TOOLS / "curl.py", "curl")
+                self.tool("curl", "curl.py")
+            if shutil.which("python3") is None:
+                self.put("bin/python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', 0o755)
         except OSError as error:
             raise LabError(f"the lab's folder cannot be written: {error}. Choose another with --folder.") from None
+
+    def tool(self, name: str, script: str) -> None:
+        """Give the host a command of its own, by a script that runs alone."""
+        path = self.home / "bin" / name
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{TOOLS / script}" {name} "$@"\n')
+        path.chmod(0o755)
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of the host, with its folder."""
+        target = self.home / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        target.chmod(mode)
 
     def configure(self, smtp_port: int) -> None:
         """Tell the host's commands where its mail server is."""
@@ -96,8 +111,3 @@ class LabHost:
             "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),
             "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),
         }
-
-
-def _tool(path: Path, script: Path, name: str) -> None:
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" {name} "$@"\n')
-    path.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Coroutine, Iterable, Mapping
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -63,9 +64,18 @@ class Stage:
     answers: tuple[str, ...] = ()
     """What the stage's people answer when nobody sits at a screen, `SERVICE/STEP=ANSWER`."""
 
+    borrowed: tuple[str, ...] = ()
+    """Recipes that the plan shares with the example of the same name."""
+
     def plan(self, lab: Lab) -> Written:
         """The plan, with this lab's addresses, keys and paths. Raises LabError."""
-        raise NotImplementedError
+        folder = resources.files("cockpit.lab").joinpath("plans", self.name)
+        own = folder.joinpath("recipes")
+        recipes = {entry.name: entry.read_text(encoding="utf-8") for entry in (own.iterdir() if own.is_dir() else ())}
+        shared = resources.files("cockpit.examples").joinpath(self.name, "recipes")
+        recipes |= {f"{name}.sh": shared.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in self.borrowed}
+        text = folder.joinpath(f"{self.name}.yaml").read_text(encoding="utf-8")
+        return Written(text=adapted(text, lab), recipes=recipes)
 
     def furnish(self, lab: Lab) -> None:
         """Put on the hosts what stands there before the night. Blocks."""

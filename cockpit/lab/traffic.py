@@ -123,7 +123,7 @@ class Person:
     ) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body. Raises OSError, TimeoutError or ValueError."""
         more = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in headers.items())
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             reader, writer = await asyncio.open_connection(address, self.where.http_port, local_addr=(self._source, 0))
             try:
                 head = (

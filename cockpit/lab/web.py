@@ -10,6 +10,8 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from cockpit.lab.host import LabHost
 
 HEAD_LIMIT = 16 * 1024
@@ -51,11 +53,22 @@ class Answer:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
+class Onward(msgspec.Struct, frozen=True):
+    """Where a request is handed to."""
+
+    target: str
+    """`address:port`."""
+    bridge: bool = True
+    """Another host, which the answer tells with a Via; else an application of this one."""
+    patience: float = 0.0
+    """Seconds for which a target that does not listen is asked again: it may be starting."""
+
+
 class Site(Protocol):
     """What a host serves: a stage's own application."""
 
-    def bridge(self, request: Request) -> str | None:
-        """The `address:port` that the request is handed to; None when this host answers itself."""
+    def onward(self, request: Request) -> Onward | None:
+        """Where the request is handed to; None when this host answers itself."""
 
     def answer(self, request: Request) -> Answer:
         """The answer of this host."""
@@ -113,11 +126,11 @@ class WebServer:
             head = await reader.readuntil(b"\r\n\r\n")
         request, trouble = await _parse(head, reader)
         await self._host.thawed.wait()
-        bridge = self._site.bridge(request) if trouble is None else None
+        onward = self._site.onward(request) if trouble is None else None
         if trouble is not None:
             answer = trouble
-        elif bridge:
-            answer = await self._forward(request, bridge, writer)
+        elif onward:
+            answer = await self._forward(request, onward, writer)
         else:
             answer = self._site.answer(request)
         keep = (
@@ -126,20 +139,18 @@ class WebServer:
         await self._host.thawed.wait()
         writer.write(_encode(answer, self._host.name, keep, request.method))
         await writer.drain()
-        self._log(request, answer, writer, bridge)
+        self._log(request, answer, writer, onward.target if onward and onward.bridge else None)
         return keep
 
-    async def _forward(self, request: Request, bridge: str, writer: asyncio.StreamWriter) -> Answer:
-        """Hand the request to the bridge's target and bring back what it says; 502 when it cannot be reached."""
-        address, _, port = bridge.partition(":")
+    async def _forward(self, request: Request, onward: Onward, writer: asyncio.StreamWriter) -> Answer:
+        """Hand the request on and bring back what is said to it; 502 when nobody can be reached."""
+        bridge = onward.target
         client = writer.get_extra_info("peername")[0]
         kept = [line for line in request.head.split(b"\r\n")[:-2] if not line.lower().startswith(b"connection:")]
         extra = [f"X-Forwarded-For: {client}", f"Via: 1.1 {self._host.fqdn}", "Connection: close", "", ""]
         try:
-            async with asyncio.timeout(10):
-                reader, out = await asyncio.open_connection(
-                    address, int(port or "80"), local_addr=(self._host.address, 0)
-                )
+            async with asyncio.timeout(10 + onward.patience):
+                reader, out = await self._reach(onward)
                 try:
                     out.write(b"\r\n".join([*kept, *(line.encode() for line in extra)]) + request.body)
                     await out.drain()
@@ -152,7 +163,18 @@ class WebServer:
                     out.close()
         except (OSError, TimeoutError, ValueError) as error:
             return Answer(502, f"The bridge to {bridge} is broken: {error or 'no answer in time'}.\n")
-        return _passed_on(raw, bridge, self._host.fqdn)
+        return _passed_on(raw, bridge, self._host.fqdn if onward.bridge else "")
+
+    async def _reach(self, onward: Onward) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address, _, port = onward.target.partition(":")
+        ends = asyncio.get_running_loop().time() + onward.patience
+        while True:
+            try:
+                return await asyncio.open_connection(address, int(port or "80"), local_addr=(self._host.address, 0))
+            except ConnectionRefusedError:
+                if asyncio.get_running_loop().time() >= ends:
+                    raise
+            await asyncio.sleep(0.05)
 
     def _log(self, request: Request, answer: Answer, writer: asyncio.StreamWriter, bridge: str | None) -> None:
         peer = writer.get_extra_info("peername") or ("-",)
@@ -219,7 +241,7 @@ def _encode(answer: Answer, server: str, keep: bool, method: str) -> bytes:
 
 
 def _passed_on(raw: bytes, bridge: str, proxy: str) -> Answer:
-    """The target's answer as ours: its status, body and headers, and a Via that shows the bridge."""
+    """The target's answer as ours: its status, body and headers, and with a proxy's name a Via that shows the bridge."""
     head, blank, body = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ", 2)
@@ -231,5 +253,6 @@ def _passed_on(raw: bytes, bridge: str, proxy: str) -> Answer:
             answer.kind = value.strip()
         elif name.lower() not in {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}:
             answer.headers[name] = value.strip()
-    answer.headers["Via"] = f"1.1 {proxy}"
+    if proxy:
+        answer.headers["Via"] = f"1.1 {proxy}"
     return answer

@@ -9,8 +9,9 @@ from cockpit.lab.stage import Stage
 def stages() -> dict[str, type[Stage]]:
     """Every stage by its name, in the order of a list."""
     from cockpit.lab.stages.karl import Karl
+    from cockpit.lab.stages.release import Release
 
-    return {stage.name: stage for stage in (Karl,)}
+    return {stage.name: stage for stage in (Karl, Release)}
 
 
 def stage(name: str) -> Stage:

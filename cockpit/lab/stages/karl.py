@@ -17,7 +17,7 @@ from cockpit.lab.host import LabHost
 from cockpit.lab.mail import Box, Held, Relay, Way
 from cockpit.lab.stage import Place, Stage, Written, adapted
 from cockpit.lab.traffic import Act, Person, Tally
-from cockpit.lab.web import Answer, Request, file_of
+from cockpit.lab.web import Answer, Onward, Request, file_of
 from cockpit.lab.zone import Zone
 
 if TYPE_CHECKING:
@@ -158,9 +158,10 @@ class KarlSite:
     def __init__(self, host: LabHost) -> None:
         self._host = host
 
-    def bridge(self, request: Request) -> str | None:
+    def onward(self, request: Request) -> Onward | None:
         site = request.below(DOMAIN)
-        return self._host.flag(f"proxy/{site}") if site else None
+        target = self._host.flag(f"proxy/{site}") if site else None
+        return Onward(target) if target else None
 
     def answer(self, request: Request) -> Answer:
         host, site, path = self._host, request.below(DOMAIN), request.path.partition("?")[0]

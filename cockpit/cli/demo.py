@@ -10,10 +10,8 @@ from pathlib import Path
 
 DEMOS = (
     ("karl", "six clients' sites and mail move to a shared platform; one goes first, one owns its DNS zone"),
-    (
-        "release",
-        "a new tag for two customers, built apart and switched at one stroke; a build and an evolve that break off",
-    ),
+    ("release", "a new tag for two customers, built apart, switched at one stroke; a build and an evolve break off"),
+    ("floating", "a site relaunched behind a floating IP: a long import, partial freezes, one health file, no DNS"),
 )
 """Told here too, so that the list needs no network library; a test keeps it and the stages of the lab the same."""
 

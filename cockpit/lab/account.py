@@ -50,12 +50,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         refused = _listed(self.refused)
         told += [f"refused in words: {refused}"] if refused else []
         told += [f"still in a queue: {self.waiting}"] if self.waiting else []
-        told += [f"lost as declared: {count} ({what})" for what, count in sorted(self.declared.items())]
-        told += (
-            [f"LOST: {', '.join(self.lost)}"]
-            if self.lost
-            else ["nothing else is lost" if self.declared else "nothing is lost"]
-        )
+        declared = ", ".join(f"{count} ({what})" for what, count in sorted(self.declared.items()))
+        told += [f"lost as declared: {declared}"] if declared else []
+        told += [f"LOST: {', '.join(self.lost)}"] if self.lost else [f"nothing {'else ' if declared else ''}is lost"]
         told += [f"THERE TWICE: {', '.join(self.doubled)}"] if self.doubled else ["nothing is there twice"]
         return "; ".join(told) + "."
 

@@ -101,7 +101,7 @@ class Person:
 
     def token(self) -> str:
         """A word that no other act has."""
-        return f"{self._source}#{self.count:05d}"
+        return f"{self._source}-{self.count:05d}"
 
     async def resolve(self, name: str, type: str = "A") -> list[str]:
         """What the resolver says of a name, at the end of its CNAMEs. Raises OSError, TimeoutError, DNSException, ValueError."""

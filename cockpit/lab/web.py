@@ -26,6 +26,8 @@ class Request:
     """A parsed request: the bytes of its head, and what the server needs of it."""
 
     def __init__(self, head: bytes, body: bytes, method: str, path: str, headers: dict[str, str]) -> None:
+        self.peer = ""
+        """The address that it came from."""
         self.head = head
         self.body = body
         self.method = method
@@ -70,7 +72,7 @@ class Site(Protocol):
     def onward(self, request: Request) -> Onward | None:
         """Where the request is handed to; None when this host answers itself."""
 
-    def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         """The answer of this host."""
 
 
@@ -83,24 +85,37 @@ class WebServer:
         self._port = port
         self._site = site
         self._server: asyncio.Server | None = None
+        self.held: dict[str, asyncio.Server] = {}
+        """Listeners at addresses beside the host's own."""
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.refused = 0
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
-        self._server = await asyncio.start_server(
-            self._serve, self._host.address, self._port, limit=HEAD_LIMIT, backlog=128
-        )
+        self._server = await self._listen(self._host.address)
 
     async def stop(self) -> None:
-        """Close the listener and every connection."""
+        """Close the listeners and every connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        for address in list(self.held):
+            await self.let_go(address)
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def hold(self, address: str) -> None:
+        """Listen at another address, too. Raises OSError when somebody else does."""
+        self.held[address] = await self._listen(address)
+
+    async def let_go(self, address: str) -> None:
+        """Listen there no more; who is connected is answered and then left."""
+        self.held.pop(address).close()
+
+    async def _listen(self, address: str) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, address, self._port, limit=HEAD_LIMIT, backlog=128)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -125,6 +140,7 @@ class WebServer:
         async with asyncio.timeout(IDLE):
             head = await reader.readuntil(b"\r\n\r\n")
         request, trouble = await _parse(head, reader)
+        request.peer = (writer.get_extra_info("peername") or ("",))[0]
         await self._host.thawed.wait()
         onward = self._site.onward(request) if trouble is None else None
         if trouble is not None:
@@ -132,7 +148,7 @@ class WebServer:
         elif onward:
             answer = await self._forward(request, onward, writer)
         else:
-            answer = self._site.answer(request)
+            answer = await self._site.answer(request)
         keep = (
             trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
         )

@@ -8,10 +8,11 @@ from cockpit.lab.stage import Stage
 
 def stages() -> dict[str, type[Stage]]:
     """Every stage by its name, in the order of a list."""
+    from cockpit.lab.stages.floating import Floating
     from cockpit.lab.stages.karl import Karl
     from cockpit.lab.stages.release import Release
 
-    return {stage.name: stage for stage in (Karl, Release)}
+    return {stage.name: stage for stage in (Karl, Release, Floating)}
 
 
 def stage(name: str) -> Stage:

@@ -123,7 +123,7 @@ class Karl(Stage):
             moved = lab.new.flag(f"mode/{client}") == PRODUCTION
             home = (lab.new if moved else lab.old).home
             for entry in (home / "srv" / client / "data").glob("*.entry"):
-                there.update(re.findall(r"by (\S+#\d+)$", entry.read_text(errors="replace").strip()))
+                there.update(re.findall(r"by (\S+-\d{5,})$", entry.read_text(errors="replace").strip()))
             there += in_mailboxes(home / "var/mail" / client / "mbox")
         return Found(kept=there, waiting=in_queues(lab.hosts.values()))
 
@@ -163,7 +163,7 @@ class KarlSite:
         target = self._host.flag(f"proxy/{site}") if site else None
         return Onward(target) if target else None
 
-    def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         host, site, path = self._host, request.below(DOMAIN), request.path.partition("?")[0]
         mode = host.flag(f"mode/{site}") if site else None
         if mode is None:

@@ -61,7 +61,7 @@ class Release(Stage):
     """A host with two customers' applications, and the one where QA has tried the new tag."""
 
     name = "release"
-    title = "a new tag for two customers, built apart and switched at one stroke; a build and an evolve that break off"
+    title = "a new tag for two customers, built apart, switched at one stroke; a build and an evolve break off"
     domain = DOMAIN
     login = "karl"
     hosts = (Place("staging", "staging", 30), Place("karl", "karl", HOSTS[1]))
@@ -152,7 +152,7 @@ class ReleaseSite:
             return None
         return Onward(said["app"], bridge=False, patience=START)
 
-    def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         said = self._said(request)
         if not said:
             return Answer(404, f"{self._host.fqdn} has no such site.\n")

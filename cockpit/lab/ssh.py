@@ -24,7 +24,7 @@ class SshServer:
     def __init__(
         self, host: LabHost, port: int, lab: str, host_key: asyncssh.SSHKey, operator: asyncssh.SSHKey
     ) -> None:
-        self.name = f"ssh on {host.role}"
+        self.name = f"ssh on {host.id}"
         self._host = host
         self._port = port
         self._lab = lab

@@ -12,8 +12,6 @@ import dns.rdatatype
 import dns.rrset
 import dns.update
 
-from cockpit.lab.host import DOMAIN
-
 Key = tuple[dns.name.Name, dns.rdatatype.RdataType]
 NEGATIVE_TTL = 5
 """The SOA minimum: how long a resolver remembers that a name is not there, seconds."""
@@ -39,7 +37,8 @@ class Zone:
 
     @property
     def soa(self) -> dns.rrset.RRset:
-        text = f"{self.primary} hostmaster.{DOMAIN}. {self.serial} 2 1 3600 {NEGATIVE_TTL}"
+        master = f"hostmaster.{self.primary.partition('.')[2]}"
+        text = f"{self.primary} {master} {self.serial} 2 1 3600 {NEGATIVE_TTL}"
         return dns.rrset.from_text(self.origin, NEGATIVE_TTL, "IN", "SOA", text)
 
     def get(self, name: dns.name.Name, type: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:

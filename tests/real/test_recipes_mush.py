@@ -137,8 +137,6 @@ def test_who_stayed_is_sent_over_before_the_game_goes_down_by_the_words_of_the_p
     drain.must("verify")
     drain.back()
     assert "changes=lost" in ask(old, port, "INFO")
-    drain.there_and_back()
-    assert "changes=lost" in ask(old, port, "INFO")
     drain.there()
 
 

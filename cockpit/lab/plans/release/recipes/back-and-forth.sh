@@ -8,7 +8,7 @@
 # param: restart shell text that restarts what runs out of `current`
 # param: check shell text, with $tag, that succeeds when users get the release
 # needs: readlink
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2030,SC2031
 
 probe() {
     # It is drilled anew each time.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit import child
+
 ENDING = 15.0
 """Seconds that a lab has for what is on its way when it ends."""
 
@@ -62,8 +64,7 @@ async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Ready]:
         try:
             await asyncio.wait_for(process.wait(), ENDING)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await child.end(process)
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:

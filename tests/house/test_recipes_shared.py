@@ -48,7 +48,10 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "ask",
         "await",
         "write",
+        "alone",
+        "fresh",
         "reload",
+        "insist",
         "probe",
         "capture",
         "apply",
@@ -57,3 +60,15 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "verify_undo",
     ):
         assert nginx[name] == apache[name], name
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server: str) -> None:
+    first, *others = [path.stem for path in sorted(RECIPES.glob(f"{server}-*.sh"))]
+    assert len(others) > 4
+    wanted = functions(first)
+    for other in others:
+        found = functions(other)
+        for name in ("alone", "fresh", "reload", "insist"):
+            if name != "insist" or not other.endswith("-reload"):
+                assert found[name] == wanted[name], (other, name)

@@ -60,9 +60,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
             for user, point in points.items():
                 await night.go(services=[user], before=point)
             await night.go(services=["telnet"])
-            # One after the other, as they went: a reload that Apache is told of while it does another one is lost to it.
-            for user in (*points, "telnet"):
-                await night.back(services=[user])
+            await night.back()
             for user in GAMES:
                 await crowd.see("line", user, 3, by=home.old.address)
             await crowd.see("visit", "emi", 2, by="charon")

@@ -10,7 +10,7 @@ import pytest
 
 from cockpit.plan.load import load
 from cockpit.plan.model import Sync
-from tests.real.haskell.people import JOB, SITES, account, busy, people, settled
+from tests.real.haskell.people import JOB, SITES, account, busy, people, settled, waiting
 from tests.real.haskell.stage import PEOPLE, ZONE, Stage, build
 from tests.real.night import wayback
 from tests.real.night.night import conducting
@@ -92,8 +92,9 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
             assert night.states()["mail/copy-mailboxes"] == "done"
             await night.back()
             await busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
+            await night.end()
         crowd.home()
-    until(lambda: settled(stage, crowd, etch), lambda: etch.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
+    until(lambda: settled(stage, crowd, etch), lambda: f"{waiting(etch)} {waiting(stage.lun)}", 60)
     assert wayback.differences(before, etch, but=USERS) == []
     assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
     books = account(crowd, stage, etch, ["etch"])
@@ -115,7 +116,7 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
             await night.go()
             await night.end()
         crowd.home()
-    until(lambda: settled(stage, crowd, lun), lambda: lun.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
+    until(lambda: settled(stage, crowd, lun), lambda: f"{waiting(stage.etch)} {waiting(lun)}", 60)
     books = account(crowd, stage, lun, ["etch", "lun"])
     books.journal(tmp_path / "run")
     books.settle()

@@ -155,7 +155,7 @@ class Home:
             )
         for user in GAMES:
             mush.furnish(self.old, user, f"/home/{user}/mush", f"{user}-mush")
-        self.old.run("mkdir -p /var/mail; chmod 1777 /var/mail; install -d -m 700 /usr/local/adm/accounts")
+        self.old.run("mkdir -p /var/mail; chmod 1777 /var/mail; mkdir -p /usr/local/adm")
 
     def _web(self, host: RealHost) -> None:
         """The same virtual.conf on both."""

@@ -36,7 +36,7 @@ NEWCOMER, NUMBER = "newcomer", 2005
 PROJECTS, LISTS, BOXES = ("darcs", "xmonad", "ghc-mod"), ("cafe", "announce"), ("igloo", "malcolm")
 ALIASES = ("trac", "code", "rt", "planet")
 PAGES = {"community": "community.haskell.org", "projects": "the projects", "code": "code of the projects"}
-TTL = 6
+TTL = 4
 HOUR = 3.0
 """Seconds of the hour of Planet Haskell's job."""
 PLANET = """\

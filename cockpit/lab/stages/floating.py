@@ -152,7 +152,9 @@ class Relaunch:
     async def answer(self, request: Request) -> Answer:
         where = urlsplit(request.path)
         if where.path == "/health":
-            return Answer(200, (self._host.home / "srv/www/health").read_text())
+            answer = Answer(200, (self._host.home / "srv/www/health").read_text())
+            answer.logged = False
+            return answer
         if where.path == "/served-by":
             return Answer(200, f"{self._host.id}\n")
         try:

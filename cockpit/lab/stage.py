@@ -59,6 +59,8 @@ class Stage:
     """What people give and hosts take, as the account counts it."""
     folders: tuple[str, ...] = ()
     """Folders that each host has beside the usual ones."""
+    lags: tuple[float, float] = (0.8, 2.0)
+    """Seconds that the two secondaries are behind the primary."""
     ports: tuple[str, ...] = ()
     """Names of ports that are free at each host, beside the usual ones."""
     answers: tuple[str, ...] = ()

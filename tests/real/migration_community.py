@@ -39,8 +39,9 @@ USERS = {
     "/srv/planet/output/index.html": wayback.anything,
     "/srv/projects/lens.git/*": wayback.came,
     "/home/ann/diary": wayback.grown,
+    "/var/spool/cron/crontabs/planet": wayback.installed,
 }
-"""What users change on etch while the night goes on."""
+"""What users change on etch while the night goes on; and a crontab that was installed anew."""
 
 
 @pytest.fixture(scope="module")

@@ -106,9 +106,31 @@ look() {
     :
 }
 
+# What waits in this host's queue for others than the address: it was taken before the address was handed on, and may still come
+# into the mailbox, as when that was locked for a moment. What somebody holds does not move.
+waiting() {
+    mailq 2> /dev/null | ADDRESS=$address awk '
+        function told() { if (id != "" && other) print id; id = ""; other = 0 }
+        $1 ~ /^[0-9A-Za-z]+[*#]?[X-]*$/ && $2 ~ /^[0-9]+$/ && NF > 3 { told(); id = $1; sub(/[*#]?[X-]*$/, "", id); next }
+        $1 ~ /^[0-9]+[smhdw]$/ && NF > 3 { told(); if (!/frozen/) id = $3; next }
+        id != "" && NF == 1 { gsub(/[<>]/, ""); if ($1 != ENVIRON["ADDRESS"]) other = 1 }
+        END { told() }'
+}
+
+# Waits until what waits now is gone: delivered here, or elsewhere.
+settled() {
+    older=$(waiting) tries=0
+    while [ -n "$older" ] && [ "$tries" -lt 150 ]; do
+        tries=$((tries + 1))
+        sleep 0.2
+        older=$(printf '%s\n' "$older" | grep -xF -e "$(waiting)")
+    done
+    [ -z "$older" ] || echo "still in the queue of this host, come again when they are delivered: $(echo "$older" | paste -s -d ' ' -)"
+}
+
 probe() {
     sane && each_left look || return 2
-    [ "$left" = 0 ] && echo "nothing is left to forward: $total came to $box after the switch"
+    [ "$left" = 0 ] && [ -z "$(waiting)" ] && echo "nothing is left to forward: $total came to $box after the switch"
 }
 
 capture() {
@@ -163,6 +185,7 @@ apply() {
     (
         # What an earlier one still hands over has the lock, too.
         flock 9 || exit
+        settled
         each_left forward
         status=$?
         rm -f "$book.message"
@@ -173,7 +196,7 @@ apply() {
 
 verify() {
     sane && each_left look || return 2
-    sent=$(grep -c '^sent ' < "$book" 2> /dev/null)
+    sent=$(grep -c '^sent ' "$book" 2> /dev/null)
     if [ "$left" != 0 ]; then
         echo "$left of $total in $box are not forwarded"
         return 1

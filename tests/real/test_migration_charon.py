@@ -13,8 +13,9 @@ from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
 from tests.real.rig import Rig
 from tests.real.world import needs_world
+from tests.real.world.sendmail import needs_sendmail
 
-pytestmark = needs_world
+pytestmark = [needs_world, needs_sendmail]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
 ) -> None:
     asked = {
         "accounts": "getent passwd; getent group; cat /etc/shadow",
-        "table": f"postmap -s hash:{TABLE} | sort",
+        "table": f"makemap -u hash {TABLE} | sort",
         "redirects": f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Host: {ZONE}' http://127.0.0.1/~emi/",
     }
     points = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, refuses_evil
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import SHELLS, Trial
 from tests.real.world import needs_world, until, write
@@ -93,6 +94,28 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     sweep.must("apply")
     sweep.must("verify")
     pair.all_arrived(*ids)
+
+
+def test_what_is_still_on_its_way_into_the_mailbox_is_waited_for(pair: Pair) -> None:
+    pair.old.run(
+        f"postconf -e 'transport_maps = inline:{{ {ZONE}=smtp:[{pair.new.address}], bob@{ZONE}=local }}'; useradd -m bob"
+    )
+    pair.old.run("postconf -e deliver_lock_attempts=1; postfix reload 2>/dev/null; echo held > /var/mail/bob.lock")
+    hand_in(pair.old, "late", f"bob@{ZONE}")
+    until(lambda: "lock" in pair.old.run("mailq"), lambda: pair.old.run("mailq; cat /var/log/mail.log"), PATIENCE)
+    pair.old.run("touch /var/mail/bob; chown bob /var/mail/bob")
+    sweep = pair.sweep("/var/mail/bob", ledger="/root/late.ledger")
+    assert not sweep.recognised()
+    sweep.capture()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(sweep.must, "apply")
+        until(lambda: "sleep 0.2" in pair.old.run("ps -eo args"), lambda: f"it waits: {applied}", PATIENCE)
+        assert not applied.done()
+        pair.old.run("rm /var/mail/bob.lock")
+        assert "1 forwarded" in applied.result(120)
+    sweep.must("verify")
+    assert sweep.recognised()
+    pair.all_arrived("late")
 
 
 def test_two_alike_are_two(pair: Pair) -> None:

@@ -23,6 +23,8 @@ from cockpit.lab.wire import DnsServer, ask, ask_tcp
 from cockpit.lab.zone import NEGATIVE_TTL, Zone, answer
 
 CACHE = 5000
+POLL = 0.4
+"""Seconds at least between two looks of a secondary at its primary."""
 STALE_TTL = 3
 """The TTL that a resolver gives a stale answer, seconds (RFC 8767 suggests 30; the demo is short)."""
 
@@ -100,7 +102,7 @@ class Secondary:
                     OSError, TimeoutError, asyncio.IncompleteReadError, dns.exception.DNSException
                 ):
                     await self.refresh(zone)
-            await asyncio.sleep(self._lag / 2)
+            await asyncio.sleep(max(self._lag / 2, POLL))
 
     async def refresh(self, zone: Zone, lag: float | None = None) -> None:
         """Compare serials and transfer. Raises OSError, TimeoutError, IncompleteReadError or DNSException."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cockpit.lab.stages.charon import GAMES, MAIL, SPOOLS, USERS, WEB, saved
 from cockpit.plan.load import load_plan
 from tests.lab.demos import demo, whole
 
+pytestmark = pytest.mark.xdist_group("demos")
 GROUPS = {"[Web]": WEB, "[Mail]": MAIL, "[Mush]": GAMES}
 
 

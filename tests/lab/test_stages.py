@@ -13,6 +13,8 @@ from cockpit.plan.load import load, loads
 from cockpit.plan.model import Plan
 from tests.lab.demos import cockpit
 
+RENAMED = {"account-out"}
+"""What is written down of an account differs: the lab has no passwords."""
 OTHERS = sorted(set(stages()) - {"karl"})
 
 
@@ -60,6 +62,7 @@ async def test_a_demo_s_plan_has_the_services_phases_and_words_of_its_example(tm
         ours = {step.id: step for step in demo.service(service.id).steps}
         for id in theirs.keys() & ours.keys():
             assert ours[id].phase == theirs[id].phase, id
+            assert id in RENAMED or ours[id].title == theirs[id].title, id
             assert set(ours[id].seeds) == set(theirs[id].seeds), id
         order = [id for id in theirs if id in ours]
         assert [id for id in ours if id in theirs] == order

@@ -27,13 +27,13 @@ def people(stage: Stage) -> Crowd:
     for site in SITES:
         crowd.browse(site, f"http://{site}.{ZONE}/", every=1.0)
     for site in ("rt", "trac"):
-        crowd.write(site, f"http://{site}.{ZONE}/write", every=0.5)
-    crowd.mail("lists", CAFE, every=1.5)
+        crowd.write(site, f"http://{site}.{ZONE}/write", every=1.0)
+    crowd.mail("lists", CAFE, every=4.0)
     crowd.mail("mail", f"igloo@{MAIL}", every=1.0)
     key = stage.rig.key
-    crowd.login("accounts", "ann", f"community.{ZONE}", key, every=3.0, kind="write",
+    crowd.login("accounts", "ann", f"community.{ZONE}", key, every=6.0, kind="write",
                 command="echo $NUMBER >> diary && cat /etc/hostname")  # fmt: skip
-    crowd.login("projects", "ann", f"projects.{ZONE}", key, every=3.0, kind="write", command=_PUSH)
+    crowd.login("projects", "ann", f"projects.{ZONE}", key, every=6.0, kind="write", command=_PUSH)
     crowd._person("write", "planet", 2.0, lambda number: _hour(stage, number))
     return crowd
 

@@ -19,7 +19,7 @@ LISTS = f"projects.{ZONE}"
 MAIL = f"community.{ZONE}"
 PEOPLE = {"ann": 2001, "bob": 2002, "igloo": 2003, "malcolm": 2004}
 CAFE = f"haskell-cafe@{LISTS}"
-NORMAL_TTL = 8
+NORMAL_TTL = 5
 """Seconds; what the plan calls a day."""
 SPOOL = "/var/mail"
 

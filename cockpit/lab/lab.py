@@ -32,8 +32,6 @@ from cockpit.lab.traffic import Tally
 from cockpit.lab.web import WebServer
 from cockpit.lab.zone import Zone
 
-STALE_FOR = 3.0
-"""Seconds that the last resolver hands out what has expired."""
 DRAIN = 3.0
 """Seconds at the end for what is on its way between the hosts."""
 
@@ -174,7 +172,7 @@ class Lab:
             self.servers[f"dns-secondary-{number}"] = secondary.server
         authorities = [(address, where.dns_port) for address in where.authorities]
         for number, address in enumerate(where.resolvers, 1):
-            stale = STALE_FOR if number == len(where.resolvers) else 0.0
+            stale = self.stage.stale_for if number == len(where.resolvers) else 0.0
             resolver = Resolver(f"resolver {number}", address, where.dns_port, authorities, stale)
             self.resolvers.append(resolver)
             self.servers[f"resolver-{number}"] = resolver.server

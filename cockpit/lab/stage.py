@@ -61,6 +61,8 @@ class Stage:
     """Folders that each host has beside the usual ones."""
     lags: tuple[float, float] = (0.8, 2.0)
     """Seconds that the two secondaries are behind the primary."""
+    stale_for: float = 3.0
+    """Seconds that the last resolver hands out what has expired."""
     ports: tuple[str, ...] = ()
     """Names of ports that are free at each host, beside the usual ones."""
     answers: tuple[str, ...] = ()

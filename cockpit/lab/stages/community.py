@@ -64,6 +64,7 @@ class Community(Stage):
     hosts = (Place("etch", "etch", HOSTS[0]), Place("lun", "lun", HOSTS[1]), Place("backup", "backup", 30))
     kinds = ("tickets", "requests", "posts", "mails", "pushes", "notes")
     lags = (0.3, 0.6)
+    stale_for = 0.0
     folders = (
         *(
             "home",

@@ -11,7 +11,12 @@ from pathlib import Path
 DEMOS = (
     ("karl", "six clients' sites and mail move to a shared platform; one goes first, one owns its DNS zone"),
     ("release", "a new tag for two customers, built apart, switched at one stroke; a build and an evolve break off"),
+    (
+        "community",
+        "a whole server: accounts, repositories, trackers, lists, mailboxes, a cron job, eight names; RT goes first",
+    ),
     ("floating", "a site relaunched behind a floating IP: a long import, partial freezes, one health file, no DNS"),
+    ("charon", "five users leave a home server one by one, each with some of web, mail and a game; three name servers"),
 )
 """Told here too, so that the list needs no network library; a test keeps it and the stages of the lab the same."""
 
@@ -65,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     pid = spawn(folder.path, [*arguments, "--linger", "900"])
     status = screen(folder, drive=True, starting=pid)
     end(pid)
-    _tell(folder.path, 5.0)
+    _tell(folder.path, 15.0)
     print(f"The demo has ended. `cockpit replay {folder.id}` plays it again.", file=sys.stderr)
     return status
 

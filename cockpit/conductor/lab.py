@@ -12,6 +12,9 @@ import msgspec
 
 from cockpit import child
 
+ENDING = 15.0
+"""Seconds that a lab has for what is on its way when it ends."""
+
 
 class LabFailed(Exception):
     """The embedded lab did not come up; the sentence says why."""
@@ -59,7 +62,7 @@ async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Ready]:
     finally:
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            await asyncio.wait_for(process.wait(), ENDING)
         except TimeoutError:
             await child.end(process)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from cockpit.lab.addresses import LabError
 from cockpit.lab.host import LabHost
-from cockpit.lab.lab import STALE_FOR, Lab
+from cockpit.lab.lab import Lab
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ async def _restore(lab: Lab, order: Order) -> str:
         host.thawed.set()
     if lab.resolvers:
         lab.primary.server.thawed.set()
-        lab.resolvers[-1].stale_for = STALE_FOR
+        lab.resolvers[-1].stale_for = lab.stage.stale_for
     for name in sorted(lab.down):
         await lab.restart(name)
     return "everything works again"

@@ -106,6 +106,7 @@ class LabHost:
             "LOGNAME": self.login,
             "SHELL": "/bin/sh",
             "LANG": "C.UTF-8",
+            "TZ": "UTC",
             "LAB_HOST": self.id,
             "LAB_ID": lab,
             "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),

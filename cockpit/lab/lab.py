@@ -32,11 +32,7 @@ from cockpit.lab.traffic import Tally
 from cockpit.lab.web import WebServer
 from cockpit.lab.zone import Zone
 
-LAGS = (0.8, 2.0)
-"""Seconds that the two secondaries are behind the primary."""
-STALE_FOR = 3.0
-"""Seconds that the last resolver hands out what has expired."""
-DRAIN = 2.0
+DRAIN = 3.0
 """Seconds at the end for what is on its way between the hosts."""
 
 
@@ -168,7 +164,7 @@ class Lab:
         self.zones = zones
         self.primary = Primary(where.primary, where.dns_port, zones, keys)
         self.servers["dns-primary"] = self.primary.server
-        for number, (address, lag) in enumerate(zip(where.secondaries, LAGS, strict=True), 1):
+        for number, (address, lag) in enumerate(zip(where.secondaries, self.stage.lags, strict=True), 1):
             origins = [f"{name}." for name in zones]
             source = (where.primary, where.dns_port)
             secondary = Secondary(f"dns secondary {number}", address, where.dns_port, source, origins, lag)
@@ -176,7 +172,7 @@ class Lab:
             self.servers[f"dns-secondary-{number}"] = secondary.server
         authorities = [(address, where.dns_port) for address in where.authorities]
         for number, address in enumerate(where.resolvers, 1):
-            stale = STALE_FOR if number == len(where.resolvers) else 0.0
+            stale = self.stage.stale_for if number == len(where.resolvers) else 0.0
             resolver = Resolver(f"resolver {number}", address, where.dns_port, authorities, stale)
             self.resolvers.append(resolver)
             self.servers[f"resolver-{number}"] = resolver.server
@@ -203,13 +199,11 @@ class Lab:
     async def _settle(self) -> None:
         """Nobody comes any more: let what is on its way arrive, and write down what became of everything."""
         ends = asyncio.get_running_loop().time() + DRAIN
-        while asyncio.get_running_loop().time() < ends:
-            found = await asyncio.to_thread(self.stage.kept, self)
-            if not found.waiting:
+        while (said := await self.account()).waiting or not said.clean:
+            if asyncio.get_running_loop().time() > ends:
                 break
             await asyncio.sleep(0.2)
         with contextlib.suppress(OSError):
-            said = account(self.tally, found)
             told = {"sentence": said.sentence(), **msgspec.to_builtins(said)}
             self.tally_path.write_bytes(msgspec.json.encode(told))
 

@@ -51,6 +51,8 @@ class Box(msgspec.Struct, frozen=True):
     """The mbox, below the host's home."""
     counted: str = ""
     """The file in which this host notes that it took a write; none for messages of our own."""
+    locked: bool = False
+    """It is written to under a lock file beside it, as mail programs agree on; a mailbox that others have locked waits."""
 
 
 Way = Held | Relay | Box
@@ -119,6 +121,18 @@ class MailServer:
             return "554 5.7.1 Relay access denied"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
+
+    async def handle_VRFY(self, server: SMTP, session: Session, envelope: Envelope, address: str) -> str:
+        """Say where mail for an address goes now (aiosmtpd hook)."""
+        match self._post.way(address):
+            case None:
+                return "550 5.1.1 nobody here takes it"
+            case Held():
+                return "252 2.1.5 it waits in the queue"
+            case Relay(target=target, recipient=recipient):
+                return f"250 2.1.5 {recipient} at {target}"
+            case Box(path=path):
+                return f"250 2.1.5 {path}"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Queue one file for each recipient (aiosmtpd hook)."""
@@ -226,6 +240,14 @@ class MailServer:
         to = f"{message.id}: to=<{message.recipient}>, relay=local, delay={time.time() - message.arrived:.2f}"
         stamp = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
         text = content.replace(b"\r\n", b"\n").replace(b"\nFrom ", b"\n>From ")
+        lock = self._host.home / f"{way.path}.lock"
+        try:
+            if way.locked:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                lock.touch(exist_ok=False)
+        except OSError as error:
+            self._say("local", f"{to}, dsn=4.2.0, status=deferred (the mailbox is locked: {error.strerror})")
+            return False
         try:
             self._host.append(way.path, f"From {message.sender} {stamp}\n{text.decode('utf-8', 'replace')}\n\n")
             if way.counted:
@@ -233,6 +255,9 @@ class MailServer:
         except OSError as error:
             self._say("local", f"{to}, dsn=4.3.0, status=deferred ({error.strerror})")
             return False
+        finally:
+            if way.locked:
+                lock.unlink(missing_ok=True)
         self._say("local", f"{to}, dsn=2.0.0, status=sent (delivered to mailbox)")
         return True
 

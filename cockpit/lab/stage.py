@@ -59,6 +59,10 @@ class Stage:
     """What people give and hosts take, as the account counts it."""
     folders: tuple[str, ...] = ()
     """Folders that each host has beside the usual ones."""
+    lags: tuple[float, float] = (0.8, 2.0)
+    """Seconds that the two secondaries are behind the primary."""
+    stale_for: float = 3.0
+    """Seconds that the last resolver hands out what has expired."""
     ports: tuple[str, ...] = ()
     """Names of ports that are free at each host, beside the usual ones."""
     answers: tuple[str, ...] = ()
@@ -66,14 +70,17 @@ class Stage:
 
     borrowed: tuple[str, ...] = ()
     """Recipes that the plan shares with the example of the same name."""
+    shared: tuple[str, ...] = ()
+    """Recipes that it shares with other plans of the lab."""
 
     def plan(self, lab: Lab) -> Written:
         """The plan, with this lab's addresses, keys and paths. Raises LabError."""
-        folder = resources.files("cockpit.lab").joinpath("plans", self.name)
-        own = folder.joinpath("recipes")
-        recipes = {entry.name: entry.read_text(encoding="utf-8") for entry in (own.iterdir() if own.is_dir() else ())}
-        shared = resources.files("cockpit.examples").joinpath(self.name, "recipes")
-        recipes |= {f"{name}.sh": shared.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in self.borrowed}
+        plans = resources.files("cockpit.lab").joinpath("plans")
+        folder = plans.joinpath(self.name)
+        recipes = {entry.name: entry.read_text(encoding="utf-8") for entry in folder.joinpath("recipes").iterdir()}
+        example = resources.files("cockpit.examples").joinpath(self.name, "recipes")
+        for names, place in ((self.borrowed, example), (self.shared, plans.joinpath("shared", "recipes"))):
+            recipes |= {f"{name}.sh": place.joinpath(f"{name}.sh").read_text(encoding="utf-8") for name in names}
         text = folder.joinpath(f"{self.name}.yaml").read_text(encoding="utf-8")
         return Written(text=adapted(text, lab), recipes=recipes)
 

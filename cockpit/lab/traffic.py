@@ -44,6 +44,8 @@ class Tally:
         self.taken: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         self.refused: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         self.acts: list[Act] = []
+        self.warned: dict[str, str] = {}
+        """The loss that was accepted beforehand, by the token of whoever was told of it in the very answer."""
 
     def take(self, act: Act) -> None:
         """Somebody's act was acknowledged."""
@@ -106,7 +108,7 @@ class Person:
     async def resolve(self, name: str, type: str = "A") -> list[str]:
         """What the resolver says of a name, at the end of its CNAMEs. Raises OSError, TimeoutError, DNSException, ValueError."""
         query = dns.message.make_query(name, type)
-        answer = await ask(query, self._resolver, self.where.dns_port, timeout=3)
+        answer = await ask(query, self._resolver, self.where.dns_port, timeout=8)
         wanted = dns.rdatatype.from_text(type)
         found = [str(item) for one in answer.answer if one.rdtype == wanted for item in one]
         if not found:

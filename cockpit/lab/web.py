@@ -52,6 +52,8 @@ class Answer:
         self.status = status
         self.body = body.encode() if isinstance(body, str) else body
         self.kind = kind
+        self.logged = True
+        """Whether it stands in the access log."""
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -155,7 +157,8 @@ class WebServer:
         await self._host.thawed.wait()
         writer.write(_encode(answer, self._host.name, keep, request.method))
         await writer.drain()
-        self._log(request, answer, writer, onward.target if onward and onward.bridge else None)
+        if answer.logged:
+            self._log(request, answer, writer, onward.target if onward and onward.bridge else None)
         return keep
 
     async def _forward(self, request: Request, onward: Onward, writer: asyncio.StreamWriter) -> Answer:

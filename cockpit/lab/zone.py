@@ -124,8 +124,8 @@ class Zone:
 
 
 def answer(zones: list[Zone], query: dns.message.Message) -> dns.message.Message:
-    """What an authority says to a question: with AA in its zones, a referral is not needed as it holds both sides of the
-    cut, REFUSED elsewhere."""
+    """What an authority says to a question: with AA in its zones, along aliases within one; a referral is not needed as it holds
+    both sides of the cut; REFUSED elsewhere."""
     response = dns.message.make_response(query)
     if not query.question:
         response.set_rcode(dns.rcode.FORMERR)
@@ -138,6 +138,13 @@ def answer(zones: list[Zone], query: dns.message.Message) -> dns.message.Message
     zone = max(holding, key=lambda zone: len(zone.origin))
     response.flags |= dns.flags.AA
     found = zone.get(name, type)
+    for _ in range(8):
+        alias = zone.get(name, dns.rdatatype.CNAME) if found is None and type != dns.rdatatype.CNAME else None
+        if alias is None:
+            break
+        response.answer.append(alias)
+        name = next(iter(alias)).target
+        found = zone.get(name, type)
     if found is not None:
         response.answer.append(found)
     else:

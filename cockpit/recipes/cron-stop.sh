@@ -88,7 +88,7 @@ running() {
         }
         print done text }')
     grep -slF -e "$handed" /proc/[0-9]*/cmdline | while IFS= read -r process; do
-        words=$(tr '\000' '\n' < "$process" 2> /dev/null) || continue
+        words=$({ tr '\000' '\n' < "$process"; } 2> /dev/null) || continue
         case $words in *"
 -c
 $handed") process=${process#/proc/}; echo "${process%/*}" ;; esac

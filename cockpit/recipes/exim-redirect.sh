@@ -162,6 +162,14 @@ routed() {
         END { exit !found }'
 }
 
+# Refuses to go over a hold: what waits would still be held, or be forgotten by it.
+not_held() {
+    held=$("$exim" -bP hold_domains 2> /dev/null | grep -o 'lsearch;/[^ :{}]*' | head -n 1)
+    grep -qsxF "# cockpit hold $key" "${held#lsearch;}" || return 0
+    echo "mail for $domain is held here: release it or undo the hold first; to have it wait during a move, hold it on $target"
+    return 1
+}
+
 probe() {
     sane && sane_address && next_hop "$target" && fit && find_table || return 2
     routed && echo "$domain goes to $target"
@@ -180,6 +188,7 @@ capture() {
 
 apply() {
     sane && sane_address && next_hop "$target" && fit && find_table || return
+    not_held || return
     change "$key: $hop" || return
     routed && echo "mail for $domain goes to $target" && return
     fresh=${captured_made-}

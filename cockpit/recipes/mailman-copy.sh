@@ -31,7 +31,7 @@ manager() (
 
 the_export() {
     cat << 'PY'
-import base64, datetime, hashlib, json, os, shutil, sys, tarfile, uuid
+import base64, datetime, hashlib, json, os, pickle, shutil, sys, tarfile, uuid
 from pathlib import Path
 from string import Template
 from mailman.config import config
@@ -51,7 +51,7 @@ def here():
     """The lists of this host."""
     if URL.startswith("sqlite:"):
         import sqlite3
-        raw = sqlite3.connect(f"file:{URL.partition('///')[2]}?mode=ro", uri=True)
+        raw = sqlite3.connect(f"file:{URL.partition('///')[2]}?mode=rw", uri=True)
     else:
         import sqlalchemy
         raw = sqlalchemy.create_engine(URL).raw_connection()
@@ -66,7 +66,6 @@ def opened():
     if first is None or first.name != "lists.json":
         fail("this is no export of lists")
     return json.load(tar.extractfile(first)), tar
-
 def carried(tar):
     """Each file: what it is called, where it belongs here, what it holds, and from when it is."""
     while one := tar.next():
@@ -77,22 +76,18 @@ def carried(tar):
             fail(f"an export of lists holds no {one.name}")
         yield one.name, os.path.join(FOLDERS[top], inner), tar.extractfile(one).read(), one.mtime
     fail("the export is not whole")
-
 def ledger_of(names):
     # What a step has made stands there until it is undone.
     key = hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()[:16]
     return os.path.join(config.DATA_DIR, f"cutover-{key}.json")
-
 def noted(names):
     return json.loads(Path(ledger_of(names)).read_text()) if os.path.exists(ledger_of(names)) else None
-
 def note(names, what):
     with open(ledger_of(names) + ".new", "w") as file:
         json.dump(what, file)
         file.flush()
         os.fsync(file.fileno())
     os.rename(ledger_of(names) + ".new", ledger_of(names))
-
 def places(data):
     return [os.path.join(FOLDERS[top], inner) for one in data["lists"].values() for top, _, inner in (f.partition("/") for f in one["folders"])]
 
@@ -104,31 +99,24 @@ def refused(data):
         for place in places(data):
             if os.path.isdir(place) and os.listdir(place):
                 fail(f"there is something at {place} already", 1)
-
 def full():
-    # All of Mailman, as its own commands have it.
+    # All of Mailman, as its own commands have it. What a list's settings are called in it.
     if not config.create_paths:
         config.create_paths = True
         del config._clear
         from mailman.core.initialize import initialize
         initialize(os.environ["config"])
-
-def typed(column, value):
-    kind, enum = type(column.type).__name__, getattr(column.type, "enum", None)
-    if isinstance(value, dict):
-        return value["list"] if "list" in value else base64.b64decode(value["bytes"])
-    if value is None or enum is not None:
-        return value if value is None else enum(value)
-    if kind in ("UUID", "Boolean", "Date"):
-        return {"UUID": uuid.UUID, "Boolean": bool, "Date": datetime.date.fromisoformat}[kind](value)
-    if kind not in ("DateTime", "Interval"):
-        return value
-    moment = datetime.datetime.fromisoformat(value)
-    return moment if kind == "DateTime" else moment - datetime.datetime(1970, 1, 1)
-
-def attributes():
     from mailman.model.mailinglist import MailingList
     return {column.name: one.key for one in MailingList.__mapper__.column_attrs for column in one.columns}
+def plain(value):
+    # A value as the other host has exported it.
+    if isinstance(value, (bool, list)):
+        return {"list": list(value)} if isinstance(value, list) else int(value)
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, datetime.timedelta):
+        value = datetime.datetime(1970, 1, 1) + value
+    return value.isoformat(" ", "microseconds") if isinstance(value, datetime.datetime) else getattr(value, "value", value)
 PY
 }
 
@@ -136,14 +124,13 @@ the_look() {
     cat << 'PY'
 def seen(data, tar):
     # By Mailman's own words, not by its tables.
-    full()
+    names = full()
     from mailman.interfaces.listmanager import IListManager
     from mailman.interfaces.member import MemberRole
     from mailman.interfaces.messages import IMessageStore
     from mailman.interfaces.requests import IListRequests
-    from mailman.model.mailinglist import MailingList
     from zope.component import getUtility
-    said, more, lost, count, names = [], 0, 0, 0, attributes()
+    said, more, lost, count = [], 0, 0, 0
     going = "digest_last_sent_at", "last_post_at", "next_digest_number", "next_request_id", "post_id", "volume", *os.environ["accepted"].split()
     chosen = "acknowledge_posts", "receive_list_copy", "receive_own_postings", "delivery_mode", "delivery_status"
     for name, one in data["lists"].items():
@@ -151,19 +138,16 @@ def seen(data, tar):
         if mlist is None:
             said.append(f"{name} is not here")
             continue
-        columns = [column for column in one["settings"] if column in names and column not in going]
-        values = {column: typed(MailingList.__table__.columns[column], one["settings"][column]) for column in columns}
-        said += [f"{name}: {column} is another one here" for column in columns if getattr(mlist, names[column]) != values[column]]
+        said += [f"{name}: {column} is another one here" for column, value in one["settings"].items()
+                 if column in names and column not in going and plain(getattr(mlist, names[column])) != value]
         found = {(member.role.value, member.address.email): member for role in MemberRole for member in mlist.get_roster(role).members}
         for row in one["member"]:
             member = found.pop((row["role"], row["email"]), None)
             if member is None:
                 said.append(f"{name}: {row['email']} is no {MemberRole(row['role']).name} here")
                 continue
-            for option in chosen:
-                value = getattr(member, option)
-                if getattr(value, "value", value) != row["effective"][option]:
-                    said.append(f"{name}: {row['email']} has another {option} here")
+            said += [f"{name}: {row['email']} has another {option} here" for option in chosen
+                     if plain(getattr(member, option)) != row["effective"][option]]
         more, count = more + len(found), count + len(one["member"])
         held = {request.key for request in IListRequests(mlist).held_requests}
         said += [f"{name}: {row['key']} is not held here" for row in one["belonging"]["_request"] if row["key"] not in held]
@@ -183,15 +167,25 @@ PY
 the_copy() {
     cat << 'PY'
 import sqlalchemy
-from mailman.database.model import Model
-from mailman.model import autorespond, bans, bounce, domain, mailinglist, messagestore, requests, template, usermanager, workflow
-
-tables = Model.metadata.tables
-db = sqlalchemy.create_engine(URL, future=True).connect()
+engine, known = sqlalchemy.create_engine(URL, future=True), sqlalchemy.MetaData()
+known.reflect(engine)
+db, tables = engine.connect(), known.tables
 
 def rows(table):
-    return [row._asdict() for row in db.execute(tables[table].select())]
-
+    found = [row._asdict() for row in db.execute(tables[table].select())]
+    for row, key in ((row, key) for row in found for key in ("_user_id", "_member_id") if row.get(key)):
+        row[key] = uuid.UUID(str(row[key])).hex
+    return found
+def typed(column, value):
+    kind = type(column.type).__name__.upper()
+    if isinstance(value, dict):
+        return pickle.dumps(value["list"]) if "list" in value else base64.b64decode(value["bytes"])
+    if value is None or kind not in ("DATETIME", "TIMESTAMP", "INTERVAL", "DATE", "BOOLEAN"):
+        return value
+    if kind in ("DATE", "BOOLEAN"):
+        return datetime.date.fromisoformat(value) if kind == "DATE" else bool(value)
+    moment = datetime.datetime.fromisoformat(value)
+    return moment - datetime.datetime(1970, 1, 1) if kind == "INTERVAL" else moment
 def finish():
     # The tables of the mail server follow from the lists.
     db.commit()
@@ -206,8 +200,8 @@ class Import:
         self.data, self.fresh, self.made = data, fresh, {"users": [], "addresses": [], "domains": [], "messages": []}
         self.emails = {row["email"]: row for row in rows("address")}
         self.people = {row["id"]: row for row in rows("user")}
-        self.here = {row["_user_id"].hex: key for key, row in self.people.items()}
-        self.choices = {row["id"]: {k: getattr(v, "value", v) for k, v in row.items()} for row in rows("preferences")}
+        self.here = {row["_user_id"]: key for key, row in self.people.items()}
+        self.choices = {row["id"]: row for row in rows("preferences")}
     def put(self, table, row, **more):
         columns = tables[table].columns
         values = {**{k: v for k, v in row.items() if k in columns}, **more}
@@ -270,10 +264,7 @@ class Import:
             self.mailing_list(name, one)
     def mailing_list(self, name, one):
         key, (local, _, host), requests = one["list_id"], name.partition("@"), {}
-        fresh = {k: v for k, v in self.fresh.items() if k not in one["settings"]}
-        number = self.put("mailinglist", one["settings"], list_id=key, list_name=local, mail_host=host)
-        if fresh:
-            db.execute(tables["mailinglist"].update().where(tables["mailinglist"].c.id == number).values(fresh))
+        number = self.put("mailinglist", {**self.fresh, **one["settings"]}, list_id=key, list_name=local, mail_host=host)
         for kind, belonging in one["belonging"].items():
             for row in belonging:
                 who = {"address_id": self.emails[row["address"]]["id"]} if row.get("address") else {}
@@ -298,9 +289,8 @@ class Import:
                     # Who is known here by another number waits under that.
                     step = dict(row["step"])
                     for theirs, own in self.here.items():
-                        step["data"] = step["data"].replace(theirs, self.people[own].get("_user_id", uuid.UUID(theirs)).hex)
+                        step["data"] = step["data"].replace(theirs, self.people[own].get("_user_id", theirs))
                     self.put("workflowstate", step)
-
 def unknown(data):
     found = [(kind, row) for one in data["lists"].values() for kind, rows_ in one["belonging"].items() for row in rows_]
     found += [("mailinglist", one["settings"]) for one in data["lists"].values()]
@@ -311,13 +301,14 @@ def usual(columns):
     # What only this Mailman knows is as in a list that it would make.
     if not columns:
         return {}
-    full()
+    names = full()
     from mailman.interfaces.styles import IStyleManager
+    from mailman.model.mailinglist import MailingList
     from zope.component import getUtility
-    sample, names = mailinglist.MailingList("cutover@localhost"), attributes()
+    sample = MailingList("cutover@localhost")
     os.rmdir(sample.data_path)
     getUtility(IStyleManager).get(config.styles.default).apply(sample)
-    return {column: getattr(sample, names[column]) for column in columns}
+    return {column: plain(getattr(sample, names[column])) for column in columns}
 
 def copied(data, tar):
     refused(data)
@@ -330,7 +321,10 @@ def copied(data, tar):
         return
     fresh = set(tables["mailinglist"].columns.keys()) - {"id", "list_id", "list_name", "mail_host"}
     fresh = usual(fresh.difference(*(one["settings"] for one in data["lists"].values())))
-    ledger = {"made": {}, "places": (noted(data["lists"]) or {}).get("places") or places(data)}
+    more = [os.path.join(config.ARCHIVE_DIR, "prototype", name) for name in data["lists"]]
+    more += [os.path.join(config.MESSAGES_DIR, row["path"]) for one in data["lists"].values() for row in one["message"]]
+    taken = places(data) + [place for place in more if not os.path.exists(place)]
+    ledger = {"made": {}, "places": (noted(data["lists"]) or {}).get("places") or taken}
     note(data["lists"], ledger)
     for called, path, text, when in carried(tar):
         if called.startswith("messages/") and os.path.exists(path):
@@ -340,16 +334,14 @@ def copied(data, tar):
             file.write(text)
         os.utime(path + ".cutover", (when, when))
         os.rename(path + ".cutover", path)
-    for place in places(data):
-        if os.path.basename(os.path.dirname(place)) == "prototype":
-            for inner in ("new", "cur", "tmp"):
-                os.makedirs(os.path.join(place, inner), exist_ok=True)
+    for place in (one for one in places(data) if os.path.basename(os.path.dirname(one)) == "prototype"):
+        for inner in ("new", "cur", "tmp"):
+            os.makedirs(os.path.join(place, inner), exist_ok=True)
     new = Import(data, fresh)
     new.run()
     note(data["lists"], {**ledger, "made": new.made})
     finish()
     print(f"{len(data['lists'])} lists are copied")
-
 def undone(names):
     ledger = noted(names)
     if ledger is None:
@@ -386,7 +378,7 @@ def undone(names):
     addresses = {row["id"]: row for row in rows("address") if row["email"] in made["addresses"]}
     busy = {row["user_id"] for row in rows("address") if row["id"] in used or row["id"] not in addresses}
     busy |= {row["user_id"] for table in ("member", "domain_owner") for row in rows(table)}
-    ours = {row["id"]: row for row in rows("user") if row["_user_id"].hex in made["users"]}
+    ours = {row["id"]: row for row in rows("user") if row["_user_id"] in made["users"]}
     users = {key: row for key, row in ours.items() if key not in busy}
     used |= {row["_preferred_address_id"] for row in rows("user") if row["id"] not in users}
     gone = {key: row for key, row in addresses.items() if key not in used and (row["user_id"] in users or row["user_id"] not in ours)}
@@ -396,10 +388,10 @@ def undone(names):
     drop("user", "id", users)
     drop("preferences", "id", [row["preferences_id"] for row in (*gone.values(), *users.values())])
     drop("uid", "uid", [row["_user_id"] for row in users.values()])
-    stored = [row for row in rows("message") if row["message_id"] in made["messages"] - {row["key"] for row in rows("_request")}]
-    drop("message", "id", [row["id"] for row in stored])
+    drop("message", "message_id", made["messages"] - {row["key"] for row in rows("_request")})
     finish()
-    for path in ledger["places"] + [os.path.join(config.MESSAGES_DIR, row["path"]) for row in stored]:
+    kept = {os.path.join(config.MESSAGES_DIR, row["path"]) for row in rows("message")}
+    for path in (path + more for path in ledger["places"] if path not in kept for more in ("", ".cutover")):
         (shutil.rmtree if os.path.isdir(path) else os.remove)(path) if os.path.exists(path) else None
     os.remove(ledger_of(names))
     print(f"{len(names)} lists are gone again")

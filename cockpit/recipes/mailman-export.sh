@@ -81,7 +81,7 @@ def plain(value, name):
     if isinstance(value, datetime.timedelta):
         value = datetime.datetime(1970, 1, 1) + value
     if isinstance(value, datetime.datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+        return value.isoformat(" ", "microseconds")
     if isinstance(value, datetime.date):
         return value.isoformat()
     if value and name in ("_member_id", "_user_id", "uid"):
@@ -95,7 +95,7 @@ class Rows(dict):
         url = Template(config.database.url).safe_substitute(config.paths)
         if url.startswith("sqlite:"):
             import sqlite3
-            self.db = sqlite3.connect(f"file:{url.partition('///')[2]}?mode=ro", uri=True)
+            self.db = sqlite3.connect(f"file:{url.partition('///')[2]}?mode=rw", uri=True)
             self.mark = '"'
         else:
             import sqlalchemy

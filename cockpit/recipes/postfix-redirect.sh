@@ -227,6 +227,13 @@ gone() {
     echo "a test message to $address went to ${fate##* }"
 }
 
+# Refuses to go over a hold: what waits would still be held, or be forgotten by it.
+not_held() {
+    grep -qxF "# cockpit hold $key" "$file" || return 0
+    echo "mail for $domain is held here: release it or undo the hold first; to have it wait during a move, hold it on $target"
+    return 1
+}
+
 probe() {
     sane && find_table && next_hop "$target" || return 2
     [ "$(postmap -q "$key" "$type:$file" 2> /dev/null)" = "smtp:[$host]:$port" ] && echo "$domain goes to $target"
@@ -239,10 +246,7 @@ capture() {
 
 apply() {
     sane && sane_address && next_hop "$target" && fit && find_table || return
-    if grep -qxF "# cockpit hold $key" "$file"; then
-        echo "mail for $domain is held: release it first"
-        return 1
-    fi
+    not_held || return
     change "$key smtp:[$host]:$port" "smtp:[$host]:$port" && echo "mail for $domain goes to $target"
 }
 

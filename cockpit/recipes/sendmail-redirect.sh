@@ -166,6 +166,13 @@ routed() {
     esac
 }
 
+# Refuses to go over a hold: what waits would still be held, or be forgotten by it.
+not_held() {
+    grep -qxF "# cockpit hold $key" "$file" || return 0
+    echo "mail for $domain is held here: release it or undo the hold first; to have it wait during a move, hold it on $target"
+    return 1
+}
+
 probe() {
     sane && sane_address && next_hop "$target" && fit && find_table || return 2
     routed && echo "$domain goes to $target"
@@ -178,10 +185,7 @@ capture() {
 
 apply() {
     sane && sane_address && next_hop "$target" && fit && find_table || return
-    if grep -qxF "# cockpit hold $key" "$file"; then
-        echo "mail for $domain is held: release it first"
-        return 1
-    fi
+    not_held || return
     change "$key	esmtp:[$host]" || return
     routed && echo "mail for $domain goes to $target" && return
     change "${captured_was-}"

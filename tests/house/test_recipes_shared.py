@@ -26,7 +26,7 @@ OWN = {
 
 def functions(name: str) -> dict[str, str]:
     text = (RECIPES / f"{name}.sh").read_text()
-    return dict(re.findall(r"(?ms)^(\w+)\(\) \{\n(.*?)^\}$", text))
+    return dict(re.findall(r"(?ms)^(\w+)\(\) [{(]\n(.*?)^[})]$", text))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -36,6 +36,20 @@ def test_what_recipes_of_a_family_share_is_the_same_in_each(family: str) -> None
     assert len(shared) > 5
     for other in others:
         assert {name: text for name, text in functions(other).items() if name not in OWN[family]} == shared, other
+
+
+@pytest.mark.parametrize(
+    ("name", "recipes"),
+    [
+        ("manager", ["figures", "counts", "export", "copy"]),
+        ("the_lists", ["figures", "counts", "export"]),
+        ("the_figures", ["figures", "counts"]),
+    ],
+)
+def test_mailman_is_asked_in_one_way(name: str, recipes: list[str]) -> None:
+    texts = {functions(f"mailman-{recipe}")[name] for recipe in recipes}
+    assert len(texts) == 1
+    assert texts.pop().count("\n") > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ from tests.lab.demos import demo, lab, whole
 from tests.lab.test_servers import until
 from tests.real.night.night import conducting
 
+pytestmark = pytest.mark.xdist_group("demos")
 SWITCHES = ("maintenance", "freeze-content", "freeze-registration")
 
 

@@ -10,6 +10,7 @@ from tests.lab.demos import cockpit, demo, lab, tally, whole
 from tests.real.night.night import conducting
 
 CLIENTS = ("osf", "oxfam")
+pytestmark = pytest.mark.xdist_group("demos")
 
 
 def current(folder: Path, client: str, what: str = "") -> str:

@@ -8,11 +8,13 @@ from cockpit.lab.stage import Stage
 
 def stages() -> dict[str, type[Stage]]:
     """Every stage by its name, in the order of a list."""
+    from cockpit.lab.stages.charon import Charon
+    from cockpit.lab.stages.community import Community
     from cockpit.lab.stages.floating import Floating
     from cockpit.lab.stages.karl import Karl
     from cockpit.lab.stages.release import Release
 
-    return {stage.name: stage for stage in (Karl, Release, Floating)}
+    return {stage.name: stage for stage in (Karl, Release, Community, Floating, Charon)}
 
 
 def stage(name: str) -> Stage:

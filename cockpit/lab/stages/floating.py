@@ -68,6 +68,7 @@ class Floating(Stage):
     folders = ("srv/site", "srv/www", "srv/search", "var/backups", "var/run")
     ports = ("solr", "keeper")
     borrowed = ("site-login",)
+    shared = ("sqlite-dump", "sqlite-restore")
     answers = ("site/announce=done",)
 
     def furnish(self, lab: Lab) -> None:
@@ -78,7 +79,7 @@ class Floating(Stage):
         for host, health in ((lab.old, "true"), (lab.new, "false")):
             host.put("srv/www/health", f"{health}\n")
             host.put("bin/ip", IP.format(address=host.address), 0o755)
-            host.tool("relaunch", "relaunch.py")
+            host.tool("database", "database.py")
         lab.new.put("srv/site/maintenance", "")
         file = lab.old.home / "srv/site/site.db"
         if file.exists():
@@ -151,7 +152,9 @@ class Relaunch:
     async def answer(self, request: Request) -> Answer:
         where = urlsplit(request.path)
         if where.path == "/health":
-            return Answer(200, (self._host.home / "srv/www/health").read_text())
+            answer = Answer(200, (self._host.home / "srv/www/health").read_text())
+            answer.logged = False
+            return answer
         if where.path == "/served-by":
             return Answer(200, f"{self._host.id}\n")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 
@@ -22,26 +23,25 @@ _PUSH = (
 
 def people(stage: Stage) -> Crowd:
     """They browse, file tickets, write to a list and to Ian, log in, write in their homes and push; and an hour passes each
-    second for the planet's job."""
-    crowd = Crowd(stage.world, Names(stage.cache.address))
+    second for the planet's job. In a second night they are the same people, with the same books."""
+    crowd = Crowd(stage.world, Names(stage.cache.address), stage.ledger)
     for site in SITES:
         crowd.browse(site, f"http://{site}.{ZONE}/", every=1.0)
     for site in ("rt", "trac"):
-        crowd.write(site, f"http://{site}.{ZONE}/write", every=0.5)
-    crowd.mail("lists", CAFE, every=1.5)
+        crowd.write(site, f"http://{site}.{ZONE}/write", every=1.0)
+    crowd.mail("lists", CAFE, every=4.0)
     crowd.mail("mail", f"igloo@{MAIL}", every=1.0)
     key = stage.rig.key
-    crowd.login("accounts", "ann", f"community.{ZONE}", key, every=3.0, kind="write",
+    crowd.login("accounts", "ann", f"community.{ZONE}", key, every=6.0, kind="write",
                 command="echo $NUMBER >> diary && cat /etc/hostname")  # fmt: skip
-    crowd.login("projects", "ann", f"projects.{ZONE}", key, every=3.0, kind="write", command=_PUSH)
+    crowd.login("projects", "ann", f"projects.{ZONE}", key, every=6.0, kind="write", command=_PUSH)
     crowd._person("write", "planet", 2.0, lambda number: _hour(stage, number))
     return crowd
 
 
 async def busy(crowd: Crowd, by: str, services: tuple[str, ...] = ("trac", "accounts", "projects", "planet")) -> None:
     """Wait until all of them were served by a host."""
-    for service in services:
-        await crowd.see("write", service, 1, by=by)
+    await asyncio.gather(*(crowd.see("write", service, 1, by=by) for service in services))
 
 
 def _hour(stage: Stage, number: int) -> Tried:

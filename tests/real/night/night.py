@@ -154,9 +154,11 @@ class Night:
         return refusal
 
     async def end(self) -> None:
-        """Close the run, so that its journal says how it ended."""
+        """Close the run, so that its journal says how it ended, and its hosts are given up."""
         await self.send(it.End(), must=True)
         await self._until(lambda: bool(self.state.ended), self._nothing, 30)
+        assert self._process is not None
+        await asyncio.wait_for(self._process.wait(), 60)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

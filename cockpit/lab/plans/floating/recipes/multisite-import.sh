@@ -5,11 +5,11 @@
 # param: source the database of this server that holds the old site's content as it came
 # param: database the multisite database to make; until it is whole it is called NAME.import
 # param: domains section=domain one a line: which domain shows which section of the old site
-# needs: relaunch
+# needs: database
 # shellcheck shell=sh disable=SC2154
 
 probe() {
-    [ -f "$database" ] && relaunch compare "$source" "$database" > /dev/null
+    [ -f "$database" ] && database compare "$source" "$database" > /dev/null
 }
 
 capture() {
@@ -23,11 +23,11 @@ capture() {
 apply() {
     # Sections and domains hold no spaces.
     # shellcheck disable=SC2086
-    relaunch import "$source" "$database" $domains
+    database import "$source" "$database" $domains
 }
 
 verify() {
-    relaunch compare "$source" "$database"
+    database compare "$source" "$database"
 }
 
 undo() {

@@ -6,7 +6,7 @@
 # param: server the search server's URL
 # param: core the core to make
 # param: database the multisite database of this host
-# needs: relaunch curl
+# needs: database curl
 # shellcheck shell=sh disable=SC2154
 
 ask() {
@@ -23,7 +23,7 @@ probe() {
         echo "the search server does not answer: $now"
         return 2
     }
-    [ "$now" = "$(relaunch ask "$database" 'select count(*) from node')" ]
+    [ "$now" = "$(database ask "$database" 'select count(*) from node')" ]
 }
 
 capture() {
@@ -37,7 +37,7 @@ capture() {
 
 apply() {
     # An article has its number in the core: sent twice it is there once.
-    all=$(relaunch documents "$database" | ask --data-binary @- "$server/$core/update") || {
+    all=$(database documents "$database" | ask --data-binary @- "$server/$core/update") || {
         echo "the search server did not take the articles: $all"
         return 1
     }
@@ -47,8 +47,8 @@ apply() {
 verify() {
     # Domain by domain, as people search.
     told=''
-    for domain in $(relaunch ask "$database" "select group_concat(name, ' ') from domain"); do
-        rows=$(relaunch ask "$database" "select count(*) from domain_access where domain = '$domain'") || return 2
+    for domain in $(database ask "$database" "select group_concat(name, ' ') from domain"); do
+        rows=$(database ask "$database" "select count(*) from domain_access where domain = '$domain'") || return 2
         hits=$(ask "$server/$core/count?domain=$domain") || return 2
         [ "$hits" = "$rows" ] || {
             echo "the core has $hits articles of $domain, the database $rows"

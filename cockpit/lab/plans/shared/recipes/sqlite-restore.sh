@@ -1,10 +1,10 @@
-# recipe: Restore a dump of the site as a database beside nothing that is in use
+# recipe: Restore a dump as an SQLite database beside nothing that is in use
 # group: lab
 # danger: low a file of the database's size is written
 # undo: removes the database
 # param: file the dump, with its SHA-256 in FILE.sha256
 # param: database the SQLite database to make; it must not be there
-# needs: relaunch sha256sum
+# needs: database sha256sum
 # shellcheck shell=sh disable=SC2154
 
 probe() {
@@ -20,15 +20,15 @@ capture() {
 }
 
 apply() {
-    relaunch restore "$file" "$database"
+    database restore "$file" "$database"
 }
 
 verify() {
-    [ "$(relaunch ask "$database" 'pragma integrity_check')" = ok ] || {
+    [ "$(database ask "$database" 'pragma integrity_check')" = ok ] || {
         echo "$database is damaged"
         return 1
     }
-    [ "$(relaunch figures "$database")" = "$(relaunch figures "$file")" ] || {
+    [ "$(database figures "$database")" = "$(database figures "$file")" ] || {
         echo "$database is not what was dumped"
         return 1
     }

@@ -1,10 +1,11 @@
-# recipe: Dump the site's database, as it is at one moment, into a file with its checksum beside it
+# recipe: Dump an SQLite database, as it is at one moment, into a file with its checksum beside it
 # group: lab
 # danger: low a file of the database's size is written
 # undo: removes the file and its checksum
 # param: database the SQLite database
+# param: table a table whose rows are told
 # param: file where the dump goes; its SHA-256 goes to FILE.sha256
-# needs: relaunch sha256sum
+# needs: database sha256sum
 # shellcheck shell=sh disable=SC2154
 
 sum() {
@@ -25,7 +26,7 @@ capture() {
 }
 
 apply() {
-    relaunch dump "$database" "$file"
+    database dump "$database" "$file"
 }
 
 verify() {
@@ -33,11 +34,11 @@ verify() {
         echo "$file is not what its checksum says"
         return 1
     }
-    rows=$(relaunch ask "$file" 'select count(*) from node') || {
+    rows=$(database ask "$file" "select count(*) from $table") || {
         echo "$file cannot be read: $rows"
         return 1
     }
-    echo "$file can be read and holds $rows articles"
+    echo "$file can be read and holds $rows rows in $table"
 }
 
 undo() {

@@ -1,6 +1,6 @@
-"""`relaunch` on a web server of the lab: the site's own script for its SQLite databases.
+"""`database` on a host of the lab: what sites' own scripts do with their SQLite databases.
 
-Runs alone: `python relaunch.py relaunch VERB ...`
+Runs alone: `python database.py database VERB ...`
 
     dump DATABASE FILE                        a copy of one moment, with its SHA-256 beside it
     restore FILE DATABASE                     a database made from a dump, if its checksum holds
@@ -168,7 +168,7 @@ VERBS: dict[str, Callable[..., str]] = {
 def main(words: list[str]) -> int:
     """0 done or so, 1 refused with a sentence, 2 usage."""
     if not words or words[0] not in VERBS:
-        print(f"usage: relaunch {'|'.join(VERBS)} ...", file=sys.stderr)
+        print(f"usage: database {'|'.join(VERBS)} ...", file=sys.stderr)
         return 2
     os.chdir(os.environ["HOME"])
     try:

@@ -11,6 +11,7 @@ from collections import Counter
 
 import dns.exception
 import dns.message
+import dns.rcode
 import dns.rdatatype
 import msgspec
 
@@ -78,7 +79,8 @@ class Person:
         self.chance = random.Random(index)
         self.count = 0
         self._source = where.visitor(index)
-        self._resolver = where.resolvers[index % len(where.resolvers)]
+        own = index % len(where.resolvers)
+        self._resolvers = (*where.resolvers[own:], *where.resolvers[:own])
         self._agent = AGENTS[index % len(AGENTS)]
         self._pace = pace
 
@@ -106,13 +108,17 @@ class Person:
         return f"{self._source}-{self.count:05d}"
 
     async def resolve(self, name: str, type: str = "A") -> list[str]:
-        """What the resolver says of a name, at the end of its CNAMEs. Raises OSError, TimeoutError, DNSException, ValueError."""
-        query = dns.message.make_query(name, type)
-        answer = await ask(query, self._resolver, self.where.dns_port, timeout=8)
+        """What their resolver says of a name, at the end of its CNAMEs; the next one where it cannot tell.
+
+        Raises OSError, TimeoutError, DNSException, ValueError."""
         wanted = dns.rdatatype.from_text(type)
-        found = [str(item) for one in answer.answer if one.rdtype == wanted for item in one]
+        for server in self._resolvers:
+            answer = await ask(dns.message.make_query(name, type), server, self.where.dns_port, timeout=8)
+            found = [str(item) for one in answer.answer if one.rdtype == wanted for item in one]
+            if answer.rcode() != dns.rcode.SERVFAIL:
+                break
         if not found:
-            raise ValueError(f"{name} has no {type} record")
+            raise ValueError(f"{name} has no {type} record: {dns.rcode.to_text(answer.rcode())}")
         return found
 
     async def exchanger(self, domain: str) -> str:

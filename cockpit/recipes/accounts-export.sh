@@ -1,8 +1,8 @@
 # recipe: Write down the users and groups of this host, with ids, password hashes, shells and SSH keys, for the other host
 # group: files
 # danger: low the file holds password hashes; only its owner may read it
-# undo: removes the file, or restores what was there
-# param: file the file to write
+# undo: removes the file, and its folder if that was made, or restores what was there
+# param: file the file to write; its folder is made if only that is lacking
 # param: least the lowest id that belongs to a person, default 1000
 # param: most the highest, default 59999
 # param: keys where keys lie in a home, default .ssh/authorized_keys
@@ -19,7 +19,8 @@ sane() {
     case ${least:-1000}:${most:-59999} in
         :* | *: | *[!0-9:]*) echo "the lowest and the highest id are whole numbers"; return 1 ;;
     esac
-    former=$file.before
+    former=$file.before folder=${file%/*}
+    folder=${folder:-/}
 }
 
 taken() {
@@ -57,11 +58,13 @@ capture() {
         return 1
     fi
     if [ -e "$file" ]; then echo "file=there"; else echo "file=absent"; fi
+    if [ -d "$folder" ]; then echo "folder=there"; else echo "folder=absent"; fi
 }
 
 apply() {
     sane || return
     umask 077
+    [ -d "$folder" ] || mkdir "$folder" || return
     rm -f "$file.new"
     lines=$(taken) || return
     printf '%s\n' "$lines" > "$file.new" || return
@@ -99,6 +102,7 @@ undo() {
     elif [ -e "$former" ]; then
         mv "$former" "$file"
     fi || return
+    if [ "${captured_folder:-there}" = absent ] && [ -d "$folder" ]; then rmdir "$folder" || return; fi
     echo "the file is as before"
 }
 
@@ -106,5 +110,6 @@ verify_undo() {
     sane || return 2
     [ ! -e "$former" ] && [ ! -e "$file.new" ] || return 1
     [ "${captured_file:-there}" = there ] || [ ! -e "$file" ] || return 1
+    [ "${captured_folder:-there}" = there ] || [ ! -e "$folder" ] || return 1
     echo "the file is as before"
 }

@@ -26,7 +26,7 @@ OWN = {
 
 def functions(name: str) -> dict[str, str]:
     text = (RECIPES / f"{name}.sh").read_text()
-    return dict(re.findall(r"(?ms)^(\w+)\(\) \{\n(.*?)^\}$", text))
+    return dict(re.findall(r"(?ms)^(\w+)\(\) [{(]\n(.*?)^[})]$", text))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -36,6 +36,20 @@ def test_what_recipes_of_a_family_share_is_the_same_in_each(family: str) -> None
     assert len(shared) > 5
     for other in others:
         assert {name: text for name, text in functions(other).items() if name not in OWN[family]} == shared, other
+
+
+@pytest.mark.parametrize(
+    ("name", "recipes"),
+    [
+        ("manager", ["figures", "counts", "export", "copy"]),
+        ("the_lists", ["figures", "counts", "export"]),
+        ("the_figures", ["figures", "counts"]),
+    ],
+)
+def test_mailman_is_asked_in_one_way(name: str, recipes: list[str]) -> None:
+    texts = {functions(f"mailman-{recipe}")[name] for recipe in recipes}
+    assert len(texts) == 1
+    assert texts.pop().count("\n") > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,7 +62,10 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "ask",
         "await",
         "write",
+        "alone",
+        "fresh",
         "reload",
+        "insist",
         "probe",
         "capture",
         "apply",
@@ -57,3 +74,15 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "verify_undo",
     ):
         assert nginx[name] == apache[name], name
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server: str) -> None:
+    first, *others = [path.stem for path in sorted(RECIPES.glob(f"{server}-*.sh"))]
+    assert len(others) > 4
+    wanted = functions(first)
+    for other in others:
+        found = functions(other)
+        for name in ("alone", "fresh", "reload", "insist"):
+            if name != "insist" or not other.endswith("-reload"):
+                assert found[name] == wanted[name], (other, name)

@@ -32,6 +32,9 @@ def old(rig: Rig) -> RealHost:
 @pytest.fixture(scope="module")
 def export(old: RealHost) -> str:
     """What old writes down, after its own trial."""
+    apart = Trial(old, "accounts-export", {"file": "/srv/apart/accounts"}, state=f"{STATE}; ls -lA --time-style=+ /srv")
+    apart.there_and_back()
+    apart.cut_anywhere()
     trial = Trial(old, "accounts-export", {"file": "/srv/accounts"}, state=STATE)
     trial.cut_anywhere()
     old.run("echo before > /srv/accounts")

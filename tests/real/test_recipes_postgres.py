@@ -103,9 +103,7 @@ def test_a_restored_database_takes_its_name_when_it_is_whole(db: RealHost, shops
     dumped.capture()
     dumped.must("apply")
     Trial(db, "postgres-restore", {"database": NAME, "file": "/srv/shop.dump"}, EVERYTHING).there_and_back()
-    Trial(db, "postgres-restore", {"database": "shop", "file": "/srv/shop.dump"}, EVERYTHING).cut_anywhere(
-        ops=("apply",)
-    )
+    Trial(db, "postgres-restore", {"database": "shop", "file": "/srv/shop.dump"}, EVERYTHING).cut_anywhere()
     fresh = Trial(db, "postgres-restore", {"database": "fresh", "file": "/srv/shop.dump"}, EVERYTHING)
     before = fresh.seen()
     fresh.there()
@@ -152,7 +150,7 @@ def test_a_closed_database_refuses_writes_and_opens_as_it_was(db: RealHost, shop
     close = Trial(db, "postgres-readonly", {"database": "shop"}, EVERYTHING)
     writer = db.spawn("su", "-s", "/bin/sh", "postgres", "-c", "cd /; (echo 'select 1;'; sleep 600) | psql -X shop")
     until(lambda: "1" in psql(db, "select count(*) from pg_stat_activity where datname = 'shop'"), lambda: "a session")
-    close.cut_anywhere(ops=("apply",))
+    close.cut_anywhere()
     close.capture()
     close.must("apply")
     assert psql(db, "select count(*) from pg_stat_activity where datname = 'shop'").strip() == "0"

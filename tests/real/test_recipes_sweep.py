@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, refuses_evil
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import SHELLS, Trial
 from tests.real.world import needs_world, until, write
@@ -95,11 +96,55 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     pair.all_arrived(*ids)
 
 
+def test_what_is_still_on_its_way_into_the_mailbox_is_waited_for(pair: Pair) -> None:
+    pair.old.run(
+        f"postconf -e 'transport_maps = inline:{{ {ZONE}=smtp:[{pair.new.address}], bob@{ZONE}=local }}'; useradd -m bob"
+    )
+    pair.old.run("postconf -e deliver_lock_attempts=1; postfix reload 2>/dev/null; echo held > /var/mail/bob.lock")
+    hand_in(pair.old, "late", f"bob@{ZONE}")
+    until(lambda: "lock" in pair.old.run("mailq"), lambda: pair.old.run("mailq; cat /var/log/mail.log"), PATIENCE)
+    pair.old.run("touch /var/mail/bob; chown bob /var/mail/bob")
+    sweep = pair.sweep("/var/mail/bob", ledger="/root/late.ledger")
+    assert not sweep.recognised()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(sweep.must, "apply")
+        until(lambda: "sleep 0.2" in pair.old.run("ps -eo args"), lambda: f"it waits: {applied}", PATIENCE)
+        assert not applied.done()
+        pair.old.run("rm /var/mail/bob.lock")
+        assert "1 forwarded" in applied.result(120)
+    sweep.must("verify")
+    assert sweep.recognised()
+    pair.all_arrived("late")
+
+
 def test_two_alike_are_two(pair: Pair) -> None:
     pair.fill("twin", "twin")
     sweep = pair.sweep(ledger="/root/twin.ledger")
     sweep.there()
     until(lambda: arrived(pair.new, "twin") == 2, lambda: pair.old.run("mailq"), PATIENCE)
+
+
+def test_what_is_not_in_the_copy_that_went_over_is_forwarded_whatever_its_time_and_whatever_was_read(
+    pair: Pair,
+) -> None:
+    pair.old.run(f"cat > /srv/copy <<'END_OF_BOX'\n{mbox('gone', 'same', 'same')}END_OF_BOX")
+    pair.old.run("rm -f /srv/box; cp /srv/copy /srv/box")
+    given = {"box": "/srv/box", "address": ANN, "copied": "/srv/copy", "ledger": "/root/copy.ledger"}
+    sweep = replace(pair.sweep(), params=given)
+    assert sweep.recognised()
+    began_before = mbox("slow", "same").replace("2026", "2025")
+    pair.old.run(f"cat >> /srv/box <<'END_OF_BOX'\n{began_before}END_OF_BOX")
+    # Somebody reads one and deletes another on the old host all the same.
+    read = replace(sweep, params={**given, "box": "/srv/read"})
+    pair.old.run("awk '/^From /{n++} n!=1' /srv/box | sed '0,/^Status: RO/s//Status: O/' > /srv/read")
+    read.capture()
+    assert read.captured["strayed"] == "2"
+    sweep.there()
+    assert sweep.captured["strayed"] == "2"
+    pair.all_arrived("slow", "same")
+    assert arrived(pair.new, "gone") == 0
+    for bad in ({"copied": "/srv/none"}, {"since": str(SINCE)}, {"copied": ""}):
+        assert "not one time or copy" in replace(sweep, params={**given, **bad}).must("apply", 2)
 
 
 def test_a_maildir_is_swept_by_the_times_in_its_names(pair: Pair) -> None:

@@ -63,6 +63,15 @@ def test_the_pages_of_some_users_are_redirected_and_nobody_else_s(shop: Shop) ->
     webtrials.user_redirects(shop)
 
 
+def test_redirects_of_many_users_at_once_are_all_served(shop: Shop) -> None:
+    """S65."""
+    webtrials.at_once(shop)
+
+
+def test_a_step_waits_for_another_one_that_changes_the_web_server_until_it_ends_or_dies(shop: Shop) -> None:
+    webtrials.waits_its_turn(shop)
+
+
 def test_what_cannot_be_right_is_refused_before_anything_changes(shop: Shop) -> None:
     webtrials.refusals(shop)
 

@@ -17,6 +17,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -216,7 +217,7 @@ class Trial:
 
     @contextlib.contextmanager
     def _file(self, script: str) -> Iterator[str]:
-        name = "/run/trial.sh"
+        name = f"/run/trial.{threading.get_native_id()}.sh"
         words = [*self.host.entered(), "sh", "-c", f"cat >{name}; chmod 644 {name}"]
         subprocess.run(words, input=script.encode(errors="surrogateescape"), check=True)
         yield name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tests.real.rig import RealHost
 from tests.real.sites import NAME, OTHER, SITE, ask, state
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import write
+from tests.real.world import until, write
 
 PAGE = f"<h1>Back at 3</h1>\n{EVIL}\n$host ${{host}} %{{REQUEST_URI}}\n"
 KINDS: dict[str, dict[str, str]] = {
@@ -135,6 +137,45 @@ def user_redirects(shop: Shop) -> None:
     other.back()
 
 
+def at_once(shop: Shop, count: int = 8) -> None:
+    """Steps of many users who go over at the same moment: the redirect of each is served, and taken back at once none is."""
+    users = [f"user{number}" for number in range(count)]
+    steps = [shop.trial("user-redirect", users=user) for user in users]
+    before = steps[0].seen()
+    for step in steps:
+        step.capture()
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(lambda step: step.must("apply"), steps))
+        for user, step in zip(users, steps, strict=True):
+            step.must("verify")
+            assert f"https://new.example.test/~{user}/\r" in shop.ask(f"http://{NAME}/~{user}/")
+        list(pool.map(lambda step: step.must("undo"), steps))
+    for step in steps:
+        step.must("verify_undo")
+    assert steps[0].seen() == before
+
+
+def waits_its_turn(shop: Shop) -> None:
+    """While another step changes the web server nothing is touched; when that one is killed, it goes on."""
+    host, away = shop.host, shop.trial("user-redirect")
+    before = away.seen()
+    program = "nginx" if shop.server == "nginx" else "apache2"
+    other = host.spawn("/usr/bin/flock", f"/usr/sbin/{program}", "/usr/bin/tail", "-f", "/dev/null")
+    until(lambda: "tail -f" in host.run("ps -eo args"), lambda: "another step begins", 30)
+    away.capture()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(away.must, "apply")
+        until(lambda: "sleep 0.2" in host.run("ps -eo args"), lambda: f"it waits: {applied}", 30)
+        assert away.seen() == before
+        assert not applied.done()
+        host.run("kill -9 $(pgrep -x flock) $(pgrep -x tail)")
+        other.wait()
+        applied.result(60)
+    away.must("verify")
+    away.back()
+    assert away.seen() == before
+
+
 def refusals(shop: Shop) -> None:
     """What cannot be right is refused with a sentence, and nothing changes."""
     before = shop.trial("maintenance").seen()
@@ -247,7 +288,19 @@ def vhosts(shop: Shop, new: RealHost) -> None:
     assert "the shop of new" in shop.ask("http://test.example.test/")
     assert "the shop of old" in shop.ask(f"http://{NAME}/")
     assert "is there already" in Trial(shop.host, test.recipe, {**given, "root": "/srv/shop"}).must("capture", 2)
+    # Another one that is the first of the server, and so is shown for names that it does not know.
+    first = Trial(
+        shop.host,
+        test.recipe,
+        {**given, "file": f"{folder}/00-test.conf", "name": "first.example.test", "root": "/srv/shop"},
+        state=test.state,
+    )
+    first.there()
+    assert ("so do unknown names" in first.must("verify")) == (shop.server == "apache")
+    assert "unknown" not in test.must("verify")
     test.back()
+    assert ("the shop of old" in shop.ask("http://test.example.test/")) == (shop.server == "apache")
+    first.back()
     through = Trial(
         shop.host,
         test.recipe,

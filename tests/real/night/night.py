@@ -33,6 +33,9 @@ from cockpit.state import BUSY, TICKED, RunState, StepView
 
 Deed = Callable[[str], object]
 
+BEGUN = 150.0
+"""Seconds that a conductor may take to begin or to resume, on a machine that does much else."""
+
 
 class Wrong(Exception):
     """The night did not go as it must; the sentence says how it shows."""
@@ -218,11 +221,11 @@ class Night:
         )  # fmt: skip
         log.close()
         self._source = LiveSource(
-            self.run.socket, "operator", self.run.token(), alive=lambda: process.returncode is None
+            self.run.socket, "operator", self.run.token(), wait=BEGUN, alive=lambda: process.returncode is None
         )
         self._following = asyncio.create_task(self._follow(self._source))
         source = self._source
-        await self._until(lambda: self.state.plan is not None and source.drives, self._nothing, 60)
+        await self._until(lambda: self.state.plan is not None and source.drives, self._nothing, BEGUN)
 
     async def kill(self) -> None:
         """SIGKILL of the conductor, as when the operator's machine dies. `start` resumes the run."""

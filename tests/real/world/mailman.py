@@ -53,19 +53,15 @@ def mailman_start(host: RealHost) -> None:
     )
 
 
-def mailing_lists(host: RealHost, lists: dict[str, list[str]]) -> None:
-    """Lists with their members, to which everybody may post. One process makes them all: each start takes half a second."""
+def mailman_python(host: RealHost, text: str) -> str:
+    """Python text within Mailman, whose changes are kept. What it printed."""
+    return host.run(f"cd /tmp; {_AS} python3 -c {quote(_WITHIN + text + _KEPT)}")
+
+
+def mailing_lists(host: RealHost, lists: dict[str, list[str]], more: str = "") -> None:
+    """Lists with their members, to which everybody may post, then `more` Python text. One process makes them all: each start
+    takes half a second."""
     text = f"""
-from datetime import datetime
-from mailman.core.initialize import initialize
-initialize("/etc/mailman3/mailman.cfg")
-from mailman.app.lifecycle import create_list
-from mailman.config import config
-from mailman.interfaces.action import Action
-from mailman.interfaces.domain import IDomainManager
-from mailman.interfaces.usermanager import IUserManager
-from zope.component import getUtility
-users, domains = getUtility(IUserManager), getUtility(IDomainManager)
 for name, members in {lists!r}.items():
     domain = name.partition("@")[2]
     if domain not in domains:
@@ -79,6 +75,34 @@ for name, members in {lists!r}.items():
             known.verified_on = datetime(2010, 1, 1)
             user.preferred_address = known
         made.subscribe(user.preferred_address)
-config.db.commit()
 """
-    host.run(f"cd /tmp; {_AS} python3 -c {quote(text)} 2>&1")
+    mailman_python(host, text + more)
+
+
+_WITHIN = """
+import os
+from datetime import datetime
+from email import message_from_bytes
+from mailman.core.initialize import initialize
+initialize("/etc/mailman3/mailman.cfg")
+from mailman.app.lifecycle import create_list
+from mailman.app.moderator import handle_message, hold_message
+from mailman.archiving.prototype import Prototype
+from mailman.chains.hold import HeldMessagePendable
+from mailman.config import config
+from mailman.email.message import Message
+from mailman.interfaces.action import Action
+from mailman.interfaces.bans import IBanManager
+from mailman.interfaces.domain import IDomainManager
+from mailman.interfaces.listmanager import IListManager
+from mailman.interfaces.mailinglist import IAcceptableAliasSet, IHeaderMatchList, SubscriptionPolicy
+from mailman.interfaces.member import DeliveryMode, DeliveryStatus, MemberRole
+from mailman.interfaces.pending import IPendings
+from mailman.interfaces.requests import IListRequests, RequestType
+from mailman.interfaces.subscriptions import ISubscriptionManager
+from mailman.interfaces.template import ITemplateManager
+from mailman.interfaces.usermanager import IUserManager
+from zope.component import getUtility
+users, domains, lists = getUtility(IUserManager), getUtility(IDomainManager), getUtility(IListManager)
+"""
+_KEPT = "\nconfig.db.commit()\n"

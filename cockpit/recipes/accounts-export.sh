@@ -22,6 +22,13 @@ sane() {
     former=$file.before
 }
 
+placed() {
+    if [ ! -d "${file%/*}/" ]; then
+        echo "there is no folder ${file%/*}"
+        return 1
+    fi
+}
+
 taken() {
     # `group NAME GID MEMBERS`, `user` with the fields of passwd, `shadow` with those of shadow, `key NAME TEXT`; colons between.
     least=${least:-1000} most=${most:-59999} awk -F: '
@@ -51,7 +58,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && placed || return
     if [ -e "$former" ]; then
         echo "$former is in the way"
         return 1
@@ -60,7 +67,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && placed || return
     umask 077
     rm -f "$file.new"
     lines=$(taken) || return

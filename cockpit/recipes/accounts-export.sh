@@ -23,6 +23,13 @@ sane() {
     folder=${folder:-/}
 }
 
+placed() {
+    if [ ! -d "${file%/*}/" ]; then
+        echo "there is no folder ${file%/*}"
+        return 1
+    fi
+}
+
 taken() {
     # `group NAME GID MEMBERS`, `user` with the fields of passwd, `shadow` with those of shadow, `key NAME TEXT`; colons between.
     least=${least:-1000} most=${most:-59999} awk -F: '
@@ -52,7 +59,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && placed || return
     if [ -e "$former" ]; then
         echo "$former is in the way"
         return 1
@@ -62,7 +69,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && placed || return
     umask 077
     [ -d "$folder" ] || mkdir "$folder" || return
     rm -f "$file.new"

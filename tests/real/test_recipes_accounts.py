@@ -46,6 +46,13 @@ def export(old: RealHost) -> str:
     assert not trial.recognised()
     old.run("userdel dan")
     assert "absolute" in Trial(old, "accounts-export", {"file": EVIL}).must("apply", 1)
+    nowhere = Trial(old, "accounts-export", {"file": f"/srv/{EVIL}/accounts"}, state=STATE, captured={"file": "absent"})
+    before = nowhere.seen()
+    assert not nowhere.recognised()
+    assert nowhere.ask("capture").said == nowhere.must("apply", 1) == f"there is no folder /srv/{EVIL}\n"
+    nowhere.must("undo")
+    nowhere.must("verify_undo")
+    assert nowhere.seen() == before
     assert "numbers" in Trial(old, "accounts-export", {"file": "/srv/x", "least": EVIL}).must("apply", 1)
     return old.run("cat /srv/accounts")
 

@@ -25,6 +25,14 @@ starts() {
     if units; then systemctl --quiet is-enabled "$1" 2> /dev/null; else [ -n "$(find /etc/rc[2-5].d -name "S[0-9][0-9]$1")" ]; fi
 }
 
+known() {
+    # A misspelt name neither runs nor starts. What was known is, though disabling it removed the link to its file.
+    case " ${captured_was-} " in *" $1="*) return ;; esac
+    if units; then
+        case $(systemctl show -p LoadState -- "$1" 2> /dev/null) in LoadState=loaded | LoadState=masked) ;; *) return 1 ;; esac
+    else [ -x "/etc/init.d/$1" ]; fi
+}
+
 each() {
     printf '%s\n' "$services" | grep .
 }
@@ -33,6 +41,7 @@ named() {
     [ -n "$(each)" ] || { echo "no service is named" && return 1; }
     odd=$(each | grep -v '^[A-Za-z0-9][A-Za-z0-9@._:-]*$') && echo "that is no service's name: $odd" && return 1
     case $seconds${days:-7} in *[!0-9]*) echo "seconds and days are numbers" && return 1 ;; esac
+    for one in $(each); do known "$one" || { echo "this host knows no service $one" && return 1; }; done
 }
 
 lacking() {
@@ -72,11 +81,14 @@ probe() {
 
 capture() {
     named >&2 || return
-    was=
+    was='' number=0
     for one in $(each); do
+        number=$((number + 1))
         if runs "$one"; then ran=1; else ran=0; fi
         if starts "$one"; then started=1; else started=0; fi
         was="$was $one=$ran$started"
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        if units; then printf 'path%s=%s\n' "$number" "$(readlink -f -- "$(systemctl show -p FragmentPath -- "$one" | sed 's/^FragmentPath=//')")"; fi
     done
     printf 'was=%s\n' "${was# }"
 }
@@ -89,7 +101,9 @@ apply() {
         return 1
     fi
     for one in $(each); do
-        if units; then systemctl disable --now "$one"; else service "$one" stop && update-rc.d "$one" disable; fi > /dev/null 2>&1 ||
+        if ! runs "$one" && ! starts "$one"; then continue; fi
+        # Stopped while its file is known, which says how.
+        if units; then systemctl stop "$one" && systemctl disable "$one"; else service "$one" stop && update-rc.d "$one" disable; fi > /dev/null 2>&1 ||
             { echo "$one does not stop" && return 1; }
     done
     echo "stopped and disabled: $(each | tr '\n' ' ')"
@@ -101,19 +115,27 @@ verify() {
         if runs "$one"; then echo "$one runs" && return 1; fi
         if starts "$one"; then echo "$one would start with the host" && return 1; fi
     done
+    unset heard
     for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
         heard=$(ss -Hln "sport = :$port") || return 2
         [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
     done
-    echo "none runs, none would start, and nothing listens on their ports"
+    echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"
 }
 
 undo() {
     # Last stopped, first started.
     back=
-    for one in $captured_was; do back="$one $back"; done
+    number=0
+    for one in $captured_was; do back="$one $back" number=$((number + 1)); done
     for one in $back; do
         name=${one%=*}
+        if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
+            eval "file=\${captured_path$number-}"
+            # shellcheck disable=SC2154
+            systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
+        fi
+        number=$((number - 1))
         case $one in *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
             > /dev/null 2>&1 || { echo "$name cannot be enabled" && return 1; }
         case $one in *=1?) runs "$name" || if units; then systemctl start "$name"; else service "$name" start; fi ;; esac \

@@ -16,12 +16,14 @@ same() {
 }
 
 probe() {
-    same && sh -c "$seen" > /dev/null 2>&1
+    same && sh -ec "
+$seen" > /dev/null 2>&1
 }
 
 capture() {
     if [ -e "$file" ] && [ ! -f "$file" ]; then echo "$file is no file" >&2 && return 1; fi
-    if ! sh -c "${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broken already" >&2 && return 1; fi
+    if ! sh -ec "
+${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broken already" >&2 && return 1; fi
     if [ -e "$file" ]; then echo "existed=1"; else echo "existed=0"; fi
     echo "token=$(date +%s)-$$"
 }
@@ -45,19 +47,22 @@ apply() {
         fi
         printf '%s\n' "$check" > "$file.new" && mv -f -- "$file.new" "$file" || return
     fi
-    if ! said=$(sh -c "${test:-:}" 2>&1); then
+    if ! said=$(sh -ec "
+${test:-:}" 2>&1); then
         old
         printf 'the monitoring refuses it, nothing was reloaded: %s\n' "$(printf '%s' "$said" | tail -n 1)"
         return 1
     fi
-    sh -c "${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
+    sh -ec "
+${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
     echo "the check is registered"
 }
 
 verify() {
     same || { echo "$file does not hold the check" && return 1; }
     until=$(($(date +%s) + ${within:-30}))
-    until sh -c "$seen" > /dev/null 2>&1; do
+    until sh -ec "
+$seen" > /dev/null 2>&1; do
         [ "$(date +%s)" -lt "$until" ] || { echo "the monitoring does not show the check within ${within:-30} s" && return 1; }
         sleep 0.2
     done
@@ -66,8 +71,10 @@ verify() {
 
 undo() {
     old || return
-    sh -c "${test:-:}" || { echo "the configuration of before is broken: nothing was reloaded" && return 1; }
-    sh -c "${reload:-:}"
+    sh -ec "
+${test:-:}" || { echo "the configuration of before is broken: nothing was reloaded" && return 1; }
+    sh -ec "
+${reload:-:}"
 }
 
 verify_undo() {

@@ -94,7 +94,8 @@ shows() {
 
 # The operator's own texts, away from our variables.
 told() {
-    said=$(sh -c "$1" 2>&1 < /dev/null)
+    said=$(sh -ec "
+$1" 2>&1 < /dev/null)
 }
 
 # Brings back what was there.

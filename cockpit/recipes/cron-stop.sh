@@ -63,8 +63,8 @@ count() {
 }
 
 swapped() {
-    # The table with the line $2 in place of $1.
-    printf '%s' "$text" | from=$1 to=$2 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] ? ENVIRON["to"] : $0) }'
+    # The table with the line $2 in place of the $3rd $1.
+    printf '%s' "$text" | from=$1 to=$2 nth=$3 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] && ++n == ENVIRON["nth"] + 0 ? ENVIRON["to"] : $0) }'
 }
 
 write_jobs() {
@@ -117,6 +117,10 @@ probe() {
 capture() {
     sane && read_jobs || return 1
     echo "running=$(count "$line")"
+    # An older mark of the same line may stand there, too: which one of them will be ours.
+    printf '%s' "$text" | line=$line stopped=$stopped LC_ALL=C awk '
+        $0 == ENVIRON["line"] { print "which=" n + 1; exit }
+        $0 == ENVIRON["stopped"] { n++ }'
 }
 
 apply() {
@@ -130,7 +134,7 @@ apply() {
         echo "the line stands there $(count "$line") times: which is meant?"
         return 1
     fi
-    if [ "$(count "$line")" = 1 ]; then swapped "$line" "$stopped" | write_jobs || return; fi
+    if [ "$(count "$line")" = 1 ]; then swapped "$line" "$stopped" 1 | write_jobs || return; fi
     tries=0
     while busy=$(running | head -n 1) && [ -n "$busy" ]; do
         tries=$((tries + 1))
@@ -166,7 +170,11 @@ verify() {
 undo() {
     sane && read_jobs || return 1
     if [ -n "${file-}" ]; then rm -f "$new" || return; fi
-    if [ "$(count "$stopped")" != 0 ] && [ "${captured_running:-1}" != 0 ]; then swapped "$stopped" "$line" | write_jobs || return; fi
+    marks=$(count "$stopped") which=${captured_which:-1}
+    if [ "$marks" != 0 ] && [ "$(count "$line")" = 0 ] && [ "${captured_running:-1}" != 0 ]; then
+        [ "$which" -le "$marks" ] || which=$marks
+        swapped "$stopped" "$line" "$which" | write_jobs || return
+    fi
     echo "$where is as before"
 }
 

@@ -62,6 +62,17 @@ def test_s33_a_mount_freezes_for_root_too_except_the_archives_and_thaws(host: Re
     assert wrote(host, "lists/new")
 
 
+def test_a_mount_thaws_when_an_exception_is_gone(host: RealHost) -> None:
+    """A restart of the host ends all mounts; what was to stay writable may not be there after it."""
+    trial = by_mount(host)
+    trial.there()
+    host.run(f'cd "{LISTS}" && umount -l lists/a/config archives . && cd / && cd "{LISTS}" && rm -r archives lists/a')
+    trial.must("undo")
+    trial.must("verify_undo")
+    assert not host.run(f'ls -d "{LISTS}/archives" "{LISTS}/lists/a"', check=False), "nothing is made anew"
+    assert wrote(host, "lists/new")
+
+
 def test_a_write_and_a_session_that_are_about_to_end_are_waited_for(host: RealHost) -> None:
     trial = by_mount(host)
     trial.capture()

@@ -106,13 +106,22 @@ change() {
     (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
 }
 
+# The new table takes the place of the old one; a link stays, and what it leads to is replaced.
+placed() {
+    if [ ! -L "$file" ]; then
+        mv "$file.new" "$file"
+        return
+    fi
+    real=$(readlink -f -- "$file") && cp -p "$file.new" "$real.new" && mv "$real.new" "$real" && rm -f "$file.new"
+}
+
 changed() {
     rm -f "$file.new"
     if [ -z "$1" ] && [ ! -f "$file" ]; then return; fi
     eol=1
     [ -f "$file" ] || : > "$file" || return
     [ -z "$(tail -c 1 "$file")" ] || eol=
-    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && mv "$file.new" "$file"; } || {
+    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && placed; } || {
         rm -f "$file.new"
         echo "$file cannot be written"
         return 1

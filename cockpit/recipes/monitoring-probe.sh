@@ -28,11 +28,18 @@ ${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broke
     echo "token=$(date +%s)-$$"
 }
 
+names() {
+    # Hidden, for the monitoring may read all that it sees in the folder.
+    hidden=$(dirname -- "$file")/.${file##*/}
+    former=$hidden.before-$captured_token new=$hidden.new
+}
+
 old() {
-    rm -f -- "$file.new" || return
-    if [ -e "$file.before-$captured_token" ]; then
+    names
+    rm -f -- "$new" || return
+    if [ -e "$former" ]; then
         # Both may be one file still, which mv refuses.
-        rm -f -- "$file" && mv -f -- "$file.before-$captured_token" "$file"
+        rm -f -- "$file" && mv -f -- "$former" "$file"
     elif [ "$captured_existed" = 0 ]; then
         rm -f -- "$file"
     fi
@@ -40,12 +47,13 @@ old() {
 
 apply() {
     case ${within:-30} in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    names
     if ! same; then
         if [ "$captured_existed" = 1 ]; then
-            [ -e "$file.before-$captured_token" ] || ln -- "$file" "$file.before-$captured_token" || return
-            cp -p -- "$file" "$file.new" || return
+            [ -e "$former" ] || ln -- "$file" "$former" || return
+            cp -p -- "$file" "$new" || return
         fi
-        printf '%s\n' "$check" > "$file.new" && mv -f -- "$file.new" "$file" || return
+        printf '%s\n' "$check" > "$new" && mv -f -- "$new" "$file" || return
     fi
     if ! said=$(sh -ec "
 ${test:-:}" 2>&1); then
@@ -78,7 +86,8 @@ ${reload:-:}"
 }
 
 verify_undo() {
-    if [ "$captured_existed" = 1 ]; then [ -f "$file" ]; else [ ! -e "$file" ]; fi && [ ! -e "$file.before-$captured_token" ] ||
+    names
+    if [ "$captured_existed" = 1 ]; then [ -f "$file" ]; else [ ! -e "$file" ]; fi && [ ! -e "$former" ] ||
         { echo "$file is not as it was" && return 1; }
     echo "$file is as it was"
 }

@@ -103,6 +103,15 @@ change() {
     (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
 }
 
+# The new table takes the place of the old one; a link stays, and what it leads to is replaced.
+placed() {
+    if [ ! -L "$file" ]; then
+        mv "$file.new" "$file"
+        return
+    fi
+    real=$(readlink -f -- "$file") && cp -p "$file.new" "$real.new" && mv "$real.new" "$real" && rm -f "$file.new"
+}
+
 changed() {
     leave
     eol=1
@@ -130,7 +139,7 @@ changed() {
     for suffix in db lmdb cdb; do
         if [ -f "$file.new.$suffix" ]; then mv "$file.new.$suffix" "$file.$suffix" || return; fi
     done
-    mv "$file.new" "$file" && said=$(postfix reload 2>&1) && return
+    placed && said=$(postfix reload 2>&1) && return
     echo "Postfix was not reloaded: ${said-}"
     return 1
 }

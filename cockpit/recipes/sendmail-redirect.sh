@@ -126,6 +126,15 @@ change() {
     (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
 }
 
+# The new table takes the place of the old one; a link stays, and what it leads to is replaced.
+placed() {
+    if [ ! -L "$file" ]; then
+        mv "$file.new" "$file"
+        return
+    fi
+    real=$(readlink -f -- "$file") && cp -p "$file.new" "$real.new" && mv "$real.new" "$real" && rm -f "$file.new"
+}
+
 changed() {
     rm -f "$file.new" "$file.new.db"
     eol=1
@@ -134,7 +143,7 @@ changed() {
     [ ! -f "$file.db" ] || cp -p "$file.db" "$file.new.db" || return
     said=''
     { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" &&
-        said=$(makemap hash "$file.new.db" < "$file.new" 2>&1) && mv "$file.new.db" "$file.db" && mv "$file.new" "$file"; } && return
+        said=$(makemap hash "$file.new.db" < "$file.new" 2>&1) && mv "$file.new.db" "$file.db" && placed; } && return
     rm -f "$file.new" "$file.new.db"
     echo "the table cannot be built, the old one stays: $said"
     return 1

@@ -154,8 +154,8 @@ def test_services_are_stopped_for_good_only_when_all_the_evidence_is_there(host:
     for odd in ({"services": EVIL}, {"services": ""}, {"seconds": EVIL}):
         assert Trial(host, "decommission", {**params, **odd}).ask("capture").status == 1
     unknown = Trial(host, "decommission", {**params, "services": "corn"}, RC)
-    assert "knows no service corn" in unknown.must("probe", 2)
-    assert "knows no service corn" in unknown.must("verify", 2)
+    assert "there is no service corn" in unknown.must("probe", 2)
+    assert "there is no service corn" in unknown.must("verify", 2)
     # The service's own restore: what update-rc.d makes of links is stable from the first time on.
     host.run("update-rc.d cron enable; update-rc.d atd enable")
     trial.there_and_back()

@@ -123,6 +123,11 @@ verify() {
     echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"
 }
 
+written_down() {
+    # What was captured under the name $1.
+    eval "printf '%s' \"\${captured_$1-}\""
+}
+
 undo() {
     # Last stopped, first started.
     back=
@@ -131,8 +136,7 @@ undo() {
     for one in $back; do
         name=${one%=*}
         if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
-            eval "file=\${captured_path$number-}"
-            # shellcheck disable=SC2154
+            file=$(written_down "path$number")
             systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
         fi
         number=$((number - 1))
@@ -144,7 +148,12 @@ undo() {
     echo "as before: $captured_was"
 }
 
-verify_undo() {
+verify_written_down() {
+    # What was captured under the name $1.
+    eval "printf '%s' \"\${captured_$1-}\""
+}
+
+undo() {
     for one in $captured_was; do
         name=${one%=*}
         case $one in *=1?) runs "$name" || { echo "$name does not run" && return 1; } ;; esac

@@ -148,12 +148,7 @@ undo() {
     echo "as before: $captured_was"
 }
 
-verify_written_down() {
-    # What was captured under the name $1.
-    eval "printf '%s' \"\${captured_$1-}\""
-}
-
-undo() {
+verify_undo() {
     for one in $captured_was; do
         name=${one%=*}
         case $one in *=1?) runs "$name" || { echo "$name does not run" && return 1; } ;; esac

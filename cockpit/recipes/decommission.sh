@@ -184,6 +184,11 @@ started() {
     runs "supervisor:$1" || control start "$1"
 }
 
+written_down() {
+    # What was captured under the name $1.
+    eval "printf '%s' \"\${captured_$1-}\""
+}
+
 undo() {
     # Last stopped, first started.
     back=
@@ -195,8 +200,7 @@ undo() {
             supervisor:*) ;;
             *)
                 if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
-                    eval "file=\${captured_path$number-}"
-                    # shellcheck disable=SC2154
+                    file=$(written_down "path$number")
                     systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
                 fi
                 ;;

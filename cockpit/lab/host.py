@@ -49,6 +49,8 @@ class LabHost:
                 self.tool(tool, "mail.py")
             if shutil.which("curl") is None:
                 self.tool("curl", "curl.py")
+            if shutil.which("ss") is None:
+                self.tool("ss", "sockets.py")
             if shutil.which("python3") is None:
                 self.put("bin/python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', 0o755)
         except OSError as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.lab.stages.community import ALIASES, BOXES, NEWCOMER, PROJECTS, USERS
+from cockpit.lab.stages.community import ALIASES, BOXES, NEWCOMER, USERS
+from cockpit.lab.stages.community_people import PROJECTS
 from tests.lab.demos import demo, whole
 
 pytestmark = pytest.mark.xdist_group("demos")

@@ -22,18 +22,18 @@ from cockpit.lab.addresses import HOSTS
 from cockpit.lab.host import LabHost
 from cockpit.lab.mail import Box, Held, Relay, Way
 from cockpit.lab.stage import Place, Server, Stage, Written
+from cockpit.lab.stages.community_people import PROJECTS, ZONE, Developer, Reader, Reporter, Writer
 from cockpit.lab.tools.users import may
-from cockpit.lab.traffic import Act, Person, Tally
+from cockpit.lab.traffic import Person, Tally
 from cockpit.lab.web import Answer, Request, file_of
 from cockpit.lab.zone import Zone
 
 if TYPE_CHECKING:
     from cockpit.lab.lab import Lab
 
-ZONE = "haskell.test"
 USERS = {"igloo": 2001, "malcolm": 2002, "simon": 2003, "don": 2004}
 NEWCOMER, NUMBER = "newcomer", 2005
-PROJECTS, LISTS, BOXES = ("darcs", "xmonad", "ghc-mod"), ("cafe", "announce"), ("igloo", "malcolm")
+LISTS, BOXES = ("cafe", "announce"), ("igloo", "malcolm")
 ALIASES = ("trac", "code", "rt", "planet")
 PAGES = {"community": "community.haskell.org", "projects": "the projects", "code": "code of the projects"}
 TTL = 4
@@ -51,6 +51,7 @@ ANSWERS = {
     **dict.fromkeys(("communicate", "provision", "scripts", "monitor-network", "tune"), ("server", "done")),
     **dict.fromkeys(("igloo-checks", "malcolm-checks"), ("mail", "all there")),
     "delete": ("etch", "done"),
+    **dict.fromkeys(("mirror-host", "mirror-script"), ("backup", "done")),
 }
 
 
@@ -103,6 +104,8 @@ class Community(Stage):
         for name in (*PAGES, *ALIASES, "old-community"):
             for host in (etch, lun):
                 host.put(f"etc/sites/{name}", "")
+        lun.put("bin/backup-mirror", '#!/bin/sh\ndate >> "$HOME/var/backups/mirror.runs"\n', 0o755)
+        lun.put("var/backups/mirror.runs", "")
         if (etch.home / "home/igloo").exists():
             return
         for user, number in USERS.items():
@@ -169,8 +172,8 @@ class Community(Stage):
         return {f"cron-{id}": Cron(lab.hosts[id], lab.id) for id in ("etch", "lun")}
 
     def works(self, lab: Lab) -> Iterable[Coroutine[Any, Any, None]]:
-        """An account is made on etch after the first copy of accounts, as on any day."""
-        return [self._comes(lab)]
+        """An account is made on etch after the first copy of accounts, as on any day; and etch obeys when it is to stop."""
+        return [self._comes(lab), self._rests(lab)]
 
     def people(self, lab: Lab, tally: Tally) -> Iterable[Coroutine[Any, Any, None]]:
         """Readers of every page, people with tickets and requests, writers to lists and mailboxes, and users who log in."""
@@ -205,6 +208,15 @@ class Community(Stage):
             notes = on.home / "home" / user / "notes"
             there.update(notes.read_text().split() if notes.exists() else ())
         return Found(kept=there, waiting=in_queues(lab.hosts.values()))
+
+    async def _rests(self, lab: Lab) -> None:
+        resting = False
+        while True:
+            await asyncio.sleep(0.2)
+            off = lab.hosts["etch"].flag("off") is not None
+            for name in ("web-etch", "mail-etch", "cron-etch") if off != resting else ():
+                await (lab.kill(name) if off else lab.restart(name))
+            resting = off
 
     async def _comes(self, lab: Lab) -> None:
         etch, lun = lab.hosts["etch"], lab.hosts["lun"]
@@ -356,86 +368,3 @@ class Cron:
                         stderr=asyncio.subprocess.DEVNULL,
                     )
                     self._host.log("cron.log", f"{self._host.name}: {file.name} ended with {await job.wait()}")
-
-
-class Reader(Person):
-    """Somebody who reads one of the names' pages."""
-
-    def __init__(self, name: str, lab: Lab, index: int, tally: Tally) -> None:
-        super().__init__(f"reader of {name}", lab.where, index, tally)
-        self._name = f"{name}.{ZONE}"
-
-    async def act(self) -> None:
-        status, _ = await self.http((await self.resolve(self._name))[0], self._name, "GET", "/")
-        if status != 200:
-            self.tally.fail(self.who, f"the page was answered with {status}")
-
-
-class Reporter(Person):
-    """Somebody who opens tickets in Trac, or requests in RT."""
-
-    def __init__(self, tracker: str, lab: Lab, index: int, tally: Tally) -> None:
-        super().__init__(f"reporter in {tracker}", lab.where, index, tally)
-        self._tracker = tracker
-        self._kind = "tickets" if tracker == "trac" else "requests"
-
-    async def act(self) -> None:
-        name, token = f"{self._tracker}.{ZONE}", self.token()
-        status, said = await self.http((await self.resolve(name))[0], name, "POST", "/write", f"n={token}".encode())
-        if status == 201:
-            self.tally.take(Act(self._kind, self._tracker, token))
-        elif status == 503:
-            self.tally.refused[self._kind] += 1
-        else:
-            self.tally.fail(self.who, f"a ticket was answered with {status}: {said[:60]!r}")
-
-
-class Writer(Person):
-    """Somebody who writes to a list or to a mailbox, by the MX of its domain."""
-
-    def __init__(self, to: str, kind: str, lab: Lab, index: int, tally: Tally) -> None:
-        super().__init__(f"writer to {to}", lab.where, index, tally)
-        self._to = to
-        self._kind = kind
-
-    async def act(self) -> None:
-        domain = self._to.partition("@")[2]
-        await self.mail(await self.exchanger(domain), self._to, self._to, self._kind)
-
-
-class Developer(Person):
-    """A user who logs in by SSH with a key of their own, and pushes a patch or writes a note."""
-
-    def __init__(self, user: str, lab: Lab, index: int, tally: Tally) -> None:
-        super().__init__(f"the user {user}", lab.where, index, tally, pace=2.5)
-        self._user = user
-        self._key = lab.folder / "keys" / user
-
-    async def act(self) -> None:
-        token, project = self.token(), self.chance.choice(PROJECTS)
-        kind = self.chance.choice(("pushes", "notes"))
-        command = f"push {project} {token}" if kind == "pushes" else f"note {token}"
-        address = (await self.resolve(f"community.{ZONE}"))[0]
-        try:
-            async with (
-                asyncio.timeout(30),
-                asyncssh.connect(
-                    address,
-                    self.where.ssh_port,
-                    username=self._user,
-                    client_keys=[str(self._key)],
-                    # Which of the two hosts it is only the name server says.
-                    known_hosts=None,
-                    agent_path=None,
-                    config=None,
-                ) as link,
-            ):
-                ran = await link.run(command, input=f"what {self._user} did in {token}\n")
-        except asyncssh.Error as error:
-            raise ValueError(str(error)) from None
-        if ran.exit_status == 0:
-            self.tally.take(Act(kind, self._user, token))
-        elif "Read-only" in str(ran.stderr):
-            self.tally.refused[kind] += 1
-        else:
-            self.tally.fail(self.who, f"{command} ended with {ran.exit_status}: {ran.stderr!r}")

@@ -170,15 +170,45 @@ given() {
     fi
 }
 
+given_seven() {
+    # $many to seven of `MARK NAME` at one stroke; fails where one of them is not what it was.
+    [ "$me" = 0 ] && [ $# = 7 ] || return
+    for one; do
+        [ ! -L "${one#* }" ] && { [ -f "${one#* }" ] || [ -d "${one#* }" ]; } || return
+    done
+    {
+        set -- "${1%% *}" "${2%% *}" "${3%% *}" "${4%% *}" "${5%% *}" "${6%% *}" "${7%% *}"
+        now=$(cd /proc/self/fd && stat -L -c %d:%i:%u 3 4 5 6 7 8 9 | sed "s/^$top:/.:/") &&
+            [ "$now" = "$(printf '%s\n' "$@")" ] && (cd /proc/self/fd && chmod -- "$many" 3 4 5 6 7 8 9)
+    } 3< "${1#* }" 4< "${2#* }" 5< "${3#* }" 6< "${4#* }" 7< "${5#* }" 8< "${6#* }" 9< "${7#* }"
+}
+
+given_each() {
+    # $many to each of `MARK NAME`. Prints what has not got it.
+    if given_seven "$@" 2> /dev/null; then return; fi
+    mode=$many
+    for one; do
+        mark=${one%% *} name=${one#* }
+        given 2> /dev/null || { [ ! -e "$name" ] || printf '%s\n' "$name"; }
+    done
+}
+
 given_back() {
     # Each mode to its path; what is gone, or is another file by now, is let be. Prints what has not got its mode.
-    top=$(stat -c %d "$at") me=$(id -u)
-    while IFS= read -r line; do
-        mode=${line%% *} line=${line#* }
-        mark=${line%% *} name=${line#* }
-        case $name in "$at" | "$at"/*) ;; *) continue ;; esac
-        given 2> /dev/null || { [ ! -e "$name" ] || printf '%s\n' "$name"; }
-    done < "$kept" | awk 'NR == 1'
+    top=$(stat -c %d "$at") me=$(id -u) many=
+    LC_ALL=C sort "$kept" | {
+        set --
+        while IFS= read -r line; do
+            case ${line#* * } in "$at" | "$at"/*) ;; *) continue ;; esac
+            if [ $# = 7 ] || [ "${line%% *}" != "$many" ]; then
+                given_each "$@"
+                set --
+            fi
+            many=${line%% *}
+            set -- "$@" "${line#* }"
+        done
+        given_each "$@"
+    } | awk 'NR == 1'
 }
 
 undo() {

@@ -84,7 +84,9 @@ APP = (
 
 def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
     write(host, "/srv/app/app.service", "[Service]\nExecStart=sleep 1000\n[Install]\nWantedBy=multi-user.target")
-    write(host, "/srv/app/app.timer", "[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target")
+    write(
+        host, "/srv/app/app.timer", "[Timer]\nOnCalendar=yearly\nUnit=planet.service\n[Install]\nWantedBy=timers.target"
+    )
     host.run("touch /srv/quiet; touch -d '1 hour ago' /srv/quiet")
     host.run(f"printf 'archive-sha256 {'ab' * 32}\\n' > /srv/evidence")
     last = {"services": "app.service", "quiet": "/srv/quiet", "seconds": "60", "backup": "/srv/evidence"}

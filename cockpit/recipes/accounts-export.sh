@@ -24,10 +24,11 @@ sane() {
 }
 
 placed() {
-    if [ ! -d "${file%/*}/" ]; then
-        echo "there is no folder ${file%/*}"
+    above=${folder%/*}
+    [ -d "$folder" ] || [ -d "${above:-/}" ] || {
+        echo "there is no folder $folder"
         return 1
-    fi
+    }
 }
 
 keys_of() {

@@ -52,6 +52,11 @@ def test_mailman_is_asked_in_one_way(name: str, recipes: list[str]) -> None:
     assert texts.pop().count("\n") > 10
 
 
+@pytest.mark.parametrize("name", ["owned", "of_darcs", "of_git", "taken", "store", "sane", "repositories"])
+def test_repositories_are_read_in_one_way_on_both_hosts(name: str) -> None:
+    assert functions("repos-figures")[name] == functions("repos-verify")[name]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None:
     nginx, apache = functions(f"nginx-{kind}"), functions(f"apache-{kind}")

@@ -105,6 +105,12 @@ class Trial:
         assert said.status == 0, f"{self.recipe} capture: {said}"
         self.captured = dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
 
+    def capture_again(self, shell: str = SHELLS[0]) -> None:
+        """Capture once more after an apply that was cut off, as another try does: what it finds is not taken for the old state,
+        and where it refuses, what was captured first is gone on with. It has to say why."""
+        said = self.ask("capture", shell)
+        assert said.status == 0 or said.said.strip(), f"{self.recipe} capture refuses and does not say why: {said}"
+
     def must(self, op: Op, status: int = 0, shell: str = SHELLS[0]) -> str:
         """Run one function, which must end so. What it said."""
         said = self.ask(op, shell)
@@ -171,6 +177,8 @@ class Trial:
                 if between is not None:
                     between()
                 self.recognised()
+                if op == "apply":
+                    self.capture_again()
                 self.must(op)
                 if op == "apply":
                     self.must("verify")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.real.rig import RealHost
 from tests.real.sites import NAME, OTHER, SITE, ask, state
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import write
+from tests.real.world import until, write
 
 PAGE = f"<h1>Back at 3</h1>\n{EVIL}\n$host ${{host}} %{{REQUEST_URI}}\n"
 KINDS: dict[str, dict[str, str]] = {
@@ -173,6 +173,8 @@ def broken(shop: Shop) -> None:
     assert "mend it by hand" in page.must("undo", 1)
     host.run(f"cp -p /tmp/kept {SITE[shop.server]}; rm /tmp/kept; {page_reload(shop)}")
     page.must("verify_undo")
+    # A worker of before may still answer for a moment.
+    until(lambda: page.seen() == before, page.seen, 30)
 
 
 def other_lines(shop: Shop) -> None:

@@ -19,7 +19,7 @@ FAMILIES = {
 OWN = {
     "nginx": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
     "apache": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
-    "haproxy": {"fit", "probe", "capture", "apply", "verify", "undo", "verify_undo", "up"},
+    "haproxy": {"fit", "probe", "capture", "apply", "verify", "undo", "verify_undo", "up", "serves"},
     "cloud": {"fit_address", "holder", "busy", "begin", "action", "message"},
 }
 

@@ -26,10 +26,10 @@ frontend shop
     default_backend web
 backend web
     balance roundrobin
-    default-server check inter 100ms rise 1 fall 1
+    default-server check inter 100ms rise 1 fall 2
     server old 127.0.0.1:8001
     server new 127.0.0.1:8002 disabled
-    server dead 127.0.0.1:9 disabled
+    server dead 127.0.0.1:9 fall 1 disabled
 listen old
     bind 127.0.0.1:8001
     mode http

@@ -214,6 +214,8 @@ def broken(shop: Shop) -> None:
     assert "mend it by hand" in page.must("undo", 1)
     host.run(f"cp -p /tmp/kept {SITE[shop.server]}; rm /tmp/kept; {page_reload(shop)}")
     page.must("verify_undo")
+    # A worker of before may still answer for a moment.
+    until(lambda: page.seen() == before, page.seen, 30)
 
 
 def edits_stay(shop: Shop) -> None:

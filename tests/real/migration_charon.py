@@ -95,8 +95,6 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
         await crowd.see("message", "chiyo", 1)
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
-            # Preparation is checked off for all of them, in the weeks before; then each has an hour.
-            await night.go(before="game-down", seconds=900)
             for user in USERS:
                 await night.go(services=[user], seconds=900)
             await night.go()

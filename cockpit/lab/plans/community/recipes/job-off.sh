@@ -29,10 +29,16 @@ apply() {
 
 verify() {
     # One that has begun comes to its end.
-    probe && before=$(cat "$mark") && sleep 0.5 && [ "$before" = "$(cat "$mark")" ] || {
-        echo "$job still runs"
-        return 1
-    }
+    probe || return 1
+    # A run that has begun comes to its end.
+    tries=0
+    while before=$(cat "$mark") && sleep 0.5 && [ "$before" != "$(cat "$mark")" ]; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 40 ]; then
+            echo "$job still runs"
+            return 1
+        fi
+    done
     echo "$job is off; it has run $(wc -l < "$mark" | tr -d ' ') times"
 }
 

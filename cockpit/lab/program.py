@@ -7,12 +7,15 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from cockpit.lab.addresses import LabError
 from cockpit.lab.host import LabHost
 
 PATIENCE = 30.0
+GRACE = 10.0
+"""Seconds that it may take to say goodbye."""
 
 
 class Program:
@@ -26,13 +29,15 @@ class Program:
         self._words = words
         self._pid = pid
         self._env = env
+        self._child: subprocess.Popen[bytes] | None = None
+        """What we started last; a recipe may have started another since."""
 
     async def start(self) -> None:
         """Start it, and wait for its pid. Raises LabError with its last words when it ends before."""
         await asyncio.to_thread(self._start)
 
     async def stop(self) -> None:
-        """End it, gently."""
+        """End it, gently, and by force when it has not gone within GRACE: what is started next finds its place free."""
         await asyncio.to_thread(self._stop)
 
     def _start(self) -> None:
@@ -40,7 +45,7 @@ class Program:
             return
         self._pid.unlink(missing_ok=True)
         with self._out.open("ab") as said:
-            started = subprocess.Popen(
+            self._child = started = subprocess.Popen(
                 self._words,
                 cwd=self._pid.parent.parent,
                 env={**self._host.env(self._lab), **self._env},
@@ -60,13 +65,18 @@ class Program:
         raise LabError(f"{self.name} did not start: {' '.join(last)}")
 
     def _stop(self) -> None:
-        running = self.running()
-        if running:
+        for how, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
+            ends = time.monotonic() + seconds
             with contextlib.suppress(ProcessLookupError):
-                os.kill(running, signal.SIGTERM)
+                if running := self.running():
+                    os.kill(running, how)
+            while self.running() and time.monotonic() < ends:
+                time.sleep(0.05)
 
     def running(self) -> int:
         """Its process, 0 when there is none."""
+        if self._child is not None:
+            self._child.poll()  # A process of ours that has ended is there until it is asked for.
         try:
             number = int(self._pid.read_text())
             os.kill(number, 0)

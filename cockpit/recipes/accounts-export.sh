@@ -6,7 +6,7 @@
 # param: least the lowest id that belongs to a person, default 1000
 # param: most the highest, default 59999
 # param: keys where keys lie in a home, default .ssh/authorized_keys
-# needs: awk base64
+# needs: awk base64 setpriv
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -23,6 +23,21 @@ sane() {
     folder=${folder:-/}
 }
 
+placed() {
+    above=${folder%/*}
+    [ -d "$folder" ] || [ -d "${above:-/}" ] || {
+        echo "there is no folder $folder"
+        return 1
+    }
+}
+
+keys_of() {
+    # In base64, of the user id $1 with the group $2 and the home $3. Read as that user, whose links lead no further than he may.
+    # shellcheck disable=SC2016
+    setpriv --reuid="$1" --regid="$2" --clear-groups -- \
+        sh -c '[ -f "$1" ] && [ -r "$1" ] && exec base64 < "$1"' sh "$3/${keys:-.ssh/authorized_keys}" < /dev/null
+}
+
 taken() {
     # `group NAME GID MEMBERS`, `user` with the fields of passwd, `shadow` with those of shadow, `key NAME TEXT`; colons between.
     least=${least:-1000} most=${most:-59999} awk -F: '
@@ -33,10 +48,10 @@ taken() {
             if (mine($3)) print "group:" $1 ":" $3 ":" $4
             else { n = split($4, member, ","); for (i = 1; i <= n; i++) if (member[i] in user) print "member:" $1 ":" member[i] }
         }' /etc/passwd /etc/shadow /etc/group | LC_ALL=C sort
-    while IFS=: read -r name _ id _ _ home _; do
+    while IFS=: read -r name _ id group _ home _; do
         case $id in "" | *[!0-9]*) continue ;; esac
-        if [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ] && [ -r "$home/${keys:-.ssh/authorized_keys}" ]; then
-            printf 'key:%s:%s\n' "$name" "$(base64 < "$home/${keys:-.ssh/authorized_keys}" | tr -d '\n')"
+        if [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ] && text=$(keys_of "$id" "$group" "$home"); then
+            printf 'key:%s:%s\n' "$name" "$(printf '%s' "$text" | tr -d '\n')"
         fi
     done < /etc/passwd
 }
@@ -52,7 +67,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && placed || return
     if [ -e "$former" ]; then
         echo "$former is in the way"
         return 1
@@ -62,7 +77,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && placed || return
     umask 077
     [ -d "$folder" ] || mkdir "$folder" || return
     rm -f "$file.new"

@@ -155,12 +155,12 @@ loads() {
     done
 }
 
-# Prints the file without our lines, and with `put` with them: `above` before the first virtual host of the name, `inside` at
+# Prints the file, or $2, without our lines, and with `put` with them: `above` before the first virtual host of the name, `inside` at
 # the beginning of each. Status 3 when there is no such host, 4 when our last line is gone.
 edited() {
     above='' inside=''
     [ "$1" != put ] || above=$(above) inside=$(inside) || return
-    { cat "$file" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
+    { cat "${2:-$file}" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
         function lines(text) { return ENVIRON["begin"] "\n" text "\n" ENVIRON["end"] "\n" }
         BEGIN { name = tolower(ENVIRON["name"]) }
         $0 == ENVIRON["begin"] { skip = 1; next }
@@ -300,10 +300,16 @@ apply() {
     alone add
 }
 
+# Whether the file is what an apply that was cut off has left: our lines alone make it another one than what was kept.
+cut_off() {
+    [ -e "$kept" ] && grep -qxF -e "$begin" "$file" || return
+    bare=$(edited bare "$file" && echo x) && [ "$bare" = "$(edited bare "$kept" && echo x)" ]
+}
+
 add() {
     if why=$(broken); then
         # What an apply that was cut off has broken is taken back.
-        [ ! -e "$kept" ] || mv "$kept" "$file"
+        ! cut_off || mv "$kept" "$file"
         refuse "the configuration is broken already: $why"
     fi
     master > /dev/null || refuse "the web server is not running"
@@ -321,8 +327,9 @@ add() {
             refuse "the changed configuration is refused: $why"
         fi
     fi
-    reload || return
+    # With the configuration whole, what was before is not needed, and must not come back over what others write.
     rm -f "$kept"
+    reload || return
     insist seen
     echo "$file has it, and the web server was told to read it again"
 }

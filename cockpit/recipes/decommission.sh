@@ -2,13 +2,14 @@
 # group: after
 # danger: high the services are gone from this host
 # undo: starts and enables again what ran and was enabled
-# param: services what to stop and disable, one a line, in this order
+# param: services what to stop and disable, one a line, in this order; a program of supervisor is `supervisor:PROGRAM`
 # param: quiet log files, one a line, that nothing may have been written to of late: traffic, mail
 # param: seconds for how long they must have been quiet
 # param: holds shell text, one command a line, each of which must succeed: an empty queue, no session (default none)
 # param: backup the evidence that `backup-restorable` wrote, brought here from where it restored
 # param: checksum the backup's SHA-256, which the evidence must name (default: it need only name one)
 # param: days how old that evidence may be (default 7)
+# param: config supervisor's configuration; default is where supervisorctl looks for it
 # param: ports TCP ports that nothing may listen on afterwards, one a line (optional)
 # shellcheck shell=sh disable=SC2154
 
@@ -16,13 +17,60 @@ units() {
     [ -d /run/systemd/system ]
 }
 
+control() {
+    supervisorctl ${config:+-c "$config"} "$@" 2> /dev/null < /dev/null
+}
+
+programs() {
+    # What supervisor has in its configuration, asked once; nothing when it does not run.
+    [ -n "${available+asked}" ] || available=$(control avail) || available=
+}
+
+program() {
+    printf '%s\n' "$available" | one=${1#*:} awk '$1 == ENVIRON["one"] { print " " $0 " " }'
+}
+
 runs() {
-    if units; then systemctl --quiet is-active "$1"; else service "$1" status; fi > /dev/null 2>&1
+    case $1 in
+        supervisor:*)
+            case $(control status "${1#*:}" | awk '{ print $2 }') in RUNNING | STARTING | BACKOFF | STOPPING) ;; *) return 1 ;; esac
+            ;;
+        *) if units; then systemctl --quiet is-active "$1"; else service "$1" status; fi > /dev/null 2>&1 < /dev/null ;;
+    esac
 }
 
 starts() {
-    # Whether it would start with the host.
-    if units; then systemctl --quiet is-enabled "$1" 2> /dev/null; else [ -n "$(find /etc/rc[2-5].d -name "S[0-9][0-9]$1")" ]; fi
+    # Whether it would start with the host. What supervisor's programs do is asked of it, and without it they do what it does.
+    case $1 in
+        supervisor:*)
+            programs
+            case $(program "$1") in
+                *" auto "*) ;;
+                *" manual "*) return 1 ;;
+                *) known supervisor && starts supervisor ;;
+            esac
+            ;;
+        *) if units; then systemctl --quiet is-enabled "$1" 2> /dev/null; else [ -n "$(find /etc/rc[2-5].d -name "S[0-9][0-9]$1")" ]; fi ;;
+    esac
+}
+
+known() {
+    # A misspelt name neither runs nor starts. What was known is, though disabling it removed the link to its file.
+    case " ${captured_was-} " in *" $1="*) return ;; esac
+    case $1 in
+        supervisor:*)
+            # One that does not answer has no programs that run.
+            programs
+            [ -z "$available" ] || [ -n "$(program "$1")" ]
+            ;;
+        *)
+            if units; then
+                case $(systemctl show -p LoadState -- "$1" 2> /dev/null) in LoadState=loaded | LoadState=masked) ;; *) return 1 ;; esac
+            else
+                [ -x "/etc/init.d/$1" ]
+            fi
+            ;;
+    esac
 }
 
 each() {
@@ -33,6 +81,9 @@ named() {
     [ -n "$(each)" ] || { echo "no service is named" && return 1; }
     odd=$(each | grep -v '^[A-Za-z0-9][A-Za-z0-9@._:-]*$') && echo "that is no service's name: $odd" && return 1
     case $seconds${days:-7} in *[!0-9]*) echo "seconds and days are numbers" && return 1 ;; esac
+    for one in $(each); do
+        known "$one" || { echo "there is no service $one on this host" && return 1; }
+    done
 }
 
 lacking() {
@@ -50,6 +101,12 @@ lacking() {
     printf '%s\n' "${holds-}" | while IFS= read -r one; do
         [ -n "$one" ] || continue
         sh -c "$one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
+    done
+    for one in $(each | grep '^supervisor:'); do
+        # Its configuration is not ours to change.
+        if starts "$one" && ! each | grep -qxE 'supervisord?([.]service)?'; then
+            echo "supervisor would start ${one#*:} again with the host: set autostart=false and reread, or name supervisor behind it"
+        fi
     done
     if [ ! -f "$backup" ]; then
         echo "there is no evidence of a restored backup: $backup"
@@ -72,11 +129,15 @@ probe() {
 
 capture() {
     named >&2 || return
-    was=
+    was='' number=0
     for one in $(each); do
+        number=$((number + 1))
         if runs "$one"; then ran=1; else ran=0; fi
         if starts "$one"; then started=1; else started=0; fi
         was="$was $one=$ran$started"
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        case $one in supervisor:*) continue ;; esac
+        if units; then printf 'path%s=%s\n' "$number" "$(readlink -f -- "$(systemctl show -p FragmentPath -- "$one" | sed 's/^FragmentPath=//')")"; fi
     done
     printf 'was=%s\n' "${was# }"
 }
@@ -89,8 +150,12 @@ apply() {
         return 1
     fi
     for one in $(each); do
-        if units; then systemctl disable --now "$one"; else service "$one" stop && update-rc.d "$one" disable; fi > /dev/null 2>&1 ||
-            { echo "$one does not stop" && return 1; }
+        if ! runs "$one" && ! starts "$one"; then continue; fi
+        # A unit is stopped while its file is known, which says how.
+        case $one in
+            supervisor:*) ! runs "$one" || control stop "${one#*:}" ;;
+            *) if units; then systemctl stop "$one" && systemctl disable "$one"; else service "$one" stop && update-rc.d "$one" disable; fi ;;
+        esac > /dev/null 2>&1 < /dev/null || { echo "$one does not stop" && return 1; }
     done
     echo "stopped and disabled: $(each | tr '\n' ' ')"
 }
@@ -101,23 +166,52 @@ verify() {
         if runs "$one"; then echo "$one runs" && return 1; fi
         if starts "$one"; then echo "$one would start with the host" && return 1; fi
     done
+    unset heard
     for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
         heard=$(ss -Hln "sport = :$port") || return 2
         [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
     done
-    echo "none runs, none would start, and nothing listens on their ports"
+    echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"
+}
+
+started() {
+    # A supervisor that was started just now answers a little later, and starts by itself what it should.
+    tries=0
+    until control pid || [ "$tries" -ge 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.2
+    done
+    runs "supervisor:$1" || control start "$1"
+}
+
+written_down() {
+    # What was captured under the name $1.
+    eval "printf '%s' \"\${captured_$1-}\""
 }
 
 undo() {
     # Last stopped, first started.
     back=
-    for one in $captured_was; do back="$one $back"; done
+    number=0
+    for one in $captured_was; do back="$one $back" number=$((number + 1)); done
     for one in $back; do
         name=${one%=*}
-        case $one in *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
+        case $one in
+            supervisor:*) ;;
+            *)
+                if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
+                    file=$(written_down "path$number")
+                    systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
+                fi
+                ;;
+        esac
+        number=$((number - 1))
+        case $one in supervisor:*) ;; *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
             > /dev/null 2>&1 || { echo "$name cannot be enabled" && return 1; }
-        case $one in *=1?) runs "$name" || if units; then systemctl start "$name"; else service "$name" start; fi ;; esac \
-            > /dev/null 2>&1 < /dev/null || { echo "$name does not start" && return 1; }
+        case $one in
+            supervisor:*=1?) started "${name#*:}" ;;
+            *=1?) runs "$name" || if units; then systemctl start "$name"; else service "$name" start; fi ;;
+        esac > /dev/null 2>&1 < /dev/null || { echo "$name does not start" && return 1; }
     done
     echo "as before: $captured_was"
 }

@@ -229,7 +229,8 @@ verify() {
         echo "the API says that $address is with $target"
         return
     }
-    left=25
+    left=$((${wait:-120} * 5))
+    [ "$left" -le 25 ] || left=25
     until got=$(curl -q -g -sS -i -m 5 "$check" 2>&1) && printf '%s\n' "$got" | grep -qF -e "${says-}"; do
         left=$((left - 1))
         [ "$left" -gt 0 ] || {

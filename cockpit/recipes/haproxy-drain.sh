@@ -47,16 +47,24 @@ while data := s.recv(65536):
 
 # The administrative state of a server: ready, drain or maint; nothing when there is no such server.
 state() {
-    talk "show servers state $backend" | server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] {
+    talk "show servers state $backend" | state_in "$1"
+}
+
+state_in() {
+    server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] {
         print $7 % 2 ? "maint" : int($7 / 8) % 2 ? "drain" : "ready"
     }'
 }
 
-# The current sessions of a server, as the statistics tell.
-sessions() {
-    talk "show stat" | server=$1 awk -F , '
+# What the statistics tell of a server, by the name of their column.
+told() {
+    talk "show stat" | server=$1 wanted=$2 awk -F , '
         NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
-        $1 == ENVIRON["backend"] && $2 == ENVIRON["server"] { print $column["scur"] }'
+        $1 == ENVIRON["backend"] && $2 == ENVIRON["server"] { print $column[ENVIRON["wanted"]] }'
+}
+
+sessions() {
+    told "$1" scur
 }
 
 # Puts a server into a state.
@@ -92,9 +100,10 @@ ready() {
     case ${check:-http://x} in *"$line"*) refuse "the URL to ask is none" ;; http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
     export socket backend
     [ -S "$socket" ] || refuse "$socket is no socket"
-    [ -n "$(talk "show info")" ] || refuse "HAProxy does not answer on $socket"
+    states=$(talk "show servers state $backend")
+    [ -n "$states" ] || refuse "HAProxy does not answer on $socket"
     for word in "$@"; do
-        [ -n "$(state "$word")" ] || refuse "the back end $backend has no server $word"
+        [ -n "$(printf '%s\n' "$states" | state_in "$word")" ] || refuse "the back end $backend has no server $word"
     done
 }
 

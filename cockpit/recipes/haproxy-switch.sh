@@ -46,7 +46,11 @@ while data := s.recv(65536):
 
 # The administrative state of a server: ready, drain or maint; nothing when there is no such server.
 state() {
-    talk "show servers state $backend" | server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] {
+    talk "show servers state $backend" | state_in "$1"
+}
+
+state_in() {
+    server=$1 awk '$2 == ENVIRON["backend"] && $4 == ENVIRON["server"] {
         print $7 % 2 ? "maint" : int($7 / 8) % 2 ? "drain" : "ready"
     }'
 }
@@ -62,11 +66,15 @@ up() {
         END { exit !found }'
 }
 
-# The current sessions of a server, as the statistics tell.
-sessions() {
-    talk "show stat" | server=$1 awk -F , '
+# What the statistics tell of a server, by the name of their column.
+told() {
+    talk "show stat" | server=$1 wanted=$2 awk -F , '
         NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
-        $1 == ENVIRON["backend"] && $2 == ENVIRON["server"] { print $column["scur"] }'
+        $1 == ENVIRON["backend"] && $2 == ENVIRON["server"] { print $column[ENVIRON["wanted"]] }'
+}
+
+sessions() {
+    told "$1" scur
 }
 
 # Puts a server into a state.
@@ -102,9 +110,10 @@ ready() {
     case ${check:-http://x} in *"$line"*) refuse "the URL to ask is none" ;; http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
     export socket backend
     [ -S "$socket" ] || refuse "$socket is no socket"
-    [ -n "$(talk "show info")" ] || refuse "HAProxy does not answer on $socket"
+    states=$(talk "show servers state $backend")
+    [ -n "$states" ] || refuse "HAProxy does not answer on $socket"
     for word in "$@"; do
-        [ -n "$(state "$word")" ] || refuse "the back end $backend has no server $word"
+        [ -n "$(printf '%s\n' "$states" | state_in "$word")" ] || refuse "the back end $backend has no server $word"
     done
 }
 
@@ -117,10 +126,14 @@ fit() {
     [ "$from" != "$to" ] || refuse "from and to are one server"
 }
 
+serves() {
+    [ "$(state "$from")" = maint ] && [ "$(state "$to")" = ready ] && up "$to"
+}
+
 probe() {
     fit
     ready "$from" "$to"
-    [ "$(state "$from")" = maint ] && [ "$(state "$to")" = ready ] && up "$to"
+    serves
 }
 
 capture() {
@@ -136,8 +149,8 @@ apply() {
     ready "$from" "$to"
     if [ "$(state "$to")" = maint ]; then
         put "$to" drain || return
-        # It counts as up until the first check, which comes at once.
-        sleep 1
+        # Where one failed check is enough, it counts as up until the first one, which comes at once.
+        [ "$(told "$to" check_fall)" != 1 ] || sleep 1
     fi
     left=$((${wait:-120} * 5))
     until up "$to"; do
@@ -152,15 +165,20 @@ apply() {
         put "$to" ready || return
     fi
     if [ "$(state "$from")" = ready ]; then put "$from" drain || return; fi
-    empty "$from" || return
-    put "$from" maint && put "$to" ready || return
+    if ! { empty "$from" && put "$from" maint && put "$to" ready; }; then
+        # With `close` neither takes visitors now.
+        [ "${order:-open}" = close ] || return 1
+        put "$from" "${captured_from:-ready}" && put "$to" "${captured_to:-maint}" || return 1
+        echo "$from is in ${captured_from:-ready} again and $to in ${captured_to:-maint}: visitors are served as before"
+        return 1
+    fi
     echo "visitors of $backend go to $to; $from has none left"
 }
 
 verify() {
     fit
     ready "$from" "$to"
-    probe || {
+    serves || {
         echo "$backend/$from is in $(state "$from"), $backend/$to in $(state "$to"), and passes its checks: $(if up "$to"; then echo yes; else echo no; fi)"
         return 1
     }

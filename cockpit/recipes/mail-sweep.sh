@@ -59,7 +59,7 @@ original() {
     MBOX=$1 awk '
         !body && /^\r?$/ { body = 1 }
         !body && /^[ \t]/ { if (!drop) print; next }
-        !body { drop = tolower($0) ~ /^(return-path|delivered-to|x-original-to|envelope-to|delivery-date|status|x-status|x-uid|x-keywords):/
+        !body { drop = tolower($0) ~ /^(return-path|delivered-to|x-original-to|envelope-to|delivery-date|status|x-status|x-uid|x-keywords|x-imapbase):/
             if (drop) next }
         body && ENVIRON["MBOX"] && /^>+From / { sub(/^>/, "") }
         { print }'
@@ -70,10 +70,23 @@ sum() {
     original 1 < "$1" | cksum | tr ' ' -
 }
 
-# The mailbox as it is while nobody writes it.
+# Whether nobody delivers into the mailbox: there is no lock file, and no process locks it for writing by fcntl or flock.
+quiet() {
+    [ ! -e "$box.lock" ] || return
+    it=$(stat -L -c %d:%i -- "$box") || return
+    INODE=${it#*:} awk '$4 == "WRITE" { n = split($6, at, ":"); if (at[n] == ENVIRON["INODE"]) print $5 }' /proc/locks 2> /dev/null | {
+        while read -r pid; do
+            # Another file system may have a file of this number.
+            [ -r "/proc/$pid/fd" ] || exit 1
+            ! stat -L -c %d:%i "/proc/$pid/fd"/* 2> /dev/null | grep -qxF -e "$it" || exit 1
+        done
+    }
+}
+
+# The mailbox as it is while nobody writes it. The locks are looked at, not taken: to look changes nothing here.
 picture() {
     tries=0
-    until [ ! -e "$box.lock" ] && cp -- "$box" "$work/mbox" && [ ! -e "$box.lock" ] && cmp -s -- "$box" "$work/mbox"; do
+    until quiet && cp -- "$box" "$work/mbox" && quiet && cmp -s -- "$box" "$work/mbox"; do
         tries=$((tries + 1))
         if [ ! -r "$box" ] || [ "$tries" -gt 100 ]; then
             echo "$box cannot be read while nobody writes it" >&2
@@ -94,7 +107,7 @@ strayed() {
             [ "$came" -ge "$when" ] || continue
             sender=$(awk 'tolower($1) == "return-path:" { print $2; exit } /^\r?$/ { exit }' < "$file")
             # A name may hold anything but a slash.
-            printf '%s\t%s\t%s\n' "$(printf '%s' "$name" | cksum | tr ' ' -)" "$sender" "$file"
+            printf '%s\t%s\t%s\n' "$(printf '%s' "$name" | cksum | tr ' ' -)" "${sender:-<>}" "$file"
         done
         return
     fi
@@ -114,7 +127,7 @@ strayed() {
     cut_mbox "$work" "$work/mbox" | while read -r number came sender; do
         # Compared as text: such a number is too long for some shells.
         [ "$after" = 0 ] || [ "$(printf '%s\n%s\n' "$came" "$after" | sort | head -n 1)" = "$after" ] || continue
-        awk '/^X-IMAP(base)?:/ { found = 1 } /^\r?$/ { exit } END { exit !found }' < "$work/$number" && continue
+        awk '/^X-IMAP:/ { found = 1 } /^\r?$/ { exit } END { exit !found }' < "$work/$number" && continue
         # The same text may have come twice.
         sum=$(sum "$work/$number")
         nth=$(grep -cxF -e "$sum" "$work/sums" 2> /dev/null)
@@ -122,7 +135,7 @@ strayed() {
         had=$(grep -cxF -e "$sum" "$work/before" 2> /dev/null)
         nth=$((${nth:-0} - ${had:-0}))
         [ "$nth" -ge 0 ] || continue
-        printf '%s\t%s\t%s\n' "$came.$sum.$nth" "$sender" "$work/$number"
+        printf '%s\t%s\t%s\n' "$came.$sum.$nth" "${sender:-<>}" "$work/$number"
     done
 }
 

@@ -25,6 +25,13 @@ sane() {
     esac
 }
 
+placed() {
+    if [ ! -d "${file%/*}/" ]; then
+        echo "there is no folder ${file%/*}"
+        return 1
+    fi
+}
+
 manager() (
     # Runs a program under Mailman's own Python, as Mailman's account where the login is root.
     config=${config:-/etc/mailman3/mailman.cfg} lists=${lists-} accepted=${accepted-} queued=${queued-}
@@ -298,7 +305,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && placed || return
     if [ -e "$file.before" ]; then
         echo "$file.before is in the way"
         return 1
@@ -307,7 +314,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && placed || return
     umask 077
     rm -f "$file.new"
     said=$(taken 2>&1 > "$file.new") || {

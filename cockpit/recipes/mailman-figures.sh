@@ -19,6 +19,13 @@ sane() {
     esac
 }
 
+placed() {
+    if [ ! -d "${figures%/*}/" ]; then
+        echo "there is no folder ${figures%/*}"
+        return 1
+    fi
+}
+
 manager() (
     # Runs a program under Mailman's own Python, as Mailman's account where the login is root.
     config=${config:-/etc/mailman3/mailman.cfg} lists=${lists-} accepted=${accepted-} queued=${queued-}
@@ -300,7 +307,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && placed || return
     if [ -e "$figures.before" ]; then
         echo "$figures.before is in the way"
         return 1
@@ -309,7 +316,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && placed || return
     umask 077
     rm -f "$figures.new"
     taken > "$figures.new" || {

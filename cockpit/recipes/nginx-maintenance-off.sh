@@ -166,12 +166,12 @@ ready() {
     end="# cockpit $mark: end"
 }
 
-# Prints the file without our lines, and with `put` with them: `above` before the first server block of the name, `inside`
+# Prints the file, or $2, without our lines, and with `put` with them: `above` before the first server block of the name, `inside`
 # at the beginning of each. Status 3 when there is no such block, 4 when our last line is gone.
 edited() {
     above='' inside=''
     [ "$1" != put ] || above=$(above) inside=$(inside) || return
-    { cat "$file" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
+    { cat "${2:-$file}" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
         function lines(text) { return "\n" ENVIRON["begin"] "\n" text "\n" ENVIRON["end"] "\n" }
         function find(    i, j, m, c, quote, open, word, depth, k) {
             for (i = 1; i <= n; i++) {

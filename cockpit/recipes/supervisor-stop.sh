@@ -48,14 +48,18 @@ capture() {
     printf 'state=%s\npid=%s\n' "$state" "$pid"
 }
 
+down() {
+    case $state in STOPPED | EXITED | FATAL) ;; *) return 1 ;; esac
+}
+
 probe() {
     sane || return 2
-    case $state in STOPPED | EXITED | FATAL) ;; *) return 1 ;; esac
+    down
 }
 
 apply() {
     sane || return
-    if ! probe; then
+    if ! down; then
         said=$(control stop "$name" 2>&1) || {
             echo "$name is not stopped: $(printf '%s\n' "$said" | tail -n 1)"
             return 1

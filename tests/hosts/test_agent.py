@@ -41,7 +41,7 @@ class Seat:
 
     async def until_told(self) -> None:
         last = self.log.line(self.log.lines - 1)
-        await self.told.until(lambda: last in self.lines(), 30)
+        await self.told.until(lambda: last in self.lines(), 120)
 
     async def until_running(self) -> None:
         async with asyncio.timeout(10):

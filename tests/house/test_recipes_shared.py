@@ -19,7 +19,7 @@ FAMILIES = {
 OWN = {
     "nginx": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
     "apache": {"above", "inside", "fit", "seen", "unseen", "crossed", "first", "path", "pattern", "where"},
-    "haproxy": {"fit", "probe", "capture", "apply", "verify", "undo", "verify_undo", "up"},
+    "haproxy": {"fit", "probe", "capture", "apply", "verify", "undo", "verify_undo", "up", "serves"},
     "cloud": {"fit_address", "holder", "busy", "begin", "action", "message"},
 }
 
@@ -50,6 +50,11 @@ def test_mailman_is_asked_in_one_way(name: str, recipes: list[str]) -> None:
     texts = {functions(f"mailman-{recipe}")[name] for recipe in recipes}
     assert len(texts) == 1
     assert texts.pop().count("\n") > 10
+
+
+@pytest.mark.parametrize("name", ["owned", "of_darcs", "of_git", "taken", "store", "sane", "repositories"])
+def test_repositories_are_read_in_one_way_on_both_hosts(name: str) -> None:
+    assert functions("repos-figures")[name] == functions("repos-verify")[name]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -334,6 +334,10 @@ class RealHost:
         """A file of its, as this machine sees it (reading is safe while it runs; write with `run`)."""
         return self.root / path.lstrip("/")
 
+    def inner(self, path: str) -> Path:
+        """A file as the host itself sees it while it runs, also below what is mounted inside, such as /run."""
+        return Path(f"/proc/{self._pid}/root") / path.lstrip("/")
+
     def said(self) -> str:
         """What its SSH server logged."""
         return (self._disk / "said").read_text(errors="replace")

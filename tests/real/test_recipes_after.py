@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import needs_world, until
+from tests.real.world import needs_world, until, write
 from tests.real.world.databases import postgres
 from tests.real.world.web import apache
 
@@ -153,17 +153,64 @@ def test_services_are_stopped_for_good_only_when_all_the_evidence_is_there(host:
     assert "this does not hold: test -d /nowhere" in held.must("apply", 1)
     for odd in ({"services": EVIL}, {"services": ""}, {"seconds": EVIL}):
         assert Trial(host, "decommission", {**params, **odd}).ask("capture").status == 1
+    unknown = Trial(host, "decommission", {**params, "services": "corn"}, RC)
+    assert "there is no service corn" in unknown.must("probe", 2)
+    assert "there is no service corn" in unknown.must("verify", 2)
     # The service's own restore: what update-rc.d makes of links is stable from the first time on.
     host.run("update-rc.d cron enable; update-rc.d atd enable")
     trial.there_and_back()
     Trial(host, "decommission", {**params, "services": "atd"}, RC).cut_anywhere()
     trial.there()
     assert host.run("pidof cron atd || :") == ""
+    assert "nothing listens" in trial.must("verify")
+    assert "listens" not in Trial(host, "decommission", {**params, "ports": ""}, RC).must("verify")
     user = host.spawn("python3", "-c", "import socket,time; s=socket.create_server(('', 2525)); time.sleep(600)")
     until(lambda: "2525" in trial.ask("verify").said, lambda: "a listener")
     user.kill()
     trial.must("undo")
     assert not evil_left(host)
+
+
+def test_a_program_of_supervisor_is_stopped_for_good_only_with_supervisor(host: RealHost) -> None:
+    """S41: what supervisor runs is a service of the old host like any other."""
+    rc = "service supervisor status; find /etc/rc*.d -name '*supervisor' | sort"
+    state = f"{rc}; until supervisorctl status shop:app | grep -q RUNNING; do sleep 0.2; done; supervisorctl avail"
+    program = "[program:app]\ncommand=sleep 1000\nstartsecs=0\n[group:shop]\nprograms=app"
+    write(host, "/etc/supervisor/conf.d/app.conf", program)
+    host.run("mkdir /var/log/supervisor; update-rc.d supervisor enable; service supervisor start")
+    host.run(
+        f"printf 'archive-sha256 {'ab' * 32}\\nrestored-on else\\n' >/srv/evidence; touch -d '2 hours ago' /var/log/old.log"
+    )
+    params = {
+        "services": "supervisor:shop:app",
+        "quiet": "/var/log/old.log",
+        "seconds": "60",
+        "backup": "/srv/evidence",
+    }
+    until(lambda: "RUNNING" in host.run("supervisorctl status shop:app", check=False), lambda: "the program", 60)
+    alone = Trial(host, "decommission", params, state)
+    assert not alone.recognised()
+    alone.capture()
+    assert "supervisor would start shop:app again" in alone.must("apply", 1)
+    assert "supervisor:shop:app runs" in alone.must("verify", 1)
+    for unknown in ("supervisor:none", "none"):
+        said = Trial(host, "decommission", {**params, "services": unknown}).ask("probe")
+        assert (said.status, said.said) == (2, f"there is no service {unknown} on this host\n")
+    both = Trial(host, "decommission", {**params, "services": "supervisor:shop:app\nsupervisor"}, state)
+    before = both.seen()
+    both.capture()
+    both.must("apply")
+    both.must("verify")
+    assert both.recognised()
+    assert not host.run("pidof sleep", check=False)
+    both.back("busybox sh")
+    assert both.seen() == before
+    write(host, "/etc/supervisor/conf.d/app.conf", program.replace("startsecs", "autostart=false\nstartsecs"))
+    host.run("supervisorctl reread")
+    alone.there("bash --posix", already=False)
+    alone.back()
+    assert "RUNNING" in host.run("supervisorctl status shop:app")
+    host.run("service supervisor stop")
 
 
 def test_a_check_is_registered_and_seen_by_the_monitoring(host: RealHost) -> None:

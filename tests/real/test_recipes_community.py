@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import needs_world, write
+from tests.real.world import listening, needs_world, until, write
 from tests.real.world.dns import bind, zone_text
 from tests.real.world.mailman import mailing_lists, mailman
 from tests.real.world.web import nginx
@@ -18,6 +18,27 @@ pytestmark = needs_world
 
 FOLDER = Path(str(resources.files("cockpit"))) / "examples/community/recipes"
 LISTS = {"config": "/etc/mailman3/mailman.cfg", "port": "8024"}
+
+
+RECEIVER = """
+import threading
+from aiosmtpd.controller import Controller
+class Sent:
+    async def handle_DATA(self, server, session, envelope):
+        subject = next(line for line in envelope.content.decode().splitlines() if line.startswith("Subject"))
+        with open("/run/sent", "a") as out:
+            out.writelines(f"{subject} {to}\\n" for to in envelope.rcpt_tos)
+        return "250 taken"
+Controller(Sent(), hostname="127.0.0.1", port=25).start()
+threading.Event().wait()
+"""
+POSTS = """
+import smtplib
+with smtplib.LMTP("127.0.0.1", 8024) as mailman:
+    for n in range(12):
+        text = f"From: ann@lists.test\\nTo: cafe@lists.test\\nSubject: {n}\\nMessage-ID: <{n}@lists.test>\\n\\nText.\\n"
+        mailman.sendmail("ann@lists.test", "cafe@lists.test", text)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +72,17 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     assert "takes mail" in start.must("verify")
     stop = trial(host, "mailman-stop", state, **LISTS)
     assert not stop.recognised()
-    # Cut off while it ends: the same again brings it to its end, and undo has it run.
+    # Cut off while it ends: the same again brings it to its end, and undo has it run. What it has taken goes its way before.
+    host.spawn("/usr/bin/python3", "-c", RECEIVER)
+    until(lambda: listening(host, 25), lambda: host.said()[-500:])
+    host.run(f"/usr/bin/python3 -c '{POSTS}'")
     stop.capture()
     stop._cut("apply", 12)
-    stop.must("apply")
+    assert "with 0 messages in its queues" in stop.must("apply")
     stop.must("verify")
+    queues = "/var/lib/mailman3/queue"
+    assert host.run(f"find {queues} -name '*.pck' -o -name '*.bak' | grep -v /digest/ || :") == ""
+    assert host.run("sort /run/sent | uniq -c | awk '{ print $1 }' | sort -u; sort -u /run/sent | wc -l") == "1\n24\n"
     stop.must("undo")
     stop.must("verify_undo")
     assert stop.seen() == "1\n"

@@ -80,7 +80,8 @@ def sysv(host: RealHost, recipe: str, **more: str) -> Trial:
 
 
 def supervised(host: RealHost, recipe: str, **more: str) -> Trial:
-    state = f'supervisorctl -c "{CONFIG}" status | tr -s " " | cut -d " " -f 1-2'
+    # Not supervisorctl, which takes its time.
+    state = "pgrep -x python3 >/dev/null && echo runs"
     return Trial(host, recipe, {"name": "mush", "config": CONFIG, "port": "4201", **more}, state=state)
 
 

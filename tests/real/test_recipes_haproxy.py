@@ -26,10 +26,10 @@ frontend shop
     default_backend web
 backend web
     balance roundrobin
-    default-server check inter 100ms rise 1 fall 1
+    default-server check inter 100ms rise 1 fall 2
     server old 127.0.0.1:8001
     server new 127.0.0.1:8002 disabled
-    server dead 127.0.0.1:9 disabled
+    server dead 127.0.0.1:9 fall 1 disabled
 listen old
     bind 127.0.0.1:8001
     mode http
@@ -129,6 +129,22 @@ def test_a_server_is_drained_until_its_last_session_has_ended(balancer: RealHost
     busy.back()
     balancer.run(f"echo 'set server web/new state maint' | socat - UNIX-CONNECT:{SOCKET}")
     assert not both.recognised()
+
+
+def test_a_closing_switch_that_fails_leaves_visitors_with_a_server(balancer: RealHost) -> None:
+    closing = switch(balancer, order="close", wait="1")
+    before = closing.seen()
+    guest = visitor(balancer)
+    closing.capture()
+    said = closing.must("apply", 1)
+    assert "web/old still has 1 sessions after 1 s" in said
+    assert "old is in ready again and new in maint" in said
+    assert closing.seen() == before
+    assert answers(balancer) == {"answered by old"}
+    guest.communicate()
+    switch(balancer, order="close").must("apply")
+    switch(balancer, order="close").must("undo")
+    assert closing.seen() == before
 
 
 def test_the_socket_is_spoken_to_without_socat_too(balancer: RealHost) -> None:

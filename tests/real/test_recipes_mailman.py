@@ -38,6 +38,8 @@ def test_lists_are_written_down_and_taken_back(etch: RealHost) -> None:
     mailman_python(etch, f"lists.get({CAFE!r}).description = {EVIL!r}")
     figures.must("verify")
     figures.back()
+    nowhere = Trial(etch, "mailman-figures", {"figures": f"{file}/figures"})
+    assert nowhere.ask("capture").said == nowhere.must("apply", 1) == f"there is no folder {file}\n"
     evil = Trial(etch, "mailman-figures", {"figures": file, "lists": f"{CAFE} {EVIL}"})
     assert "there is no list it's" in evil.must("apply", 1)
     assert not evil_left(etch)
@@ -56,6 +58,8 @@ def test_an_export_is_whole_or_it_is_not_there(etch: RealHost) -> None:
     Trial(etch, "mailman-export", {**export.params, "queued": "leave"}).must("apply")
     etch.run("rm /var/lib/mailman3/queue/out/*")
     export.must("undo")
+    nowhere = Trial(etch, "mailman-export", {"file": "/root/no/such"})
+    assert nowhere.ask("capture").said == nowhere.must("apply", 1) == "there is no folder /root/no\n"
     assert "no list" in Trial(etch, "mailman-export", {**export.params, "lists": EVIL}).must("apply", 1)
     with broken(etch):
         assert "Mailman cannot be asked" in export.must("apply", 1)

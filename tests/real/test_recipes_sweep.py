@@ -163,6 +163,64 @@ def test_a_maildir_is_swept_by_the_times_in_its_names(pair: Pair) -> None:
     assert arrived(pair.new, "tooEarly") == 0
 
 
+def test_a_maildir_message_that_does_not_tell_its_sender_goes_too(pair: Pair) -> None:
+    folder = "/srv/bounces"
+    pair.old.run(f"mkdir -p {folder}/new {folder}/cur {folder}/tmp")
+    for stamp, id, sender in (
+        (SINCE + 5, "noPath", ""),
+        (SINCE + 6, "nullPath", "Return-Path: <>\n"),
+        (SINCE + 7, "after", ""),
+    ):
+        write(pair.old, f"{folder}/new/{stamp}.M1P2.old", f"{sender}{HEADERS.format(id=id)}\n{BODY}")
+    pair.sweep(folder, ledger="/root/bounces.ledger").there()
+    pair.all_arrived("noPath", "nullPath", "after")
+
+
+def test_a_message_that_was_read_after_it_went_does_not_go_again(pair: Pair) -> None:
+    pair.fill("unread")
+    sweep = pair.sweep(ledger="/root/unread.ledger")
+    sweep.there()
+    # As Dovecot does: the first message bears what it knows of the mailbox.
+    pair.old.run(
+        f"awk '/^From /{{n++}} n>1' '{BOX}' | sed 's/^Status: RO/X-IMAPbase: 1700000000 2\\nX-UID: 1\\nStatus: O\\nX-Status: A\\nX-Keywords: NonJunk/' >/srv/was"
+    )
+    assert "X-UID: 1" in pair.old.run(f"cat /srv/was >'{BOX}'; cat '{BOX}'")
+    assert sweep.recognised()
+    assert "are left" not in sweep.must("apply")
+    sweep.must("verify")
+    pair.all_arrived("unread")
+    # One that is read before it goes is forwarded all the same.
+    fresh = pair.sweep(ledger="/root/fresh.ledger")
+    fresh.capture()
+    assert fresh.captured["strayed"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["lockf", "flock"])
+def test_a_message_that_is_being_delivered_goes_whole_or_not_yet(pair: Pair, kind: str) -> None:
+    id = f"slow-{kind}"
+    pair.fill(f"before-{kind}")
+    half, rest = mbox(id)[:-40], mbox(id)[-40:]
+    pair.old.run("rm -f /srv/go")
+    program = (
+        f"import fcntl, os, time\nbox = open({BOX!r}, 'a')\nfcntl.{kind}(box, fcntl.LOCK_EX)\n"
+        f"box.write({half!r})\nbox.flush()\n"
+        "while not os.path.exists('/srv/go'): time.sleep(0.05)\n"
+        f"box.write({rest!r})\nbox.close()\n"
+    )
+    writer = pair.old.spawn("/usr/bin/python3", "-c", program)
+    until(lambda: id in pair.old.run(f"cat '{BOX}'"), pair.old.said, PATIENCE)
+    sweep = pair.sweep(ledger=f"/root/{kind}.ledger")
+    assert "while nobody writes it" in sweep.must("capture", 2)
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(sweep.must, "apply")
+        until(lambda: "sleep 0.1" in pair.old.run("ps -eo args"), lambda: f"it waits: {applied}", PATIENCE)
+        pair.old.run("touch /srv/go")
+        assert "2 forwarded" in applied.result(120)
+    writer.wait()
+    sweep.must("verify")
+    pair.all_arrived(f"before-{kind}", id)
+
+
 def test_one_that_may_have_gone_is_left_to_a_person(pair: Pair) -> None:
     pair.fill("doubt")
     sweep = pair.sweep(ledger="/root/doubt.ledger")

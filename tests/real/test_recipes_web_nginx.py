@@ -80,6 +80,10 @@ def test_a_broken_configuration_is_refused_before_the_daemon_hears_of_it(shop: S
     webtrials.broken(shop)
 
 
+def test_what_others_write_into_the_file_is_never_taken_back(shop: Shop) -> None:
+    webtrials.edits_stay(shop)
+
+
 def test_recipes_for_one_site_go_away_in_any_order(shop: Shop) -> None:
     webtrials.other_lines(shop)
 

@@ -105,6 +105,12 @@ class Trial:
         assert said.status == 0, f"{self.recipe} capture: {said}"
         self.captured = dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
 
+    def capture_again(self, shell: str = SHELLS[0]) -> None:
+        """Capture once more after an apply that was cut off, as another try does: what it finds is not taken for the old state,
+        and where it refuses, what was captured first is gone on with. It has to say why."""
+        said = self.ask("capture", shell)
+        assert said.status == 0 or said.said.strip(), f"{self.recipe} capture refuses and does not say why: {said}"
+
     def must(self, op: Op, status: int = 0, shell: str = SHELLS[0]) -> str:
         """Run one function, which must end so. What it said."""
         said = self.ask(op, shell)
@@ -161,7 +167,7 @@ class Trial:
         """Killed after some commands of `apply`, and of `undo`: the probe still answers, and the same function run again brings
         it to its end. `between` mends what no recipe could, after each cut."""
         before = self.seen()
-        points = {op: self._points(op) for op in dict.fromkeys((*ops, "apply"))}
+        points = self._points()
         for op in ops:
             for point in points[op]:
                 self.capture()
@@ -171,6 +177,8 @@ class Trial:
                 if between is not None:
                     between()
                 self.recognised()
+                if op == "apply":
+                    self.capture_again()
                 self.must(op)
                 if op == "apply":
                     self.must("verify")
@@ -185,18 +193,17 @@ class Trial:
             self.must("undo")
             assert self.seen() == before, f"{self.recipe}: apply cut after {point} commands is not taken back by undo"
 
-    def _points(self, op: Op) -> list[int]:
+    def _points(self) -> dict[Op, list[int]]:
+        """After how many commands each function is cut: there and back once more, which tells how many there are."""
         self.capture()
-        if op == "undo":
-            self.must("apply")
-        length = self._cut(op, 1_000_000)
-        if op == "apply":
-            self.must("undo")
-        if os.environ.get("COCKPIT_CUTS") == "all":
-            return list(range(1, length))
-        # One place for each recipe and function, another one for each.
-        share = zlib.crc32(f"{self.recipe} {op}".encode()) % 1000 / 1000
-        return [1 + int(share * max(length - 2, 0))]
+        points: dict[Op, list[int]] = {}
+        for op in ("apply", "undo"):
+            length = self._cut(op, 1_000_000)
+            # One place for each recipe and function, another one for each.
+            share = zlib.crc32(f"{self.recipe} {op}".encode()) % 1000 / 1000
+            every = os.environ.get("COCKPIT_CUTS") == "all"
+            points[op] = list(range(1, length)) if every else [1 + int(share * max(length - 2, 0))]
+        return points
 
     def _cut(self, op: Op, point: int) -> int:
         """Kill one function, with all that it has started, after so many commands. How many there were."""
@@ -218,8 +225,9 @@ class Trial:
     @contextlib.contextmanager
     def _file(self, script: str) -> Iterator[str]:
         name = f"/run/trial.{threading.get_native_id()}.sh"
-        words = [*self.host.entered(), "sh", "-c", f"cat >{name}; chmod 644 {name}"]
-        subprocess.run(words, input=script.encode(errors="surrogateescape"), check=True)
+        file = self.host.inner(name)
+        file.write_bytes(script.encode(errors="surrogateescape"))
+        file.chmod(0o644)
         yield name
 
     def _start(self, command: str) -> subprocess.Popen[bytes]:

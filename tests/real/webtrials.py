@@ -214,6 +214,38 @@ def broken(shop: Shop) -> None:
     assert "mend it by hand" in page.must("undo", 1)
     host.run(f"cp -p /tmp/kept {SITE[shop.server]}; rm /tmp/kept; {page_reload(shop)}")
     page.must("verify_undo")
+    # A worker of before may still answer for a moment.
+    until(lambda: page.seen() == before, page.seen, 30)
+
+
+def edits_stay(shop: Shop) -> None:
+    """What an administrator writes while an apply is cut off, or after one whose reload failed, is theirs for good: a
+    configuration that they break is never replaced with a copy of ours."""
+    host, page, site = shop.host, shop.trial("maintenance"), SITE[shop.server]
+    folder, _, name = site.rpartition("/")
+    kept = f"{folder}/.{name}.cockpit-was"
+    before = page.seen()
+    host.run(f"cp -p {site} /tmp/whole")
+    page.capture()
+    page.must("apply")
+    host.run(f"cp -p {site} /tmp/ours")
+    # As after a kill between the lines and the removal of the copy. An edit, and then a mistake in it.
+    host.run(f"cp -p /tmp/whole {kept}; printf '\\n# edited by hand\\nnonsense here;\\n' >>{site}")
+    for kind in ("maintenance", "redirect"):
+        assert "broken already" in shop.trial(kind).must("apply", 2)
+        assert "# edited by hand" in host.run(f"cat {site}"), f"{kind} takes an edit back that is not its own"
+    # The mistake mended, another try finds its lines there, the configuration whole and the copy not needed.
+    host.run(f"sed -i '/^nonsense/d' {site}")
+    page.must("apply")
+    page.must("verify")
+    host.run(f"test ! -e {kept}")
+    # Only our lines are more: what was cut off is taken back.
+    host.run(f"sed '/^# cockpit.*: begin/a nonsense here;' /tmp/ours >{site}; cp -p /tmp/whole {kept}")
+    assert "broken already" in page.must("apply", 2)
+    assert host.run(f"cat {site}") == host.run("cat /tmp/whole")
+    host.run(f"rm /tmp/whole /tmp/ours; {page_reload(shop)}")
+    page.must("verify_undo")
+    assert page.seen() == before
 
 
 def other_lines(shop: Shop) -> None:

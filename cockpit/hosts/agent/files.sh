@@ -7,7 +7,7 @@ LC_ALL=C
 export LC_ALL
 IFS=' '
 set -f
-finger=4096 quantum=131072 begin=4096 grace=100 settle=2 linger=30000
+finger=4096 quantum=131072 begin=4096 grace=100 settle=2 linger=30000 agree=10
 self=$$
 shahash=sha256sum
 command -v sha256sum >/dev/null 2>&1 || shahash=md5sum
@@ -23,7 +23,9 @@ clock() { uptime_; t=$((up - base)); now=$((start + t / 100)); t=$((t % 100)); [
 # status PATH: key, size, mtime (ns) of what it leads to.
 status() {
     st=$(stat -L -c '%d:%i %s %Y %y' -- "$1" 2>/dev/null) || return 1
-    set -- $st
+    facts_ $st
+}
+facts_() {
     key=$1 size=$2 mtime=$5
     case $mtime in *.*) mtime=${mtime#*.}000000000 ;; *) mtime=000000000 ;; esac
     mtime=$3${mtime%"${mtime#?????????}"}
@@ -48,7 +50,8 @@ print_() { if [ "$3" -gt 0 ]; then cut24 "$(chunk "$1" "$2" "$3" | $shahash)"; e
 
 # hold PATH: a helper that keeps it open; `held` is its pid, `source_` where to read it.
 hold() {
-    exec 4<"$1" || return 1
+    # Without `command` a file that is gone meanwhile would end this shell.
+    { command exec 4<"$1"; } 2>/dev/null || return 1
     ( exec >/dev/null 2>&1; while kill -0 "$self"; do sleep 3; done ) <&4 4<&- &
     held=$!
     source_=/proc/$held/fd/0

@@ -1,17 +1,19 @@
 # shellcheck disable=SC2034,SC2086,SC2154  # one of the parts of a text; much is set by eval; what is not quoted is a number
 # What became of the generations of a log that were known, and what came after them.
-# siblings I: what the log was renamed, copied or packed to, the oldest first, as lines `key size mtime name` in `found`.
-siblings() {
+# listed I: what lies beside the log and bears its name, as lines `order key size mtime name` in `found`; names and keys in `keys`.
+listed() {
     eval "dir=\$dir_$1 name=\$base_$1"
     stem=${name%.*} ext=.${name##*.}
     [ "$stem" != "$name" ] || ext=''
-    found='' numbers=1 dates=1
+    found='' keys='' numbers=1 dates=1 names_='
+'
+    set --
     set +f
     for p in "$dir$name"[-._]* "$dir$stem"[-._]*; do
         set -f
         [ -f "$p" ] || continue
         n=${p#"$dir"} bare=$n
-        if [ -n "$(tool_of "$p")" ]; then bare=${n%.*}; [ ! -e "$dir$bare" ] || continue; fi
+        case $n in *.gz | *.bz2 | *.xz | *.lzma | *.zst) bare=${n%.*}; [ ! -e "$dir$bare" ] || continue ;; esac
         case $bare in
             "$name" | "$name"*/*) continue ;;
             "$name"[-._]*) suffix=${bare#"$name"} ;;
@@ -23,16 +25,44 @@ siblings() {
         case $rest in old | bak | prev) numbers=0 dates=0 rest=0 ;; [0-9]*) ;; *) continue ;; esac
         case $rest in *[!0-9._T:-]*) continue ;; ?????*) numbers=0 ;; *) dates=0 ;; esac
         # Both may have been there a moment ago: the one that was packed stands for the other.
-        case "$found" in *" $n
+        case "$names_" in *" $n
 "* | *" $bare
 "*) continue ;; esac
-        status "$p" || continue
-        # Some packers keep whole seconds only.
-        case $mtime in *000000000) mtime=${mtime%?????????}999999999 ;; esac
-        found="$found$rest $key $size $mtime $n
+        names_="$names_$rest $n
 "
+        set -- "$@" "$p"
     done
     set -f
+    [ $# -gt 0 ] || return 0
+    # All at once: a folder of many files is looked at in a moment.
+    st=$(stat -L -c '%n
+%d:%i %s %Y %y' -- "$@" 2>/dev/null)
+    while IFS= read -r p && IFS= read -r st_; do
+        facts_ $st_
+        # Some packers keep whole seconds only.
+        case $mtime in *000000000) mtime=${mtime%?????????}999999999 ;; esac
+        n=${p#"$dir"}
+        rest=${names_%%" $n
+"*}
+        keys="$keys$key $n
+"
+        found="$found${rest##*
+} $key $size $mtime $n
+"
+    done <<E
+$st
+E
+}
+
+# siblings I: what the log was renamed, copied or packed to, the oldest first, in `found`.
+siblings() {
+    # A file that is renamed between the list and its look would be in neither place: two looks have to agree.
+    listed "$1"
+    looks_=0 keys_=-
+    while [ "$keys" != "$keys_" ] && [ $looks_ -lt $agree ]; do
+        keys_=$keys looks_=$((looks_ + 1))
+        listed "$1"
+    done
     [ -n "$found" ] || return 0
     if [ $numbers = 1 ]; then found=$(printf %s "$found" | sort -k1,1nr)
     elif [ $dates = 1 ]; then found=$(printf %s "$found" | sort -k1,1)
@@ -214,7 +244,7 @@ look() {
     fresh_='' all_=$between
     while IFS=' ' read -r r_ k_ s_ m_ n_; do
         [ -n "$r_" ] || continue
-        if [ -n "$(tool_of "$n_")" ]; then source_=$dir$n_ held='' key=$k_ mtime=$m_; [ -f "$dir$n_" ] || { undo "$1" "$fresh_"; return 0; }
+        if [ -n "$(tool_of "$n_")" ]; then source_=$dir$n_ held=''; { status "$dir$n_" && [ "$key" = "$k_" ]; } || { undo "$1" "$fresh_"; return 0; }; mtime=$m_
         elif ! hold "$dir$n_" || [ "$key" != "$k_" ]; then undo "$1" "$fresh_"; return 0
         fi
         keep_ "$1" "$at"

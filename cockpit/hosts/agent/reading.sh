@@ -30,7 +30,7 @@ take() {
     [ "$V" != "$3 $4" ] || return 0
     [ "$3" -le "$z" ] || eval "z_$1_$2=$3"
     # In one opening: what was read before must be there still, else the bytes behind it are of another generation.
-    exec 3<"$src" || return 0
+    { command exec 3<"$src"; } 2>/dev/null || return 0
     [ "$o" -eq "$nl" ] || dd bs=1 skip=$((o - nl)) count=0 <&3 2>/dev/null
     hash=-
     if [ "$nl" -gt 0 ]; then cut24 "$(dd bs="$nl" count=1 <&3 2>/dev/null | $shahash)"; fi

@@ -71,6 +71,7 @@ class Stage:
             "192.0.2.25": self.world.address,
             "5m": "1s",
             "300": "1",
+            "500ms": "1s",
             "604800": "1",
             'load: "4"': 'load: "90"',
             "1d": f"{NORMAL_TTL}s",

@@ -131,7 +131,7 @@ class Crowd:
         assert not self.broken, self.broken
         return self.ledger
 
-    async def see(self, kind: Kind, service: str, count: int = 3, *, by: str = "", seconds: float = 60.0) -> None:
+    async def see(self, kind: Kind, service: str, count: int = 3, *, by: str = "", seconds: float = 120.0) -> None:
         """Until so many more acts of a kind were taken (by a host)."""
         had = len(self._taken(kind, service, by))
         until = time.monotonic() + seconds

@@ -4,8 +4,10 @@
 # undo: starts it again, if it ran
 # param: config its configuration file (default /etc/mailman3/mailman.cfg)
 # param: port the port on this host on which it takes mail (LMTP)
+# param: queues the folder of its queues (default /var/lib/mailman3/queue)
+# param: patience for how many seconds nothing may leave its queues before it is stopped all the same (default: 20)
 # param: account the account it runs as (default list)
-# needs: mailman setpriv ss
+# needs: find mailman setpriv ss
 # shellcheck shell=sh disable=SC2154
 
 manager() {
@@ -42,6 +44,42 @@ gone() {
     ! running && ! takes_mail
 }
 
+runner() {
+    # The process of the runner $1.
+    for state in /proc/[0-9]*/cmdline; do
+        case $(tr '\0' ' ' < "$state") in
+            *mailman*/bin/runner\ *"--runner=$1:"*)
+                state=${state#/proc/}
+                echo "${state%/*}"
+                return
+                ;;
+        esac
+    done 2> /dev/null
+    return 1
+}
+
+in_hand() {
+    # How many messages lie in the queues of runners that run. What a retry waits for is in nobody's hands.
+    for queue in "${queues:-/var/lib/mailman3/queue}"/*/; do
+        name=${queue%/}
+        name=${name##*/}
+        [ "$name" = retry ] || ! runner "$name" > /dev/null || find "$queue" -name '*.pck' -o -name '*.bak'
+    done | wc -l | tr -d ' '
+}
+
+handled() {
+    # A runner that is ended with a message in its hands sets it aside, and nobody gets it: first no more come in, then those
+    # that are there go their way.
+    ! taking=$(runner lmtp) || kill "$taking" 2> /dev/null || return 0
+    left=$(in_hand) since=$(date +%s)
+    while [ "$left" != 0 ] && [ $(($(date +%s) - since)) -lt "${patience:-20}" ]; do
+        sleep 0.2
+        now=$(in_hand)
+        [ "$now" -ge "$left" ] || since=$(date +%s)
+        left=$now
+    done
+}
+
 probe() {
     gone
 }
@@ -52,9 +90,10 @@ capture() {
 
 apply() {
     if gone; then echo "Mailman is stopped" && return; fi
+    handled
     manager stop > /dev/null
     waited gone || { echo "Mailman does not end" && return 1; }
-    echo "Mailman is stopped"
+    echo "Mailman is stopped, with ${left:-0} messages in its queues"
 }
 
 verify() {
@@ -65,8 +104,11 @@ verify() {
 
 undo() {
     [ "${captured_ran-1}" = 1 ] || return 0
-    # One that is about to end is not one that runs.
-    takes_mail || { waited gone && manager start --force > /dev/null 2>&1; }
+    # One that is about to end, or takes no more, is not one that runs.
+    if ! takes_mail; then
+        ! running || manager stop > /dev/null 2>&1
+        waited gone && manager start --force > /dev/null 2>&1
+    fi
     waited takes_mail || { echo "Mailman does not take mail" && return 1; }
     echo "Mailman takes mail again"
 }

@@ -58,8 +58,8 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         await crowd.see("message", "chiyo", 1)
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
-            await night.go(before=points)
-            await night.back()
+            await night.go(before=points, seconds=900)
+            await night.back(seconds=900)
             for user in GAMES:
                 await crowd.see("line", user, 3, by=home.old.address)
             await crowd.see("visit", "emi", 2, by="charon")
@@ -96,7 +96,7 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
             for user in USERS:
-                await night.go(services=[user])
+                await night.go(services=[user], seconds=900)
             await night.go()
             for user in ("akira", "beni", "emi"):
                 await crowd.see("visit", user, 2, by="neko-base")

@@ -34,6 +34,8 @@ class StepView(Data, frozen=True, kw_only=True):
     op: Op | None = None
     detail: str = ""
     captured: dict[str, str] = {}
+    begun: bool = False
+    """An apply was intended and has not been taken back since: `captured` is from before it, also where it is empty."""
     intended: Op | None = None
     """An apply or undo whose outcome is not known yet."""
     applied: Literal["", "ok", "failed", "unknown"] = ""

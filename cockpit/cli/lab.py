@@ -31,12 +31,13 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "lab",
         help="the embedded hosts alone, for practice",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Start an old and a new host (SSH, web, mail), name servers and visitors on loopback, write the demo's "
-        "plan,\nand print one JSON line with its place. Run it with `cockpit run PLAN` in another terminal.",
+        description="Start the hosts of a demo (SSH, web, mail), name servers and visitors on loopback, write its plan,\nand "
+        "print one JSON line with its place. Run it with `cockpit run PLAN` in another terminal.",
         epilog=f"cockpit lab fault NAME makes a running lab misbehave:\n{listed}",
     )
     parser.add_argument("--folder", type=Path, help="where the hosts live (default: a temporary folder)")
-    parser.add_argument("--clients", default="", help="which clients, with commas (default: all six)")
+    parser.add_argument("--plan", default="karl", metavar="NAME", help="which migration, see `cockpit demo --list`")
+    parser.add_argument("--clients", default="", help="which clients of karl, with commas (default: all six)")
     parser.add_argument("--quiet", action="store_true", help="no visitors: servers alone")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input ends")
     parser.set_defaults(run=run)
@@ -48,7 +49,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=listed,
     )
     fault.add_argument("name", choices=[name for name, _ in FAULTS], metavar="NAME", help="what goes wrong, see below")
-    fault.add_argument("--host", choices=("old", "new"), default="", help="which host (default: both)")
+    fault.add_argument("--host", default="", help="which host, as the plan calls it (default: all)")
     fault.add_argument("--server", default="", help="which server")
     fault.add_argument("--client", default="", help="which client")
     fault.add_argument("--value", type=float, default=0.0, help="how much")
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status: 0 when it was ended, 1 when it cannot start."""
     from cockpit.lab.__main__ import main
 
-    words = [*(["--folder", str(args.folder)] if args.folder else [])]
+    words = ["--plan", args.plan, *(["--folder", str(args.folder)] if args.folder else [])]
     words += ["--clients", args.clients] if args.clients else []
     words += ["--quiet"] if args.quiet else []
     words += ["--until-stdin-closes"] if args.until_stdin_closes else []

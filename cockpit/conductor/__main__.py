@@ -89,11 +89,12 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
     try:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(hold(run.path))
-            path = given.plan
+            path, said = given.plan, list(given.answer)
             if given.lab:
-                path = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
+                lab = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
+                path, said = Path(lab.plan), [*lab.answers, *said]
             plan = load_plan(path)
-            orders = Orders(gates=frozenset(given.go), answers=answers(plan, given.answer)) if given.headless else None
+            orders = Orders(gates=frozenset(given.go), answers=answers(plan, said)) if given.headless else None
             options = Options(mode=given.mode, headless=orders, linger=given.linger)
             if given.given:
                 gathered = msgspec.json.decode(sys.stdin.buffer.read(), type=Gathered)

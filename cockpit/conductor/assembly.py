@@ -214,9 +214,10 @@ class Conductor:
 
     async def _work(self, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]) -> None:
         self._server.opened = True
+        locking = group.create_task(self._kept("locks", self._locks.run()))
         helpers += [
+            locking,
             group.create_task(self._kept("links", self._pool.run())),
-            group.create_task(self._kept("locks", self._locks.run())),
             group.create_task(self._take_over()),
             group.create_task(self._kept_up("tails", self._tails.run)),
             group.create_task(self._kept("probes", self._probes.run())),
@@ -232,6 +233,9 @@ class Conductor:
         helpers.append(group.create_task(self._tick()))
         await asyncio.wait({working})
         if self._ledger.state.ended:
+            # Who looks at the locks would take one again that was just given up.
+            locking.cancel()
+            await asyncio.wait({locking})
             await self._leave()
         for helper in helpers:
             helper.cancel()
@@ -246,8 +250,8 @@ class Conductor:
 
     async def _leave_host(self, host: str) -> None:
         with contextlib.suppress(Unreachable):
-            await self._jobs.clean(host, self._ledger.state.run)
             await self._locks.free(host)
+            await self._jobs.clean(host, self._ledger.state.run)
 
     def _asked(self, record: Record) -> None:
         """A person took a host over: the lock on the host follows."""

@@ -78,16 +78,19 @@ class ConductorHands:
         return await self._kinds[call.step.kind].recall(call, say)
 
     async def _marked(self, call: Call, outcome: Outcome) -> Outcome:
-        """Note how far each watched log is, before the act: the pattern counts only behind that."""
-        if outcome.verdict not in {"ok", "nothing"} or not call.step.verify_log:
+        """Note how far each watched log is, before the act: the pattern counts only behind that. A capture that was refused
+        may be gone over, when an earlier one stands."""
+        if outcome.verdict == "unknown" or not call.step.verify_log:
             return outcome
         marks: dict[str, str] = {}
         for index, log in enumerate(call.step.verify_log):
             try:
                 marks[f"log{index}"] = await self._logs.mark(log.host, log.file, log.unit)
             except Exception as error:
-                return Outcome(verdict="unknown", detail=f"{log.host}:{log.name} cannot be read: {error}")
-        return Outcome(verdict="ok", captured={**outcome.captured, **marks}, detail=outcome.detail)
+                why = f"{log.host}:{log.name} cannot be read: {error}"
+                return Outcome(verdict="unknown", detail="; ".join(text for text in (outcome.detail, why) if text))
+        verdict = "ok" if outcome.verdict == "nothing" else outcome.verdict
+        return msgspec.structs.replace(outcome, verdict=verdict, captured={**outcome.captured, **marks})
 
     async def _verified(self, call: Call, say: Say) -> Outcome:
         own = await self._kinds[call.step.kind].act(call, say)

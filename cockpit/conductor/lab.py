@@ -10,6 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit import child
+
+ENDING = 15.0
+"""Seconds that a lab has for what is on its way when it ends."""
+
 
 class LabFailed(Exception):
     """The embedded lab did not come up; the sentence says why."""
@@ -19,11 +24,13 @@ class Ready(msgspec.Struct, frozen=True):
     """What the lab says when it is up."""
 
     plan: str
+    answers: list[str] = []
+    """What the demo's people answer, `SERVICE/STEP=ANSWER`, when nobody sits at a screen."""
 
 
 @asynccontextmanager
-async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Path]:
-    """Start the embedded lab in `folder` and give the path of its plan. Raises LabFailed."""
+async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Ready]:
+    """Start the embedded lab in `folder` with that demo. Raises LabFailed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # What lies in the folder of whoever called us is none of ours.
@@ -48,17 +55,16 @@ async def running_lab(folder: Path, plan: str = "karl") -> AsyncIterator[Path]:
             raise LabFailed(f"the lab did not start: {said[-1] if said else 'it ended without a word'}")
         draining = [asyncio.create_task(_drain(stream)) for stream in (process.stdout, process.stderr)]
         try:
-            yield Path(msgspec.json.decode(line, type=Ready).plan)
+            yield msgspec.json.decode(line, type=Ready)
         finally:
             for task in draining:
                 task.cancel()
     finally:
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            await asyncio.wait_for(process.wait(), ENDING)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await child.end(process)
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:

@@ -55,30 +55,48 @@ class Life:
                 await pen.move("unknown", op="probe", detail=probed.detail or "the host could not be asked")
                 return
             case "failed":
-                await pen.move(
-                    "failed", op="probe", detail=f"{probed.detail or 'the probe failed'}; nothing was changed"
-                )
+                detail = f"{probed.detail or 'the probe failed'}; {self._untouched(planned)}"
+                await pen.move("failed", op="probe", detail=detail)
                 return
-        captured = await self._act(pen, "capture")
-        if captured.verdict not in {"ok", "nothing"}:
-            state: ev.StepState = "unknown" if captured.verdict == "unknown" else "failed"
-            why = captured.detail or "what undo needs could not be written down"
-            await pen.move(state, op="capture", detail=f"{why}; nothing was changed")
+        if not await self._capture(pen):
             return
-        # What was captured before the first apply stays: a second attempt must not capture its own doing. How far a log was
-        # is asked anew: a line of an earlier attempt proves nothing.
-        marks = {f"log{index}" for index in range(len(planned.verify_log))}
-        before = {name: value for name, value in self._view(planned).captured.items() if name not in marks}
-        kept = captured.captured | before
-        if kept:
-            await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
         if self._ledger.state.panicked:
-            await pen.move("blocked", op="capture", detail="panic came before it acted; nothing was changed")
+            detail = f"panic came before it acted; {self._untouched(planned)}"
+            await pen.move("blocked", op="capture", detail=detail)
             return
         await self._intend(pen, "apply")
         if isinstance(planned.action, Manual):
             await pen.move("waiting", op="apply", detail=manual_text(planned.action))
         await self._applied(pen, await self._act(pen, "apply"))
+
+    async def _capture(self, pen: _Pen) -> bool:
+        """Have on disk what undo needs; False when the step ends here.
+
+        What was captured before the first apply stays: a second attempt must not capture its own doing. A recipe whose capture
+        refuses what its own broken off apply left goes on with that, and its words are told. A copy's capture also sets aside
+        and judges, each time anew."""
+        planned = pen.step
+        before = self._view(planned)
+        first = before.begun and planned.kind == "shell"
+        captured = await self._act(pen, "capture")
+        if captured.verdict not in {"ok", "nothing"}:
+            why = captured.detail or "what undo needs could not be written down"
+            if captured.verdict == "unknown" or not first:
+                state: ev.StepState = "unknown" if captured.verdict == "unknown" else "failed"
+                await pen.move(state, op="capture", detail=f"{why}; {self._untouched(planned)}")
+                return False
+            told = f"gone on with what was captured before the first apply: {why}"
+            self._ledger.trouble(told, f"{planned.ref} capture")
+            await pen.write(
+                ev.StepOutput(ref=planned.ref, attempt=pen.attempt, op="capture", stream="err", lines=(told,))
+            )
+        # How far a log is was asked anew: a line of an earlier attempt proves nothing.
+        marks = {f"log{index}" for index in range(len(planned.verify_log))}
+        found = {name: value for name, value in captured.captured.items() if name in marks or not first}
+        kept = found | {name: value for name, value in before.captured.items() if name not in marks}
+        if kept:
+            await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
+        return True
 
     async def _applied(self, pen: _Pen, outcome: Outcome) -> None:
         await self._outcome(pen, "apply", outcome)
@@ -237,7 +255,7 @@ class Life:
         elif view.applied == "failed":
             await pen.move("failed", op="apply", detail="it failed; we went away before we could say so")
         else:
-            await pen.move("blocked", detail="interrupted before it acted; nothing was changed")
+            await pen.move("blocked", detail=f"interrupted before it acted; {self._untouched(pen.step)}")
 
     async def _never_began(self, pen: _Pen, op: Op) -> None:
         """The host has no trace of the job. After an apply the probe says whether the state is there all the same; an undo is
@@ -277,6 +295,9 @@ class Life:
 
     def _view(self, planned: Step) -> StepView:
         return self._ledger.state.step(planned.ref)
+
+    def _untouched(self, planned: Step) -> str:
+        return "nothing more was changed" if self._view(planned).begun else "nothing was changed"
 
     def _attempt(self, planned: Step) -> int:
         """A step that was interrupted before it acted goes on under the same number, and so the same job name: should the

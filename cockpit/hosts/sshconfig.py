@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import shutil
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit import child
 from cockpit.text import harmless
 
 
@@ -221,9 +221,7 @@ async def _asked(words: list[str]) -> str:
             out, err = await process.communicate()
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await child.end(process)
     if process.returncode != 0:
         raise ValueError(f"ssh_config cannot be used: {harmless(err.strip(), 300)}")
     return out.decode("utf-8", "replace")

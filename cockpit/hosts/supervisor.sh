@@ -8,6 +8,8 @@
 # `N` no such job, `B` the host was started anew since, `F` another run holds the host, `X sentence` it could not be started.
 # What must be atomic is a symbolic link: `run` (pid, when that pid began, boot-id) is made by the one process that runs the
 # script, `rc` by the same when it has ended. Making a link needs no room for data.
+# What lies here is private; what the script writes is as the login writes it.
+mask=$(umask)
 umask 077
 jobs=${COCKPIT_JOBS:-$HOME/.cockpit/jobs}
 job=$jobs/$1
@@ -30,7 +32,7 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
     # The substitution ends when the process has closed 3: the job is then claimed, by it or by another.
     # shellcheck disable=SC2016,SC2034  # expanded by the inner shell; nothing is said
     claimed=$($apart sh -c '
-        job=$1 script=$5
+        job=$1 script=$5 mask=$6
         { read -r stat </proc/$$/stat; } 2>/dev/null
         lock=$3 token=$4 boot=$2
         set -- ${stat##*) }
@@ -42,12 +44,12 @@ if [ "$2" -gt 0 ] && [ ! -L "$job/run" ]; then
         fi
         # Whoever ends the group gently is to learn how the script ended; caught, not ignored: the script inherits that.
         trap : TERM INT HUP
-        sh "$script" >"$job/out" 2>"$job/err" </dev/null
+        (umask "$mask" && exec sh "$script") >"$job/out" 2>"$job/err" </dev/null
         status=$?
         # Nobody ends the process that keeps the status.
         trap "" TERM INT HUP
         ln -s "$status" "$job/rc"
-    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" "$part" 3>&1 </dev/null >/dev/null 2>&1 &)
+    ' cockpit-job "$job" "$boot" "${5:-}" "${6:-}" "$part" "$mask" 3>&1 </dev/null >/dev/null 2>&1 &)
     if [ ! -L "$job/run" ]; then echo "X no process could be started for it"; exit 0; fi
 fi
 if [ ! -L "$job/run" ]; then echo N; exit 0; fi

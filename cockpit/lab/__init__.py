@@ -1,7 +1,9 @@
-"""The embedded lab: two hosts with SSH, web and mail, name servers and busy clients, all in Python on loopback, no root."""
+"""The embedded lab: hosts with SSH, web and mail, name servers and busy people, all in Python on loopback, no root."""
 
 from cockpit.lab.addresses import Addresses, LabError
-from cockpit.lab.demo import CLIENTS, OWN_DNS
 from cockpit.lab.lab import Lab
+from cockpit.lab.stage import Stage
+from cockpit.lab.stages import stage, stages
+from cockpit.lab.stages.karl import CLIENTS, OWN_DNS, Karl
 
-__all__ = ["CLIENTS", "OWN_DNS", "Addresses", "Lab", "LabError"]
+__all__ = ["CLIENTS", "OWN_DNS", "Addresses", "Karl", "Lab", "LabError", "Stage", "stage", "stages"]

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from cockpit.lab import CLIENTS, Lab, LabError
+from cockpit.lab import Karl, Lab, LabError, Stage, stage
 from cockpit.lab.control import serve
 
 
@@ -18,27 +18,31 @@ def main(arguments: list[str] | None = None) -> int:
     """Run until a signal, or with --until-stdin-closes until standard input ends. 0, or 1 when it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m cockpit.lab", description="The embedded lab alone.")
     parser.add_argument("--folder", type=Path, help="where the hosts live (default: a temporary folder)")
-    parser.add_argument("--clients", default=",".join(CLIENTS), help="which clients, with commas")
+    parser.add_argument("--clients", default="", help="which clients of karl, with commas (default: all six)")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input ends")
-    parser.add_argument("--plan", default="karl", choices=["karl"], help="which migration is to be practised")
+    parser.add_argument("--plan", default="karl", metavar="NAME", help="which migration is to be practised")
     parser.add_argument("--quiet", action="store_true", help="no visitors: servers alone")
     options = parser.parse_args(arguments)
     clients = tuple(name for name in options.clients.split(",") if name)
     try:
-        asyncio.run(run(options.folder, clients, until_eof=options.until_stdin_closes, traffic=not options.quiet))
+        chosen = stage(options.plan)
+        if clients and not isinstance(chosen, Karl):
+            raise LabError(f"--clients is for the demo karl, and this is {chosen.name}")
+        chosen = Karl(clients) if clients else chosen
+        asyncio.run(run(options.folder, chosen, until_eof=options.until_stdin_closes, traffic=not options.quiet))
     except LabError as error:
         print(f"cockpit lab: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def run(folder: Path | None, clients: tuple[str, ...], *, until_eof: bool = False, traffic: bool = True) -> None:
+async def run(folder: Path | None, chosen: Stage, *, until_eof: bool = False, traffic: bool = True) -> None:
     """Start a lab, say so on standard output, wait for the end. Raises LabError."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    async with Lab.start(folder, clients, traffic=traffic) as lab, serve(lab):
+    async with Lab.open(chosen, folder, traffic=traffic) as lab, serve(lab):
         print(json.dumps(ready(lab)), flush=True)
         if until_eof:
             loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), ended)
@@ -56,17 +60,19 @@ def _read(number: int, ended: asyncio.Event) -> None:
 def ready(lab: Lab) -> dict[str, object]:
     """What the ready line says: where the plan is, and every address."""
     where = lab.where
+    sides = {side: lab.hosts[side].address for side in ("old", "new") if side in lab.hosts}
+    names = {"authorities": list(where.authorities), "resolvers": list(where.resolvers)} if lab.zones else {}
     return {
         "ready": True,
         "plan": str(lab.plan_path),
         "folder": str(lab.folder),
         "control": str(lab.control_path),
-        "clients": list(lab.clients),
-        "old": where.old,
-        "new": where.new,
-        "authorities": list(where.authorities),
-        "resolvers": list(where.resolvers),
-        "ports": {"ssh": where.ssh_port, "http": where.http_port, "smtp": where.smtp_port, "dns": where.dns_port},
+        "hosts": {id: host.address for id, host in lab.hosts.items()},
+        **sides,
+        **names,
+        "ports": where.ports,
+        "answers": list(lab.stage.answers),
+        **lab.stage.ready(lab),
     }
 
 

@@ -11,6 +11,13 @@ from contextlib import ExitStack
 
 import msgspec
 
+HOSTS = (10, 20)
+AUTHORITIES = (53, 54, 55)
+RESOLVERS = (61, 62, 63, 64)
+SERVICE = 100
+"""The last octet of an address that moves from host to host."""
+USUAL = ("ssh", "http", "smtp")
+
 
 class LabError(Exception):
     """The lab cannot start or do what was asked; the text is a sentence for the user."""
@@ -21,26 +28,44 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
     block: str
     """The first three octets, `127.A.B`."""
-    ssh_port: int
-    http_port: int
-    smtp_port: int
-    dns_port: int
+    ports: dict[str, int]
+    """By name: ssh, http, smtp, dns, and those that a stage has asked for."""
+
+    @property
+    def ssh_port(self) -> int:
+        return self.ports["ssh"]
+
+    @property
+    def http_port(self) -> int:
+        return self.ports["http"]
+
+    @property
+    def smtp_port(self) -> int:
+        return self.ports["smtp"]
+
+    @property
+    def dns_port(self) -> int:
+        return self.ports["dns"]
 
     @property
     def old(self) -> str:
-        return f"{self.block}.1"
+        return self.host(HOSTS[0])
 
     @property
     def new(self) -> str:
-        return f"{self.block}.2"
+        return self.host(HOSTS[1])
+
+    @property
+    def service(self) -> str:
+        return self.host(SERVICE)
 
     @property
     def primary(self) -> str:
-        return f"{self.block}.3"
+        return self.host(AUTHORITIES[0])
 
     @property
     def secondaries(self) -> tuple[str, ...]:
-        return (f"{self.block}.4", f"{self.block}.5")
+        return tuple(self.host(last) for last in AUTHORITIES[1:])
 
     @property
     def authorities(self) -> tuple[str, ...]:
@@ -48,37 +73,46 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resolvers(self) -> tuple[str, ...]:
-        return tuple(f"{self.block}.{last}" for last in range(11, 15))
+        return tuple(self.host(last) for last in RESOLVERS)
+
+    def host(self, last: int) -> str:
+        """The address with this last octet."""
+        return f"{self.block}.{last}"
+
+    def port(self, name: str) -> int:
+        """The port of that name."""
+        return self.ports[name]
 
     def visitor(self, index: int) -> str:
         """The source address of one of the clients of the world."""
-        return f"{self.block}.{101 + index % 100}"
+        return self.host(101 + index % 100)
 
     def at(self, address: str, port: int) -> str:
         return f"{address}:{port}"
 
 
-def choose(attempts: int = 40) -> Addresses:
-    """A block in which every address and port can be bound now. Raises LabError where the system has only 127.0.0.1."""
+def choose(hosts: tuple[int, ...] = HOSTS, more: tuple[str, ...] = (), attempts: int = 40) -> Addresses:
+    """A block in which every address and port can be bound now: the usual ports at hosts with these last octets, and one for
+    each name in `more`. Raises LabError where the system has only 127.0.0.1."""
     for _ in range(attempts):
         block = f"127.{random.randint(16, 250)}.{random.randint(1, 250)}"
         try:
-            return _ports(block)
+            return _ports(block, hosts, more)
         except OSError as error:
             last = error
     raise LabError(
         f"no loopback address beside 127.0.0.1 can be used here ({last.strerror or last}). The lab needs a block such as "
-        "127.20.30.x: Linux has it as it comes; on macOS add each address with `ifconfig lo0 alias 127.20.30.1`."
+        "127.20.30.x: Linux has it as it comes; on macOS add each address with `ifconfig lo0 alias 127.20.30.10`."
     )
 
 
-def _ports(block: str) -> Addresses:
-    hosts = [f"{block}.1", f"{block}.2"]
-    names = [f"{block}.{last}" for last in (3, 4, 5, 11, 12, 13, 14)]
+def _ports(block: str, hosts: tuple[int, ...], more: tuple[str, ...]) -> Addresses:
+    homes = [f"{block}.{last}" for last in hosts]
+    names = [f"{block}.{last}" for last in (*AUTHORITIES, *RESOLVERS)]
     with ExitStack() as held:
-        ssh, http, smtp = (_common(held, hosts, (socket.SOCK_STREAM,)) for _ in range(3))
-        dns = _common(held, names, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
-    return Addresses(block=block, ssh_port=ssh, http_port=http, smtp_port=smtp, dns_port=dns)
+        ports = {name: _common(held, homes, (socket.SOCK_STREAM,)) for name in (*USUAL, *more)}
+        ports["dns"] = _common(held, names, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+    return Addresses(block=block, ports=ports)
 
 
 def _common(held: ExitStack, addresses: list[str], kinds: tuple[socket.SocketKind, ...]) -> int:

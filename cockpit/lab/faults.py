@@ -8,7 +8,7 @@ import msgspec
 
 from cockpit.lab.addresses import LabError
 from cockpit.lab.host import LabHost
-from cockpit.lab.lab import STALE_FOR, Lab
+from cockpit.lab.lab import Lab
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     fault: str
     host: str = ""
-    """old or new; empty is both."""
+    """A host of the plan; empty is all of them."""
     server: str = ""
     """A server's name, such as web-old or dns-primary."""
     client: str = ""
@@ -33,16 +33,16 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 def _hosts(lab: Lab, order: Order) -> list[LabHost]:
     if order.host and order.host not in lab.hosts:
-        raise LabError(f"there is no host {order.host}; the lab has old and new")
+        raise LabError(f"there is no host {order.host}; the lab has {', '.join(lab.hosts)}")
     return [lab.hosts[order.host]] if order.host else list(lab.hosts.values())
 
 
 def _named(hosts: list[LabHost]) -> str:
-    return " and ".join(host.role for host in hosts)
+    return " and ".join(host.id for host in hosts)
 
 
 async def _drop_links(lab: Lab, order: Order) -> str:
-    cut = sum(lab.ssh[host.role].drop() for host in _hosts(lab, order))
+    cut = sum(lab.ssh[host.id].drop() for host in _hosts(lab, order))
     return f"{cut} SSH links were cut"
 
 
@@ -67,6 +67,8 @@ async def _start_server(lab: Lab, order: Order) -> str:
 
 
 async def _stale_resolver(lab: Lab, order: Order) -> str:
+    if not lab.resolvers:
+        raise LabError(f"the demo {lab.stage.name} has no name servers")
     seconds = order.value or 120.0
     lab.resolvers[-1].stale_for = seconds
     return f"resolver {len(lab.resolvers)} hands out what has expired for {seconds:g} s more"
@@ -87,6 +89,8 @@ async def _freeze(lab: Lab, order: Order) -> str:
 
 
 async def _freeze_dns(lab: Lab, order: Order) -> str:
+    if not lab.resolvers:
+        raise LabError(f"the demo {lab.stage.name} has no name servers")
     lab.primary.server.thawed.clear()
     return "the primary name server answers nothing"
 
@@ -99,7 +103,7 @@ async def _disk_full(lab: Lab, order: Order) -> str:
 
 
 async def _owner(lab: Lab, order: Order) -> str:
-    lab.owner_changes(order.client, order.host or "new")
+    lab.stage.owner_changes(lab, order.client, order.host or "new")
     return f"the owner of {order.client}'s zone points it at {order.host or 'new'}"
 
 
@@ -107,8 +111,9 @@ async def _restore(lab: Lab, order: Order) -> str:
     for host in lab.hosts.values():
         host.rate, host.refuse_mail, host.disk_full = 0, False, False
         host.thawed.set()
-    lab.primary.server.thawed.set()
-    lab.resolvers[-1].stale_for = STALE_FOR
+    if lab.resolvers:
+        lab.primary.server.thawed.set()
+        lab.resolvers[-1].stale_for = lab.stage.stale_for
     for name in sorted(lab.down):
         await lab.restart(name)
     return "everything works again"

@@ -12,23 +12,20 @@ from pathlib import Path
 
 from cockpit.lab.addresses import LabError
 
-DOMAIN = "karl.test"
 TOOLS = Path(__file__).parent / "tools"
-PRODUCTION, STAGING = "production", "staging"
-
-ETC = ("etc/mode", "etc/maintenance", "etc/proxy", "etc/mail/hold", "etc/mail/redirect")
-VAR = ("var/mail", "var/queue", "var/writes", "var/check", "var/owners")
-FOLDERS = ("bin", "logs", "srv", "tmp", *ETC, *VAR)
+FOLDERS = ("bin", "logs", "srv", "tmp", "etc/mail", "var/queue")
 
 
 class LabHost:
-    """A host: `name` is what it calls itself (xen, shared), `role` is old or new, `home` its whole file system."""
+    """A host: the plan calls it `id` (old, new), it calls itself `name` (xen, shared), and `home` is its whole file system."""
 
-    def __init__(self, role: str, name: str, address: str, home: Path) -> None:
-        self.role = role
+    def __init__(self, id: str, name: str, address: str, home: Path, domain: str, login: str) -> None:
+        self.id = id
         self.name = name
         self.address = address
         self.home = home
+        self.domain = domain
+        self.login = login
         self.machine_id = uuid.uuid4().hex
         self.thawed = asyncio.Event()
         self.thawed.set()
@@ -40,20 +37,37 @@ class LabHost:
 
     @property
     def fqdn(self) -> str:
-        return f"{self.name}.{DOMAIN}"
+        return f"{self.name}.{self.domain}"
 
-    def build(self) -> None:
-        """Make the folders, the machine-id and the host's own commands. Blocks; raises LabError."""
+    def build(self, folders: tuple[str, ...] = ()) -> None:
+        """Make the folders, these too, the machine-id and the host's own commands. Blocks; raises LabError."""
         try:
-            for folder in FOLDERS:
+            for folder in (*FOLDERS, *folders):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
             for tool in ("sendmail", "mailq", "postqueue"):
-                _tool(self.home / "bin" / tool, TOOLS / "mail.py", tool)
+                self.tool(tool, "mail.py")
             if shutil.which("curl") is None:
-                _tool(self.home / "bin/curl", TOOLS / "curl.py", "curl")
+                self.tool("curl", "curl.py")
+            if shutil.which("ss") is None:
+                self.tool("ss", "sockets.py")
+            if shutil.which("python3") is None:
+                self.put("bin/python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', 0o755)
         except OSError as error:
             raise LabError(f"the lab's folder cannot be written: {error}. Choose another with --folder.") from None
+
+    def tool(self, name: str, script: str) -> None:
+        """Give the host a command of its own, by a script that runs alone."""
+        path = self.home / "bin" / name
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{TOOLS / script}" {name} "$@"\n')
+        path.chmod(0o755)
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of the host, with its folder."""
+        target = self.home / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        target.chmod(mode)
 
     def configure(self, smtp_port: int) -> None:
         """Tell the host's commands where its mail server is."""
@@ -90,17 +104,13 @@ class LabHost:
         return {
             "HOME": str(self.home),
             "PATH": f"{self.home / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-            "USER": "karl",
-            "LOGNAME": "karl",
+            "USER": self.login,
+            "LOGNAME": self.login,
             "SHELL": "/bin/sh",
             "LANG": "C.UTF-8",
-            "LAB_HOST": self.role,
+            "TZ": "UTC",
+            "LAB_HOST": self.id,
             "LAB_ID": lab,
             "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),
             "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),
         }
-
-
-def _tool(path: Path, script: Path, name: str) -> None:
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" {name} "$@"\n')
-    path.chmod(0o755)

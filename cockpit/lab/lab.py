@@ -1,8 +1,9 @@
-"""A whole lab: builds both hosts, starts every server and the world's clients, writes the demo plan, takes it all down."""
+"""A whole lab: builds a stage's hosts, starts every server and the world's people, writes the plan, takes it all down."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import secrets
@@ -10,78 +11,89 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import asyncssh
 import dns.name
 import dns.tsig
+import msgspec
 
-from cockpit.lab import demo
+from cockpit.lab.account import Account, account
 from cockpit.lab.addresses import Addresses, LabError, choose
-from cockpit.lab.host import DOMAIN, LabHost
+from cockpit.lab.host import LabHost
 from cockpit.lab.mail import MailServer
 from cockpit.lab.names import Primary, Resolver, Secondary
 from cockpit.lab.ssh import SshServer
-from cockpit.lab.traffic import Tally, Visitor
+from cockpit.lab.stage import Server, Stage
+from cockpit.lab.stages.karl import CLIENTS, Karl
+from cockpit.lab.traffic import Tally
 from cockpit.lab.web import WebServer
 from cockpit.lab.zone import Zone
 
-TTL = 5
-LAGS = (0.8, 2.0)
-"""Seconds that the two secondaries are behind the primary."""
-STALE_FOR = 3.0
-"""Seconds that the last resolver hands out what has expired."""
-OWNER_DELAY = 8.0
-"""Seconds from the letter to the third party until it changes its zone."""
-
-
-class Server(Protocol):
-    """What can be killed and started again at the same place."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
+DRAIN = 3.0
+"""Seconds at the end for what is on its way between the hosts."""
 
 
 class Lab:
-    """A running lab. `async with Lab.start(folder) as lab`; every attribute stays the same for its life."""
+    """A running lab. `async with Lab.open(stage, folder) as lab`; every attribute stays the same for its life."""
 
-    def __init__(self, folder: Path, where: Addresses, clients: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, where: Addresses, stage: Stage) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.folder = folder
         self.where = where
-        self.clients = clients
-        self.plan_path = folder / "karl.yaml"
+        self.stage = stage
+        self.plan_path = folder / f"{stage.name}.yaml"
         self.operator_key_path = folder / "keys/operator"
         self.known_hosts_path = folder / "keys/known_hosts"
         self.tsig_path = folder / "keys/cutover.key"
         self.control_path = folder / "control.sock"
-        self.old = LabHost("old", "xen", where.old, folder / "old")
-        self.new = LabHost("new", "shared", where.new, folder / "new")
-        self.hosts = {"old": self.old, "new": self.new}
-        self.tally = Tally()
-        self.owner_delay = OWNER_DELAY
+        self.tally_path = folder / "tally.json"
+        self.hosts = {
+            place.id: LabHost(
+                place.id, place.name, where.host(place.last), folder / place.id, stage.domain, stage.login
+            )
+            for place in stage.hosts
+        }
+        self.tally = Tally(*stage.kinds)
         self.ssh: dict[str, SshServer] = {}
+        self.web: dict[str, WebServer] = {}
         self.servers: dict[str, Server] = {}
         """Every server by name: `ssh-old`, `web-new`, `mail-old`, `dns-primary`, `dns-secondary-1`, `resolver-4`, …"""
         self.down: set[str] = set()
+        self.public_keys: dict[str, str] = {}
+        """Host keys by host, as one line of text."""
+        self.zones: dict[str, Zone] = {}
         self.primary: Primary
         self.secondaries: list[Secondary] = []
         self.resolvers: list[Resolver] = []
 
+    @property
+    def old(self) -> LabHost:
+        return self.hosts["old"]
+
+    @property
+    def new(self) -> LabHost:
+        return self.hosts["new"]
+
+    @classmethod
+    def start(
+        cls, folder: Path | None = None, clients: tuple[str, ...] = CLIENTS, *, traffic: bool = True
+    ) -> contextlib.AbstractAsyncContextManager[Lab]:
+        """Start the lab of KARL's clients, see `open`."""
+        return cls.open(Karl(clients), folder, traffic=traffic)
+
     @classmethod
     @contextlib.asynccontextmanager
-    async def start(
-        cls, folder: Path | None = None, clients: tuple[str, ...] = demo.CLIENTS, *, traffic: bool = True
-    ) -> AsyncIterator[Lab]:
-        """Start a lab in `folder` (a temporary one, removed at the end, when None). Raises LabError."""
+    async def open(cls, stage: Stage, folder: Path | None = None, *, traffic: bool = True) -> AsyncIterator[Lab]:
+        """Start a stage in `folder` (a temporary one, removed at the end, when None). Raises LabError."""
         own = folder is None
         home = Path(tempfile.mkdtemp(prefix="cockpit-lab-")) if folder is None else folder
         try:
             home.mkdir(parents=True, exist_ok=True)
-            lab = cls(home.resolve(), choose(), tuple(clients))
+            where = choose(tuple(place.last for place in stage.hosts), stage.ports)
+            lab = cls(home.resolve(), where, stage)
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(lab._stop)
                 await lab._start(stack, traffic)
@@ -94,70 +106,65 @@ class Lab:
 
     async def _start(self, stack: contextlib.AsyncExitStack, traffic: bool) -> None:
         (self.folder / "keys").mkdir(mode=0o700, exist_ok=True)
-        keys = {role: asyncssh.generate_private_key("ssh-ed25519") for role in (*self.hosts, "operator")}
-        public = {role: key.export_public_key().decode().strip() for role, key in keys.items()}
+        keys = {id: asyncssh.generate_private_key("ssh-ed25519") for id in (*self.hosts, "operator")}
+        self.public_keys = {id: key.export_public_key().decode().strip() for id, key in keys.items()}
         self.operator_key_path.touch(mode=0o600)
         keys["operator"].write_private_key(self.operator_key_path)
         keys["operator"].write_public_key(self.operator_key_path.with_suffix(".pub"))
         self.known_hosts_path.write_text(
-            "".join(f"[{host.address}]:{self.where.ssh_port} {public[role]}\n" for role, host in self.hosts.items())
+            "".join(
+                f"[{host.address}]:{self.where.ssh_port} {self.public_keys[id]}\n" for id, host in self.hosts.items()
+            )
         )
-        plan = demo.plan_text(self.where, self.hosts, public, self.clients)
+        plan = self.stage.plan(self)
         await asyncio.to_thread(self._build)
         self._names()
-        for role, host in self.hosts.items():
-            self.ssh[role] = SshServer(host, self.where.ssh_port, self.id, keys[role], keys["operator"])
-            self.servers[f"ssh-{role}"] = self.ssh[role]
-            self.servers[f"web-{role}"] = WebServer(host, self.where.http_port)
-            self.servers[f"mail-{role}"] = MailServer(host, self.where.smtp_port)
+        for id, host in self.hosts.items():
+            self.ssh[id] = SshServer(host, self.where.ssh_port, self.id, keys[id], keys["operator"])
+            self.servers[f"ssh-{id}"] = self.ssh[id]
+            if site := self.stage.site(self, host):
+                self.web[id] = WebServer(host, self.where.http_port, site)
+                self.servers[f"web-{id}"] = self.web[id]
+            if post := self.stage.post(self, host):
+                self.servers[f"mail-{id}"] = MailServer(host, self.where.smtp_port, post)
+        self.servers |= self.stage.servers(self)
         for server in self.servers.values():
             await server.start()
         for secondary in self.secondaries:
             for zone in secondary.zones:
                 await secondary.refresh(zone)
-        group = await stack.enter_async_context(_Tasks())
-        for secondary in self.secondaries:
-            group.add(secondary.follow())
-        for owned in set(self.clients) & set(demo.OWN_DNS):
-            group.add(self._owner(owned))
         if traffic:
-            for index, client in enumerate(self.clients):
-                group.add(Visitor(client, self.where, index, self.tally).live())
-        self.plan_path.write_text(plan, encoding="utf-8")
+            stack.push_async_callback(self._settle)
+        group = await stack.enter_async_context(_Tasks())
+        group.add(*(secondary.follow() for secondary in self.secondaries))
+        group.add(*self.stage.works(self))
+        if traffic:
+            people = await stack.enter_async_context(_Tasks())
+            people.add(*self.stage.people(self, self.tally))
+        for name, text in plan.recipes.items():
+            (self.folder / "recipes").mkdir(exist_ok=True)
+            (self.folder / "recipes" / name).write_text(text, encoding="utf-8")
+        self.plan_path.write_text(plan.text, encoding="utf-8")
 
     def _build(self) -> None:
         for host in self.hosts.values():
-            host.build()
+            host.build(self.stage.folders)
             host.configure(self.where.smtp_port)
-        demo.furnish(self.old, self.clients)
+        self.stage.furnish(self)
 
     def _names(self) -> None:
-        where = self.where
-        zones = {DOMAIN: Zone(f"{DOMAIN}.", f"ns1.{DOMAIN}.")}
-        root = zones[DOMAIN]
-        root.put(f"{DOMAIN}.", 60, "NS", *(f"ns{number}.{DOMAIN}." for number in (1, 2, 3)))
-        for number, address in enumerate(where.authorities, 1):
-            root.put(f"ns{number}.{DOMAIN}.", 60, "A", address)
-        for host in self.hosts.values():
-            root.put(f"{host.fqdn}.", 60, "A", host.address)
-        for client in self.clients:
-            name = f"{client}.{DOMAIN}"
-            zone = root
-            if client in demo.OWN_DNS:
-                zone = zones[name] = Zone(f"{name}.", f"ns1.{DOMAIN}.")
-                servers = [f"ns{number}.{DOMAIN}." for number in (1, 2, 3)]
-                zone.put(f"{name}.", 60, "NS", *servers)
-                root.put(f"{name}.", 60, "NS", *servers)
-            zone.put(f"{name}.", TTL, "A", where.old)
-            zone.put(f"{name}.", TTL, "MX", f"10 {name}.")
+        where, zones = self.where, self.stage.zones(self)
+        if not zones:
+            return
         secret = secrets.token_bytes(32)
-        demo.write_secret(self.tsig_path, secret)
-        keys = {name: _key(f"owner-of-{name}", secrets.token_bytes(32)) for name in zones}
-        keys[DOMAIN] = _key("cutover", secret)
+        write_secret(self.tsig_path, secret)
+        ours, *theirs = zones
+        keys = {name: _key(f"owner-of-{name}", secrets.token_bytes(32)) for name in theirs}
+        keys[ours] = _key("cutover", secret)
         self.zones = zones
         self.primary = Primary(where.primary, where.dns_port, zones, keys)
         self.servers["dns-primary"] = self.primary.server
-        for number, (address, lag) in enumerate(zip(where.secondaries, LAGS, strict=True), 1):
+        for number, (address, lag) in enumerate(zip(where.secondaries, self.stage.lags, strict=True), 1):
             origins = [f"{name}." for name in zones]
             source = (where.primary, where.dns_port)
             secondary = Secondary(f"dns secondary {number}", address, where.dns_port, source, origins, lag)
@@ -165,30 +172,10 @@ class Lab:
             self.servers[f"dns-secondary-{number}"] = secondary.server
         authorities = [(address, where.dns_port) for address in where.authorities]
         for number, address in enumerate(where.resolvers, 1):
-            stale = STALE_FOR if number == len(where.resolvers) else 0.0
+            stale = self.stage.stale_for if number == len(where.resolvers) else 0.0
             resolver = Resolver(f"resolver {number}", address, where.dns_port, authorities, stale)
             self.resolvers.append(resolver)
             self.servers[f"resolver-{number}"] = resolver.server
-
-    async def _owner(self, client: str) -> None:
-        """The third party: some seconds after a letter reached it, it points its zone at the new host."""
-        boxes = [host.home / "var/owners" / client for host in self.hosts.values()]
-        read = 0
-        while True:
-            await asyncio.sleep(0.3)
-            size = sum(box.stat().st_size for box in boxes if box.exists())
-            if size > read:
-                read = size
-                await asyncio.sleep(self.owner_delay)
-                self.owner_changes(client, "new")
-
-    def owner_changes(self, client: str, side: str) -> None:
-        """The owner of a zone points it at the old or new host. Raises LabError for a zone nobody else owns."""
-        zone = self.zones.get(f"{client}.{DOMAIN}")
-        if zone is None or side not in self.hosts:
-            raise LabError(f"{client} has no zone of its own; {', '.join(demo.OWN_DNS)} has")
-        zone.put(f"{client}.{DOMAIN}.", TTL, "A", self.hosts[side].address)
-        zone.serial += 1
 
     async def kill(self, name: str) -> None:
         """Stop a server as if its process was killed. Raises LabError."""
@@ -209,6 +196,21 @@ class Lab:
             raise LabError(f"the lab has no server {name}; it has {', '.join(self.servers)}")
         return self.servers[name]
 
+    async def _settle(self) -> None:
+        """Nobody comes any more: let what is on its way arrive, and write down what became of everything."""
+        ends = asyncio.get_running_loop().time() + DRAIN
+        while (said := await self.account()).waiting or not said.clean:
+            if asyncio.get_running_loop().time() > ends:
+                break
+            await asyncio.sleep(0.2)
+        with contextlib.suppress(OSError):
+            told = {"sentence": said.sentence(), **msgspec.to_builtins(said)}
+            self.tally_path.write_bytes(msgspec.json.encode(told))
+
+    async def account(self) -> Account:
+        """What became of everything that people did so far."""
+        return account(self.tally, await asyncio.to_thread(self.stage.kept, self))
+
     async def _stop(self) -> None:
         for host in self.hosts.values():
             host.thawed.set()
@@ -225,9 +227,8 @@ class _Tasks:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
-    def add(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
-        self._tasks.append(asyncio.create_task(work))
+    def add(self, *works: Coroutine[Any, Any, None]) -> None:
+        self._tasks += [asyncio.create_task(work) for work in works]
 
     async def __aenter__(self) -> _Tasks:
         return self
@@ -236,6 +237,12 @@ class _Tasks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def write_secret(path: Path, secret: bytes) -> None:
+    """A TSIG key file, readable by its owner only: base64 on one line."""
+    path.touch(mode=0o600)
+    path.write_text(base64.b64encode(secret).decode() + "\n")
 
 
 def _key(name: str, secret: bytes) -> dns.tsig.Key:

@@ -1,8 +1,4 @@
-"""The lab's mail servers: SMTP in, a queue, and out of it to a mailbox or to another host.
-
-What a host does with the mail of a client stands in files below its etc/mail/: `hold/NAME` (stay in the queue) and
-`redirect/NAME` (holds `address:port`, relay there). Mail for names that are no site of the host is refused.
-"""
+"""The lab's mail servers: SMTP in, a queue, and out of it to a mailbox or to another host. Where mail goes a stage says."""
 
 from __future__ import annotations
 
@@ -11,17 +7,14 @@ import contextlib
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from cockpit.lab import smtp
-from cockpit.lab.host import DOMAIN, LabHost
+from cockpit.lab.host import LabHost
 
-CHECKS = "cutover-check"
-"""The local part that cutover probes write to; kept out of the clients' mailboxes."""
-OWNERS = "hostmaster"
 HOPS = 12
 PAUSE = 0.2
 RETRY = 1.0
@@ -38,13 +31,51 @@ class Envelop(msgspec.Struct, frozen=True, kw_only=True):
     arrived: float
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A message stays in the queue."""
+
+
+class Relay(msgspec.Struct, frozen=True):
+    """A message goes to another host."""
+
+    target: str
+    """`address:port`."""
+    recipient: str
+    """Who gets it there."""
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A message goes into a mailbox of this host."""
+
+    path: str
+    """The mbox, below the host's home."""
+    counted: str = ""
+    """The file in which this host notes that it took a write; none for messages of our own."""
+    locked: bool = False
+    """It is written to under a lock file beside it, as mail programs agree on; a mailbox that others have locked waits."""
+
+
+Way = Held | Relay | Box
+
+
+class Post(Protocol):
+    """What a host does with mail: a stage's own rules, read anew for each message."""
+
+    def group(self, address: str) -> str:
+        """What mail is held and redirected by: a client, a domain; '' for mail that is none of ours."""
+
+    def way(self, address: str) -> Way | None:
+        """Where mail for an address goes now; None when this host refuses it."""
+
+
 class MailServer:
     """Serves one host at `host.address:port` and runs its queue."""
 
-    def __init__(self, host: LabHost, port: int) -> None:
-        self.name = f"mail on {host.role}"
+    def __init__(self, host: LabHost, port: int, post: Post) -> None:
+        self.name = f"mail on {host.id}"
         self._host = host
         self._port = port
+        self._post = post
         self._server: asyncio.Server | None = None
         self._runner: asyncio.Task[None] | None = None
         self._links: set[asyncio.BaseTransport] = set()
@@ -79,18 +110,29 @@ class MailServer:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Accept mail for the host's own sites only (aiosmtpd hook)."""
+        """Accept mail that this host has a way for (aiosmtpd hook)."""
         await self._host.thawed.wait()
-        client = client_of(address)
         peer = session.peer[0] if session.peer else "unknown"
         if self._host.refuse_mail:
             self._say("smtpd", f"NOQUEUE: reject: RCPT from {peer}: 450 4.3.2 Service not available; to=<{address}>")
             return "450 4.3.2 Service not available"
-        if not client or self._host.flag(f"mode/{client}") is None:
+        if self._post.way(address) is None:
             self._say("smtpd", f"NOQUEUE: reject: RCPT from {peer}: 554 5.7.1 Relay access denied; to=<{address}>")
             return "554 5.7.1 Relay access denied"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
+
+    async def handle_VRFY(self, server: SMTP, session: Session, envelope: Envelope, address: str) -> str:
+        """Say where mail for an address goes now (aiosmtpd hook)."""
+        match self._post.way(address):
+            case None:
+                return "550 5.1.1 nobody here takes it"
+            case Held():
+                return "252 2.1.5 it waits in the queue"
+            case Relay(target=target, recipient=recipient):
+                return f"250 2.1.5 {recipient} at {target}"
+            case Box(path=path):
+                return f"250 2.1.5 {path}"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Queue one file for each recipient (aiosmtpd hook)."""
@@ -109,7 +151,7 @@ class MailServer:
                 id=last,
                 sender=envelope.mail_from or "",
                 recipient=recipient,
-                client=client_of(recipient),
+                client=self._post.group(recipient),
                 arrived=time.time(),
             )
             stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
@@ -152,18 +194,21 @@ class MailServer:
             self._say("qmgr", f"fatal: {path.name} cannot be read: {error}")
             self._later[path.name] = time.monotonic() + 60
             return
-        if self._host.flag(f"mail/hold/{message.client}") is not None:
+        way = self._post.way(message.recipient)
+        if isinstance(way, Held):
             if message.id not in self._noted:
                 self._noted.add(message.id)
                 self._say(
                     "qmgr", f"{message.id}: to=<{message.recipient}>, relay=none, status=hold (held for the cutover)"
                 )
             return
-        target = self._host.flag(f"mail/redirect/{message.client}")
-        if target:
-            gone = await self._relay(message, content, target)
+        if isinstance(way, Relay):
+            gone = await self._relay(message, content, way)
+        elif way is not None:
+            gone = self._deliver(message, content, way)
         else:
-            gone = self._deliver(message, content)
+            self._say("qmgr", f"{message.id}: to=<{message.recipient}>, relay=none, status=deferred (nobody takes it)")
+            gone = False
         if gone:
             path.unlink(missing_ok=True)
             self._later.pop(path.name, None)
@@ -171,15 +216,15 @@ class MailServer:
         else:
             self._later[path.name] = time.monotonic() + RETRY
 
-    async def _relay(self, message: Envelop, content: bytes, target: str) -> bool:
-        address, _, port = target.partition(":")
+    async def _relay(self, message: Envelop, content: bytes, way: Relay) -> bool:
+        address, _, port = way.target.partition(":")
         delay = f"delay={time.time() - message.arrived:.2f}"
         to = f"{message.id}: to=<{message.recipient}>, relay={address}[{address}]:{port}, {delay}"
         try:
             answer = await smtp.send(
                 (address, int(port or "25")),
                 message.sender,
-                message.recipient,
+                way.recipient,
                 content,
                 source=self._host.address,
                 helo=self._host.fqdn,
@@ -191,21 +236,28 @@ class MailServer:
         self._say("smtp", f"{to}, dsn=2.0.0, status=sent ({answer})")
         return True
 
-    def _deliver(self, message: Envelop, content: bytes) -> bool:
-        local = message.recipient.partition("@")[0].lower()
-        box = {CHECKS: f"var/check/{message.client}", OWNERS: f"var/owners/{message.client}"}.get(
-            local, f"var/mail/{message.client}/mbox"
-        )
+    def _deliver(self, message: Envelop, content: bytes, way: Box) -> bool:
         to = f"{message.id}: to=<{message.recipient}>, relay=local, delay={time.time() - message.arrived:.2f}"
         stamp = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
         text = content.replace(b"\r\n", b"\n").replace(b"\nFrom ", b"\n>From ")
+        lock = self._host.home / f"{way.path}.lock"
         try:
-            self._host.append(box, f"From {message.sender} {stamp}\n{text.decode('utf-8', 'replace')}\n\n")
-            if local not in {CHECKS, OWNERS}:
-                self._host.append(f"var/writes/{message.client}", f"mail {message.id}\n")
+            if way.locked:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                lock.touch(exist_ok=False)
+        except OSError as error:
+            self._say("local", f"{to}, dsn=4.2.0, status=deferred (the mailbox is locked: {error.strerror})")
+            return False
+        try:
+            self._host.append(way.path, f"From {message.sender} {stamp}\n{text.decode('utf-8', 'replace')}\n\n")
+            if way.counted:
+                self._host.append(way.counted, f"mail {message.id}\n")
         except OSError as error:
             self._say("local", f"{to}, dsn=4.3.0, status=deferred ({error.strerror})")
             return False
+        finally:
+            if way.locked:
+                lock.unlink(missing_ok=True)
         self._say("local", f"{to}, dsn=2.0.0, status=sent (delivered to mailbox)")
         return True
 
@@ -239,13 +291,6 @@ class _Protocol(SMTP):
     async def _handle_client(self) -> None:
         await self._lab_host.thawed.wait()
         await super()._handle_client()
-
-
-def client_of(address: str) -> str:
-    """The client that an address `user@NAME.karl.test` belongs to, '' when it is none of ours."""
-    domain = address.rpartition("@")[2].lower().strip("<> ")
-    name = domain.removesuffix(f".{DOMAIN}")
-    return name if domain.endswith(f".{DOMAIN}") and name and "/" not in name else ""
 
 
 def _queued(folder: Path) -> list[Path]:

@@ -1,9 +1,10 @@
 """A small MUSH: people connect by telnet, talk and build, one line at a time. Standard library only, so that any host runs it.
 
-    python3 mush.py FOLDER PORT [--name NAME] [--every SECONDS]      serves the world in FOLDER/data/save.db
+    python3 mush.py FOLDER PORT [OPTIONS]      serves the world in FOLDER/data/save.db
     python3 mush.py --check SAVE              says how many things a save holds; status 1 when it cannot be loaded
 
 The world lives in memory. It is written to the save by `@dump`, at SIGTERM or a wizard's shutdown, and every so many seconds.
+OPTIONS: --name NAME, --every SECONDS, --at ADDRESS (all of them), --host NAME (what it calls its host).
 FOLDER/wizard holds the wizard's password; FOLDER/run has the pid and the log, and is nobody's to copy.
 
 Before `connect NAME` a session may ask `INFO`, as on any MUSH. After a wizard's `@freeze NOTICE` people stay, but what they
@@ -48,8 +49,9 @@ def _digest(body: str) -> str:
 class Mush:
     """The world, and who is in it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, host: str) -> None:
         self.name = name
+        self.host = host
         self.save = folder / "data" / "save.db"
         self.password = (folder / "wizard").read_text().strip()
         self.log = (folder / "run" / "log").open("a", encoding="utf-8")
@@ -63,7 +65,7 @@ class Mush:
         with self.lock:
             players = sum(name != "wizard" for name in self.players.values())
             kept = "lost" if self.notice else "kept"
-            return f"INFO name={self.name} host={socket.gethostname()} players={players} things={len(self.things)} changes={kept}"
+            return f"INFO name={self.name} host={self.host} players={players} things={len(self.things)} changes={kept}"
 
     def build(self, who: str, thing: str) -> str:
         """Make a thing. It is acknowledged while the lock is held: a shutdown cannot come between it and the save."""
@@ -128,7 +130,7 @@ class Session(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         mush = self.server.mush
-        self._tell(f"Welcome to {mush.name} on {socket.gethostname()}. connect NAME, INFO or QUIT")
+        self._tell(f"Welcome to {mush.name} on {mush.host}. connect NAME, INFO or QUIT")
         who = ""
         try:
             for raw in iter(lambda: self.rfile.readline(4096), b""):
@@ -187,8 +189,8 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, port: int, mush: Mush) -> None:
-        super().__init__(("", port), Session)
+    def __init__(self, at: tuple[str, int], mush: Mush) -> None:
+        super().__init__(at, Session)
         self.mush = mush
 
     def stop(self, *_: object) -> None:
@@ -207,14 +209,12 @@ class Server(socketserver.ThreadingTCPServer):
         self.shutdown()
 
 
-def serve(folder: Path, port: int, name: str, every: float) -> None:
+def serve(folder: Path, at: tuple[str, int], mush: Mush, every: float) -> None:
     """Serve until it is told to stop."""
-    (folder / "run").mkdir(exist_ok=True)
-    mush = Mush(folder, name)
-    with Server(port, mush) as server:
+    with Server(at, mush) as server:
         (folder / "run" / "pid").write_text(f"{os.getpid()}\n")
         signal.signal(signal.SIGTERM, server.stop)
-        mush.say(f"up on port {port} with {len(mush.things)} things")
+        mush.say(f"up on port {at[1]} with {len(mush.things)} things")
         threading.Thread(target=_keep, args=(mush, every), daemon=True).start()
         server.serve_forever(0.05)
     (folder / "run" / "pid").unlink(missing_ok=True)
@@ -233,6 +233,8 @@ def main() -> int:
     words.add_argument("--check", type=Path)
     words.add_argument("--name", default="mush")
     words.add_argument("--every", type=float, default=300.0)
+    words.add_argument("--at", default="")
+    words.add_argument("--host", default=socket.gethostname())
     words.add_argument("folder", type=Path, nargs="?")
     words.add_argument("port", type=int, nargs="?")
     said = words.parse_args()
@@ -242,7 +244,8 @@ def main() -> int:
         elif said.folder is None or said.port is None:
             words.error("FOLDER and PORT, or --check SAVE")
         else:
-            serve(said.folder, said.port, said.name, said.every)
+            (said.folder / "run").mkdir(exist_ok=True)
+            serve(said.folder, (said.at, said.port), Mush(said.folder, said.name, said.host), said.every)
     except Broken as error:
         print(error, file=sys.stderr)
         return 1

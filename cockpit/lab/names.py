@@ -23,6 +23,8 @@ from cockpit.lab.wire import DnsServer, ask, ask_tcp
 from cockpit.lab.zone import NEGATIVE_TTL, Zone, answer
 
 CACHE = 5000
+POLL = 0.4
+"""Seconds at least between two looks of a secondary at its primary."""
 STALE_TTL = 3
 """The TTL that a resolver gives a stale answer, seconds (RFC 8767 suggests 30; the demo is short)."""
 
@@ -72,11 +74,25 @@ class Secondary:
 
     async def _reply(self, message: dns.message.Message, tcp: bool) -> dns.message.Message | None:
         response = dns.message.make_response(message)
+        if message.opcode() == dns.opcode.NOTIFY and message.question:
+            return await self._notified(message, response)
         if message.opcode() != dns.opcode.QUERY:
             response.set_rcode(dns.rcode.NOTIMP)
             return response
         loaded = [zone for zone in self.zones if zone.serial]
         return _transfer(loaded, message, tcp) or answer(loaded, message)
+
+    async def _notified(self, message: dns.message.Message, response: dns.message.Message) -> dns.message.Message:
+        """Transfer at once what has changed (RFC 1996); the answer says whether that could be done."""
+        zone = next((zone for zone in self.zones if zone.origin == message.question[0].name), None)
+        if zone is None:
+            response.set_rcode(dns.rcode.NOTAUTH)
+            return response
+        try:
+            await self.refresh(zone, lag=0.0)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, dns.exception.DNSException):
+            response.set_rcode(dns.rcode.SERVFAIL)
+        return response
 
     async def follow(self) -> None:
         """Poll the primary for ever; what fails is tried again."""
@@ -86,16 +102,16 @@ class Secondary:
                     OSError, TimeoutError, asyncio.IncompleteReadError, dns.exception.DNSException
                 ):
                     await self.refresh(zone)
-            await asyncio.sleep(self._lag / 2)
+            await asyncio.sleep(max(self._lag / 2, POLL))
 
-    async def refresh(self, zone: Zone) -> None:
+    async def refresh(self, zone: Zone, lag: float | None = None) -> None:
         """Compare serials and transfer. Raises OSError, TimeoutError, IncompleteReadError or DNSException."""
         await self.server.thawed.wait()
         soa = await ask(dns.message.make_query(zone.origin, "SOA"), *self._primary)
         if not soa.answer or next(iter(soa.answer[0])).serial == zone.serial:
             return
         if zone.serial:
-            await asyncio.sleep(self._lag / 2)
+            await asyncio.sleep(self._lag / 2 if lag is None else lag)
         whole = await ask_tcp(dns.message.make_query(zone.origin, "AXFR"), *self._primary)
         if whole.answer:
             zone.primary = str(next(iter(whole.answer[0])).mname)
@@ -171,7 +187,7 @@ class Resolver:
         query = dns.message.make_query(key[0], dns.rdatatype.RdataType.make(key[1]), flags=0)
         for _ in range(self._count):
             try:
-                got = await ask(query, *next(self._authorities), timeout=0.8)
+                got = await ask(query, *next(self._authorities), timeout=1.5)
             except (OSError, TimeoutError, dns.exception.DNSException):
                 continue
             if got.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -24,7 +26,7 @@ class SshServer:
     def __init__(
         self, host: LabHost, port: int, lab: str, host_key: asyncssh.SSHKey, operator: asyncssh.SSHKey
     ) -> None:
-        self.name = f"ssh on {host.role}"
+        self.name = f"ssh on {host.id}"
         self._host = host
         self._port = port
         self._lab = lab
@@ -38,7 +40,7 @@ class SshServer:
         self._acceptor = await asyncssh.listen(
             self._host.address,
             self._port,
-            server_factory=lambda: _Link(self._links, self._run),
+            server_factory=lambda: _Link(self._links, self._run, self._keys_of),
             server_host_keys=[self._key],
             authorized_client_keys=self._authorized,
             password_auth=False,
@@ -52,6 +54,21 @@ class SshServer:
             compression_algs=None,
             server_version="lab",
         )
+
+    def _keys_of(self, user: str) -> asyncssh.SSHAuthorizedKeys | None:
+        """The keys of somebody who has a home on this host; None for everybody else, whom the operator's key lets in."""
+        home = self._home_of(user)
+        file = home / ".ssh/authorized_keys" if home else None
+        if file is None:
+            return None
+        try:
+            return asyncssh.import_authorized_keys(file.read_text())
+        except (OSError, ValueError):
+            return asyncssh.import_authorized_keys("")
+
+    def _home_of(self, user: str) -> Path | None:
+        home = self._host.home / "home" / user
+        return home if re.fullmatch(r"[a-z][a-z0-9_-]*", user) and home.is_dir() else None
 
     async def stop(self) -> None:
         """Close the listener and cut every link."""
@@ -75,13 +92,14 @@ class SshServer:
         command = process.command
         limit = ["/bin/sh", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh"] if host.disk_full else []
         argv = [*limit, "/bin/sh", *(["-c", command] if command else [])]
+        home = self._home_of(process.get_extra_info("username")) or host.home
         child = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            cwd=host.home,
-            env=host.env(self._lab),
+            cwd=home,
+            env={**host.env(self._lab), "HOME": str(home)},
             start_new_session=True,
         )
         assert child.stdin is not None
@@ -166,10 +184,14 @@ class _Link(asyncssh.SSHServer):
     """One connection: keeps count of its sessions and of itself."""
 
     def __init__(
-        self, links: set[asyncssh.SSHServerConnection], run: Callable[[_Session], Coroutine[Any, Any, None]]
+        self,
+        links: set[asyncssh.SSHServerConnection],
+        run: Callable[[_Session], Coroutine[Any, Any, None]],
+        keys_of: Callable[[str], asyncssh.SSHAuthorizedKeys | None],
     ) -> None:
         self._links = links
         self._run = run
+        self._keys_of = keys_of
         self._sessions = 0
         self._conn: asyncssh.SSHServerConnection | None = None
 
@@ -180,6 +202,12 @@ class _Link(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._conn is not None:
             self._links.discard(self._conn)
+
+    def begin_auth(self, username: str) -> bool:
+        keys = self._keys_of(username)
+        if keys is not None and self._conn is not None:
+            self._conn.set_authorized_keys(keys)
+        return True
 
     def session_requested(self) -> Any:
         if self._sessions >= MAX_SESSIONS:

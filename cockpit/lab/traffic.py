@@ -1,121 +1,167 @@
-"""The world: visitors that browse, post and write mail to every client all the time, by what their resolver tells them."""
+"""The world: people who come to a stage's services all the time, by what their resolver tells them, and what became of it.
+
+What was taken from them is written down with a token of its own, so that at the end each can be looked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 
 import dns.exception
 import dns.message
+import dns.rcode
 import dns.rdatatype
+import msgspec
 
 from cockpit.lab import smtp
 from cockpit.lab.addresses import Addresses
-from cockpit.lab.host import DOMAIN
 from cockpit.lab.wire import ask
 
 PACE = 1.2
-"""Mean seconds between two acts of one visitor; with six clients that is about five requests a second in all."""
+"""Mean seconds between two acts of one person; with six visitors that is about five requests a second in all."""
 AGENTS = ("Mozilla/5.0 (X11; Linux)", "Mozilla/5.0 (Macintosh)", "Opera/9.80", "FeedReader/2.1")
 LIMIT = 64 * 1024
+TROUBLE = (OSError, TimeoutError, ValueError, dns.exception.DNSException, asyncio.IncompleteReadError)
+
+
+class Act(msgspec.Struct, frozen=True):
+    """Something that was taken from somebody: its kind, whose service, and the token that it holds."""
+
+    kind: str
+    service: str
+    token: str
 
 
 class Tally:
-    """What became of the visitors' acts."""
+    """What became of everybody's acts."""
 
-    def __init__(self) -> None:
-        self.answers: dict[int, int] = {}
+    def __init__(self, *kinds: str) -> None:
+        self.answers: Counter[int] = Counter()
         self.failures = 0
-        self.posts = 0
-        self.mails = 0
-        self.mails_refused = 0
+        self.trouble: list[str] = []
+        """The first failures, as sentences."""
+        self.taken: Counter[str] = Counter(dict.fromkeys(kinds, 0))
+        self.refused: Counter[str] = Counter(dict.fromkeys(kinds, 0))
+        self.acts: list[Act] = []
+        self.warned: dict[str, str] = {}
+        """The loss that was accepted beforehand, by the token of whoever was told of it in the very answer."""
+
+    def take(self, act: Act) -> None:
+        """Somebody's act was acknowledged."""
+        self.taken[act.kind] += 1
+        self.acts.append(act)
+
+    def fail(self, who: str, why: str) -> None:
+        """Something was neither taken nor refused in words: a connection broke, a name has no address."""
+        self.failures += 1
+        if len(self.trouble) < 20:
+            self.trouble.append(f"{who}: {why}")
 
     def as_dict(self) -> dict[str, object]:
         """For the control socket."""
         return {
             "answers": {str(status): count for status, count in sorted(self.answers.items())},
             "failures": self.failures,
-            "posts": self.posts,
-            "mails": self.mails,
-            "mails_refused": self.mails_refused,
+            **dict(sorted(self.taken.items())),
+            **{f"{kind}_refused": count for kind, count in sorted(self.refused.items())},
         }
 
 
-class Visitor:
-    """One visitor of one client, with an address and a resolver of their own; never more than one act at a time."""
+class Person:
+    """Somebody with an address and a resolver of their own; never more than one act at a time."""
 
-    def __init__(self, client: str, where: Addresses, index: int, tally: Tally) -> None:
-        self._client = client
-        self._name = f"{client}.{DOMAIN}"
-        self._where = where
+    def __init__(self, who: str, where: Addresses, index: int, tally: Tally, pace: float = PACE) -> None:
+        self.who = who
+        self.where = where
+        self.tally = tally
+        self.chance = random.Random(index)
+        self.count = 0
         self._source = where.visitor(index)
-        self._resolver = where.resolvers[index % len(where.resolvers)]
+        own = index % len(where.resolvers)
+        self._resolvers = (*where.resolvers[own:], *where.resolvers[:own])
         self._agent = AGENTS[index % len(AGENTS)]
-        self._chance = random.Random(index)
-        self._tally = tally
-        self._count = 0
+        self._pace = pace
+
+    @property
+    def source(self) -> str:
+        return self._source
+
+    async def act(self) -> None:
+        """One thing that they do. What it raises of `TROUBLE` is counted as a failure."""
+        raise NotImplementedError
 
     async def live(self) -> None:
         """Come and go for ever; what fails is counted."""
-        await asyncio.sleep(self._chance.uniform(0, PACE))
+        await asyncio.sleep(self.chance.uniform(0, self._pace))
         while True:
+            self.count += 1
             try:
-                await self._act()
-            except (OSError, TimeoutError, ValueError, dns.exception.DNSException, asyncio.IncompleteReadError):
-                self._tally.failures += 1
-            await asyncio.sleep(min(self._chance.expovariate(1 / PACE), 4 * PACE))
+                await self.act()
+            except TROUBLE as error:
+                self.tally.fail(self.who, str(error) or type(error).__name__)
+            await asyncio.sleep(min(self.chance.expovariate(1 / self._pace), 4 * self._pace))
 
-    async def _act(self) -> None:
-        self._count += 1
-        address = await self._resolve()
-        kind = self._chance.random()
-        if kind < 0.15:
-            await self._write_mail(address)
-        elif kind < 0.30:
-            body = f"entry {self._count} by {self._source}\n".encode()
-            if await self._http(address, "POST", "/post", body) == 201:
-                self._tally.posts += 1
-        else:
-            path = "/login" if kind < 0.8 else self._chance.choice(("/", "/pages/page-0000.html", "/whoami"))
-            await self._http(address, "GET", path)
+    def token(self) -> str:
+        """A word that no other act has."""
+        return f"{self._source}-{self.count:05d}"
 
-    async def _resolve(self) -> str:
-        query = dns.message.make_query(self._name, "A")
-        answer = await ask(query, self._resolver, self._where.dns_port, timeout=3)
-        for one in answer.answer:
-            if one.rdtype == dns.rdatatype.A:
-                return str(next(iter(one)).address)
-        raise ValueError(f"{self._name} has no address")
+    async def resolve(self, name: str, type: str = "A") -> list[str]:
+        """What their resolver says of a name, at the end of its CNAMEs; the next one where it cannot tell.
 
-    async def _http(self, address: str, method: str, path: str, body: bytes = b"") -> int:
-        async with asyncio.timeout(8):
-            reader, writer = await asyncio.open_connection(address, self._where.http_port, local_addr=(self._source, 0))
+        Raises OSError, TimeoutError, DNSException, ValueError."""
+        wanted = dns.rdatatype.from_text(type)
+        for server in self._resolvers:
+            answer = await ask(dns.message.make_query(name, type), server, self.where.dns_port, timeout=8)
+            found = [str(item) for one in answer.answer if one.rdtype == wanted for item in one]
+            if answer.rcode() != dns.rcode.SERVFAIL:
+                break
+        if not found:
+            raise ValueError(f"{name} has no {type} record: {dns.rcode.to_text(answer.rcode())}")
+        return found
+
+    async def exchanger(self, domain: str) -> str:
+        """The address of the best mail server of a domain."""
+        best = min(await self.resolve(domain, "MX"), key=lambda record: int(record.split()[0]))
+        return (await self.resolve(best.split()[1].rstrip(".")))[0]
+
+    async def http(
+        self, address: str, name: str, method: str, path: str, body: bytes = b"", **headers: str
+    ) -> tuple[int, bytes]:
+        """One request on a connection of its own: status and body. Raises OSError, TimeoutError or ValueError."""
+        more = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in headers.items())
+        async with asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection(address, self.where.http_port, local_addr=(self._source, 0))
             try:
                 head = (
-                    f"{method} {path} HTTP/1.1\r\nHost: {self._name}:{self._where.http_port}\r\n"
-                    f"User-Agent: {self._agent}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                    f"{method} {path} HTTP/1.1\r\nHost: {name}:{self.where.http_port}\r\nUser-Agent: {self._agent}\r\n"
+                    f"{more}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 )
                 writer.write(head.encode() + body)
                 status = int((await reader.readline()).split()[1])
-                while await reader.read(LIMIT):
-                    pass
+                rest = b""
+                while chunk := await reader.read(LIMIT):
+                    rest = (rest + chunk)[-4 * LIMIT :]
             except IndexError:
                 raise ValueError("an empty answer") from None
             finally:
                 writer.close()
-        self._tally.answers[status] = self._tally.answers.get(status, 0) + 1
-        return status
+        self.tally.answers[status] += 1
+        return status, rest.partition(b"\r\n\r\n")[2]
 
-    async def _write_mail(self, address: str) -> None:
-        text = f"From: reader{self._count}@example.net\r\nSubject: note {self._count}\r\n\r\nHello from {self._source}.\r\n"
+    async def mail(self, address: str, recipient: str, service: str, kind: str = "mails") -> bool:
+        """Hand a message with a token to the server at an address. Whether it was taken."""
+        token = self.token()
+        text = (
+            f"From: reader{self.count}@example.net\r\nSubject: note {self.count}\r\nX-Token: {token}\r\n\r\n"
+            f"Hello from {self._source}.\r\n"
+        )
+        sender = f"reader{self.count}@example.net"
         try:
-            await smtp.send(
-                (address, self._where.smtp_port),
-                f"reader{self._count}@example.net",
-                f"list@{self._name}",
-                text.encode(),
-                source=self._source,
-            )
-            self._tally.mails += 1
+            await smtp.send((address, self.where.smtp_port), sender, recipient, text.encode(), source=self._source)
         except smtp.MailRefused:
-            self._tally.mails_refused += 1
+            self.tally.refused[kind] += 1
+            return False
+        self.tally.take(Act(kind, service, token))
+        return True

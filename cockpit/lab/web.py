@@ -1,8 +1,4 @@
-"""The lab's web servers: HTTP/1.1 over a host's files, with a maintenance flag, a bridge to another host, and a mode.
-
-A site is `NAME.karl.test`; what a host says of it stands in files below its etc/: `maintenance/NAME` (503), `proxy/NAME`
-(holds `address:port`, everything is forwarded there), `mode/NAME` (production or staging; without the file there is no site).
-"""
+"""The lab's web servers: HTTP/1.1 for one host, with an access log and a bridge to another host. What is served a stage says."""
 
 from __future__ import annotations
 
@@ -11,8 +7,12 @@ import contextlib
 import mimetypes
 import time
 from email.utils import formatdate
+from pathlib import Path
+from typing import Protocol
 
-from cockpit.lab.host import DOMAIN, PRODUCTION, LabHost
+import msgspec
+
+from cockpit.lab.host import LabHost
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 1024 * 1024
@@ -26,6 +26,8 @@ class Request:
     """A parsed request: the bytes of its head, and what the server needs of it."""
 
     def __init__(self, head: bytes, body: bytes, method: str, path: str, headers: dict[str, str]) -> None:
+        self.peer = ""
+        """The address that it came from."""
         self.head = head
         self.body = body
         self.method = method
@@ -33,10 +35,14 @@ class Request:
         self.headers = headers
 
     @property
-    def site(self) -> str:
-        """The first label of the Host header when the name is one of ours, else ''."""
-        name = self.headers.get("host", "").partition(":")[0].lower().rstrip(".")
-        return name.removesuffix(f".{DOMAIN}") if name.endswith(f".{DOMAIN}") else ""
+    def name(self) -> str:
+        """The name in the Host header, in small letters and without its port."""
+        return self.headers.get("host", "").partition(":")[0].lower().rstrip(".")
+
+    def below(self, domain: str) -> str:
+        """What stands before the domain in the name; '' when the name is not below it, or could leave a folder."""
+        label = self.name.removesuffix(f".{domain}")
+        return label if label != self.name and "/" not in label and not label.startswith(".") else ""
 
 
 class Answer:
@@ -46,35 +52,72 @@ class Answer:
         self.status = status
         self.body = body.encode() if isinstance(body, str) else body
         self.kind = kind
+        self.logged = True
+        """Whether it stands in the access log."""
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Onward(msgspec.Struct, frozen=True):
+    """Where a request is handed to."""
+
+    target: str
+    """`address:port`."""
+    bridge: bool = True
+    """Another host, which the answer tells with a Via; else an application of this one."""
+    patience: float = 0.0
+    """Seconds for which a target that does not listen is asked again: it may be starting."""
+
+
+class Site(Protocol):
+    """What a host serves: a stage's own application."""
+
+    def onward(self, request: Request) -> Onward | None:
+        """Where the request is handed to; None when this host answers itself."""
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer of this host."""
 
 
 class WebServer:
     """Serves one host at `host.address:port`."""
 
-    def __init__(self, host: LabHost, port: int) -> None:
-        self.name = f"web on {host.role}"
+    def __init__(self, host: LabHost, port: int, site: Site) -> None:
+        self.name = f"web on {host.id}"
         self._host = host
         self._port = port
+        self._site = site
         self._server: asyncio.Server | None = None
+        self.held: dict[str, asyncio.Server] = {}
+        """Listeners at addresses beside the host's own."""
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.refused = 0
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
-        self._server = await asyncio.start_server(
-            self._serve, self._host.address, self._port, limit=HEAD_LIMIT, backlog=128
-        )
+        self._server = await self._listen(self._host.address)
 
     async def stop(self) -> None:
-        """Close the listener and every connection."""
+        """Close the listeners and every connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        for address in list(self.held):
+            await self.let_go(address)
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def hold(self, address: str) -> None:
+        """Listen at another address, too. Raises OSError when somebody else does."""
+        self.held[address] = await self._listen(address)
+
+    async def let_go(self, address: str) -> None:
+        """Listen there no more; who is connected is answered and then left."""
+        self.held.pop(address).close()
+
+    async def _listen(self, address: str) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, address, self._port, limit=HEAD_LIMIT, backlog=128)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -99,81 +142,34 @@ class WebServer:
         async with asyncio.timeout(IDLE):
             head = await reader.readuntil(b"\r\n\r\n")
         request, trouble = await _parse(head, reader)
+        request.peer = (writer.get_extra_info("peername") or ("",))[0]
         await self._host.thawed.wait()
-        bridge = self._host.flag(f"proxy/{request.site}") if request.site and trouble is None else None
+        onward = self._site.onward(request) if trouble is None else None
         if trouble is not None:
             answer = trouble
-        elif bridge:
-            answer = await self._forward(request, bridge, writer)
+        elif onward:
+            answer = await self._forward(request, onward, writer)
         else:
-            answer = self._answer(request)
+            answer = await self._site.answer(request)
         keep = (
             trouble is None and request.headers.get("connection", "").lower() != "close" and "HTTP/1.1" in _first(head)
         )
         await self._host.thawed.wait()
         writer.write(_encode(answer, self._host.name, keep, request.method))
         await writer.drain()
-        self._log(request, answer, writer, bridge)
+        if answer.logged:
+            self._log(request, answer, writer, onward.target if onward and onward.bridge else None)
         return keep
 
-    def _answer(self, request: Request) -> Answer:
-        host, site, path = self._host, request.site, request.path.partition("?")[0]
-        mode = host.flag(f"mode/{site}") if site and "/" not in site else None
-        if mode is None:
-            return Answer(404, f"{host.fqdn} has no such site.\n")
-        if path == "/served-by":
-            return Answer(200, f"{host.name}\n")
-        down = host.flag(f"maintenance/{site}")
-        if path == "/maintenance":
-            return Answer(200, down or "No maintenance.\n")
-        if down is not None:
-            if path == "/whoami":
-                return Answer(503, "maintenance\n", Retry_After="30")
-            return Answer(503, f"{down or 'maintenance'}\n", "text/html", Retry_After="30")
-        match request.method, path:
-            case ("POST", "/post"):
-                return self._post(site, mode, request)
-            case ("GET" | "HEAD", "/whoami"):
-                return Answer(200, f"{host.name if mode == PRODUCTION else mode}\n")
-            case ("GET" | "HEAD", "/login"):
-                return Answer(200, f"<title>KARL {site}</title>\n<h1>KARL {site}</h1>\n<p>Log in.</p>\n", "text/html")
-            case ("GET" | "HEAD", _):
-                return self._file(site, path)
-        return Answer(405, "Only GET, HEAD and POST /post.\n", Allow="GET, HEAD, POST")
-
-    def _post(self, site: str, mode: str, request: Request) -> Answer:
-        if mode != PRODUCTION:
-            return Answer(403, f"{mode}: this site takes no entries yet.\n")
-        if self._host.disk_full:
-            return Answer(507, "No space left on device.\n")
-        name = self._host.number()
-        entry = self._host.home / "srv" / site / "data" / f"{name}.entry"
-        try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            entry.write_bytes(request.body)
-            self._host.append(f"var/writes/{site}", f"post {name}\n")
-        except OSError as error:
-            return Answer(507, f"{error.strerror}\n")
-        return Answer(201, f"{self._host.name} {name}\n", Location=f"/data/{name}.entry")
-
-    def _file(self, site: str, path: str) -> Answer:
-        root = (self._host.home / "srv" / site).resolve()
-        target = (root / path.lstrip("/")).resolve() if path != "/" else root / "index.html"
-        if not target.is_relative_to(root) or not target.is_file():
-            return Answer(404, "No such page.\n")
-        return Answer(200, target.read_bytes(), mimetypes.guess_type(target.name)[0] or "application/octet-stream")
-
-    async def _forward(self, request: Request, bridge: str, writer: asyncio.StreamWriter) -> Answer:
-        """Hand the request to the bridge's target and bring back what it says; 502 when it cannot be reached."""
-        address, _, port = bridge.partition(":")
+    async def _forward(self, request: Request, onward: Onward, writer: asyncio.StreamWriter) -> Answer:
+        """Hand the request on and bring back what is said to it; 502 when nobody can be reached."""
+        bridge = onward.target
         client = writer.get_extra_info("peername")[0]
         kept = [line for line in request.head.split(b"\r\n")[:-2] if not line.lower().startswith(b"connection:")]
         extra = [f"X-Forwarded-For: {client}", f"Via: 1.1 {self._host.fqdn}", "Connection: close", "", ""]
         try:
-            async with asyncio.timeout(10):
-                reader, out = await asyncio.open_connection(
-                    address, int(port or "80"), local_addr=(self._host.address, 0)
-                )
+            async with asyncio.timeout(10 + onward.patience):
+                reader, out = await self._reach(onward)
                 try:
                     out.write(b"\r\n".join([*kept, *(line.encode() for line in extra)]) + request.body)
                     await out.drain()
@@ -186,7 +182,18 @@ class WebServer:
                     out.close()
         except (OSError, TimeoutError, ValueError) as error:
             return Answer(502, f"The bridge to {bridge} is broken: {error or 'no answer in time'}.\n")
-        return _passed_on(raw, bridge, self._host.fqdn)
+        return _passed_on(raw, bridge, self._host.fqdn if onward.bridge else "")
+
+    async def _reach(self, onward: Onward) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address, _, port = onward.target.partition(":")
+        ends = asyncio.get_running_loop().time() + onward.patience
+        while True:
+            try:
+                return await asyncio.open_connection(address, int(port or "80"), local_addr=(self._host.address, 0))
+            except ConnectionRefusedError:
+                if asyncio.get_running_loop().time() >= ends:
+                    raise
+            await asyncio.sleep(0.05)
 
     def _log(self, request: Request, answer: Answer, writer: asyncio.StreamWriter, bridge: str | None) -> None:
         peer = writer.get_extra_info("peername") or ("-",)
@@ -200,6 +207,15 @@ class WebServer:
             "access.log",
             f'{site} {peer[0]} - - [{stamp}] "{first}" {answer.status} {len(answer.body)} "-" "{agent}"{note}',
         )
+
+
+def file_of(root: Path, path: str) -> Answer:
+    """A file below a folder; 404 for what is none, or lies outside of it."""
+    root = root.resolve()
+    target = (root / path.lstrip("/")).resolve() if path != "/" else root / "index.html"
+    if not target.is_relative_to(root) or not target.is_file():
+        return Answer(404, "No such page.\n")
+    return Answer(200, target.read_bytes(), mimetypes.guess_type(target.name)[0] or "application/octet-stream")
 
 
 def _first(head: bytes) -> str:
@@ -244,7 +260,7 @@ def _encode(answer: Answer, server: str, keep: bool, method: str) -> bytes:
 
 
 def _passed_on(raw: bytes, bridge: str, proxy: str) -> Answer:
-    """The target's answer as ours: its status, body and headers, and a Via that shows the bridge."""
+    """The target's answer as ours: its status, body and headers, and with a proxy's name a Via that shows the bridge."""
     head, blank, body = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ", 2)
@@ -256,5 +272,6 @@ def _passed_on(raw: bytes, bridge: str, proxy: str) -> Answer:
             answer.kind = value.strip()
         elif name.lower() not in {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}:
             answer.headers[name] = value.strip()
-    answer.headers["Via"] = f"1.1 {proxy}"
+    if proxy:
+        answer.headers["Via"] = f"1.1 {proxy}"
     return answer

@@ -12,8 +12,6 @@ import dns.rdatatype
 import dns.rrset
 import dns.update
 
-from cockpit.lab.host import DOMAIN
-
 Key = tuple[dns.name.Name, dns.rdatatype.RdataType]
 NEGATIVE_TTL = 5
 """The SOA minimum: how long a resolver remembers that a name is not there, seconds."""
@@ -39,7 +37,8 @@ class Zone:
 
     @property
     def soa(self) -> dns.rrset.RRset:
-        text = f"{self.primary} hostmaster.{DOMAIN}. {self.serial} 2 1 3600 {NEGATIVE_TTL}"
+        master = f"hostmaster.{self.primary.partition('.')[2]}"
+        text = f"{self.primary} {master} {self.serial} 2 1 3600 {NEGATIVE_TTL}"
         return dns.rrset.from_text(self.origin, NEGATIVE_TTL, "IN", "SOA", text)
 
     def get(self, name: dns.name.Name, type: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
@@ -125,8 +124,8 @@ class Zone:
 
 
 def answer(zones: list[Zone], query: dns.message.Message) -> dns.message.Message:
-    """What an authority says to a question: with AA in its zones, a referral is not needed as it holds both sides of the
-    cut, REFUSED elsewhere."""
+    """What an authority says to a question: with AA in its zones, along aliases within one; a referral is not needed as it holds
+    both sides of the cut; REFUSED elsewhere."""
     response = dns.message.make_response(query)
     if not query.question:
         response.set_rcode(dns.rcode.FORMERR)
@@ -139,6 +138,13 @@ def answer(zones: list[Zone], query: dns.message.Message) -> dns.message.Message
     zone = max(holding, key=lambda zone: len(zone.origin))
     response.flags |= dns.flags.AA
     found = zone.get(name, type)
+    for _ in range(8):
+        alias = zone.get(name, dns.rdatatype.CNAME) if found is None and type != dns.rdatatype.CNAME else None
+        if alias is None:
+            break
+        response.answer.append(alias)
+        name = next(iter(alias)).target
+        found = zone.get(name, type)
     if found is not None:
         response.answer.append(found)
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
+
+from cockpit import child
 
 SEND_WAIT = 60.0
 """Seconds after which a service that says nothing is given up; what was sent by then is in doubt."""
@@ -48,9 +49,7 @@ class Helper:
     ) -> None:
         process = self._process
         assert process is not None
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await child.end(process)
 
     async def send(self, url: str, subject: str, text: str) -> Said:
         """Hand one message over. `unknown` when the process ended or was silent: it may have arrived."""

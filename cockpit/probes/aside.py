@@ -7,7 +7,6 @@ its standard input ends."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import resource
 import struct
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from cockpit import child
 from cockpit.probes import sitemaps
 from cockpit.probes.alike import Outcome, Page, Rules, outcome
 
@@ -106,9 +106,7 @@ class Aside:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await child.end(process)
 
     async def _ask(self, task: Task, timeout: float) -> Outcome | sitemaps.Sitemap | Matched:
         try:

@@ -4,7 +4,7 @@
 # undo: removes what it made, gives back what it changed; homes that hold anything stay
 # param: file the export of the other host, as accounts-export writes it
 # param: keys where keys lie in a home, default .ssh/authorized_keys
-# needs: useradd usermod userdel groupadd groupdel gpasswd chpasswd chage getent base64 awk
+# needs: useradd usermod userdel groupadd groupdel gpasswd chpasswd passwd chage getent setpriv base64 sha256sum awk
 # shellcheck shell=sh disable=SC2154,SC2030,SC2031
 
 sane() {
@@ -50,8 +50,23 @@ here() {
     name=$2 awk -F: '$1 == ENVIRON["name"]' "/etc/$1"
 }
 
+as_user() {
+    # The program $2 … as the user and group `ID:GROUP` in $1: what he has put in his home leads no further than he may.
+    ids=$1
+    shift
+    setpriv --reuid="${ids%:*}" --regid="${ids#*:}" --clear-groups -- "$@"
+}
+
+ids_of() {
+    # ID:GROUP of the user $1 in the export.
+    (from=$file && lines user "$1") | cut -d : -f 2,3
+}
+
 keys_of() {
-    if [ -r "$1/${keys:-.ssh/authorized_keys}" ]; then base64 < "$1/${keys:-.ssh/authorized_keys}" | tr -d '\n'; fi
+    # The keys in base64 of the user $1 with the home $2.
+    # shellcheck disable=SC2016
+    as_user "$(ids_of "$1")" sh -c '[ -f "$1" ] && [ -r "$1" ] && exec base64 < "$1"' sh "$2/${keys:-.ssh/authorized_keys}" \
+        < /dev/null | tr -d '\n'
 }
 
 lacking() {
@@ -71,7 +86,7 @@ lacking() {
         }'
     lines key | while IFS=: read -r name text; do
         home=$(lines user "$name" | cut -d : -f 5)
-        [ "$(keys_of "$home")" = "$text" ] || echo "keys of $name"
+        [ "$(keys_of "$name" "$home")" = "$text" ] || echo "keys of $name"
     done
 }
 
@@ -80,9 +95,23 @@ probe() {
     [ -z "$(lacking | head -n 1)" ]
 }
 
+before() {
+    # A sum over what undo restores: what others have made of these groups meanwhile is theirs.
+    write_down | LC_ALL=C awk -F: '
+        FILENAME != "-" { if ($1 == "group") ours[$2] = "," $4 ","; next }
+        /^no/ { next }
+        $1 == "group" {
+            n = split($4, member, ","); text = $1 ":" $2 ":" $3
+            for (i = 1; i <= n; i++) if (index(ours[$2], "," member[i] ",")) text = text ":" member[i]
+            print text; next
+        }
+        { print }' "$file" - | sha256sum | cut -c 1-20
+}
+
 capture() {
     sane || return
     echo "run=$(date +%s)-$$"
+    echo "before=$(before)"
 }
 
 write_down() {
@@ -93,10 +122,12 @@ write_down() {
         if [ -n "$line" ]; then
             printf 'user:%s\nshadow:%s\n' "$(printf '%s' "$line" | cut -d : -f 1,3-)" "$(here shadow "$name")"
         fi
-        if [ ! -e "$home" ]; then printf 'nohome:%s\n' "$name"; fi
-        if [ -e "$home/${keys:-.ssh/authorized_keys}" ]; then printf 'key:%s:%s\n' "$name" "$(keys_of "$home")"; fi
+        place=$home/${keys:-.ssh/authorized_keys}
+        if [ ! -e "$home" ]; then printf 'nohome:%s\n' "$name"; elif [ ! -e "${place%/*}" ]; then printf 'nofolder:%s\n' "$name"; fi
+        if [ -e "$place" ]; then printf 'key:%s:%s\n' "$name" "$(keys_of "$name" "$home")"; fi
     done
-    lines group | while IFS=: read -r name _; do
+    # A group with the name of a user goes with him, even if it is not in the export.
+    { lines group; lines user; } | cut -d : -f 1 | LC_ALL=C sort -u | while IFS= read -r name; do
         line=$(here group "$name")
         if [ -n "$line" ]; then printf 'group:%s\n' "$(printf '%s' "$line" | cut -d : -f 1,3-)"; fi
     done
@@ -124,24 +155,25 @@ set_password() {
 $1
 END
     [ "$(here shadow "$name")" != "$1" ] || return 0
-    printf '%s:%s\n' "$name" "${hash:-!}" | chpasswd -e &&
+    if [ -n "$hash" ]; then printf '%s:%s\n' "$name" "$hash" | chpasswd -e; else passwd -d -- "$name" > /dev/null; fi &&
         chage -d "${last:--1}" -m "${min:--1}" -M "${max:--1}" -W "${warn:--1}" -I "${inactive:--1}" -E "${expire:--1}" -- "$name"
 }
 
 set_keys() {
-    # The keys in base64 in $2 for the user $1 with the home $3.
-    [ "$(keys_of "$3")" != "$2" ] || return 0
-    place=$3/${keys:-.ssh/authorized_keys}
-    owner=$(here passwd "$1" | cut -d : -f 3,4)
-    if [ ! -e "$3" ]; then mkdir -p "$(dirname "$3")" && mkdir -m 700 "$3" && chown "$owner" "$3"; fi || return
-    if [ ! -e "$(dirname "$place")" ]; then mkdir -m 700 "$(dirname "$place")" && chown "$owner" "$(dirname "$place")"; fi || return
-    # The folder is the user's: nothing that he put there is written through.
-    rm -f "$place.new" || return
-    if [ -e "$place" ]; then
-        cp -p "$place" "$place.new" && printf '%s' "$2" | base64 -d > "$place.new"
-    else
-        (umask 077 && set -C && printf '%s' "$2" | base64 -d > "$place.new") && chown "$owner" "$place.new"
-    fi && mv "$place.new" "$place"
+    # The keys in base64 in $2 for the user $1 with the home $3, written as himself.
+    [ "$(keys_of "$1" "$3")" != "$2" ] || return 0
+    owner=$(ids_of "$1")
+    if [ ! -e "$3" ]; then mkdir -p "$(dirname "$3")" && mkdir -m 700 "$3"; fi || return
+    if grep -qxF -e "nohome:$1" "$was"; then chown -h "$owner" "$3"; fi || return
+    # A file that is there keeps its owner, group and mode.
+    # shellcheck disable=SC2016
+    printf '%s' "$2" | base64 -d | as_user "$owner" sh -c '
+        umask 077
+        { [ -d "${1%/*}" ] || mkdir -m 700 "${1%/*}"; } && rm -f "$1.new" && cat > "$1.new" || exit
+        if [ -e "$1" ]; then cat "$1.new" > "$1" && rm -f "$1.new"; else mv "$1.new" "$1"; fi' sh "$3/${keys:-.ssh/authorized_keys}" || {
+        echo "$1 may not write $3/${keys:-.ssh/authorized_keys}: is it a link, or somebody else's?"
+        return 1
+    }
 }
 
 apply() {
@@ -181,16 +213,21 @@ verify() {
 
 forget_keys() {
     # Gives back the keys of the user $1 with the home $2, and takes away the folders that were made for them.
-    place=$2/${keys:-.ssh/authorized_keys}
-    rm -f "$place.new"
+    place=$2/${keys:-.ssh/authorized_keys} owner=$(ids_of "$1")
     old=$(from=$was && lines key "$1")
+    if [ -e "$2" ]; then as_user "$owner" rm -f "$place.new" 2> /dev/null < /dev/null; fi
     if [ -n "$old" ]; then
         set_keys "$1" "${old#*:}" "$2"
         return
     fi
-    [ "$(keys_of "$2")" != "$(from=$file && lines key "$1" | cut -d : -f 2)" ] || rm -f "$place" || return
+    [ -e "$2" ] || return 0
+    if [ "$(keys_of "$1" "$2")" = "$(from=$file && lines key "$1" | cut -d : -f 2)" ]; then
+        as_user "$owner" rm -f "$place" 2> /dev/null < /dev/null
+        ! as_user "$owner" test -e "$place" || { echo "$place cannot be removed"; return 1; }
+    fi
+    if grep -qxF -e "nohome:$1" -e "nofolder:$1" "$was"; then as_user "$owner" rmdir "${place%/*}" 2> /dev/null < /dev/null; fi
     if grep -qxF -e "nohome:$1" "$was"; then
-        rmdir "$(dirname "$place")" "$2" 2> /dev/null
+        rmdir "$2" 2> /dev/null
         if [ -e "$2" ]; then echo "$2 holds something and stays"; fi
     fi
 }
@@ -216,6 +253,14 @@ END
             userdel -- "$name" > /dev/null 2>&1 || { echo "$name cannot be removed: is somebody logged in?"; exit 1; }
         fi
     done || return
+    # userdel takes a group along that has the name of the user.
+    (from=$was && lines group) | while IFS=: read -r name id members; do
+        [ -z "$(here group "$name")" ] || continue
+        groupadd -g "$id" -- "$name" || exit
+        printf '%s\n' "$members" | tr , '\n' | while IFS= read -r member; do
+            [ -z "$(here passwd "$member")" ] || gpasswd -a "$member" "$name" > /dev/null || exit
+        done || exit
+    done || return
     lines group | while IFS=: read -r name _ members; do
         [ -n "$(here group "$name")" ] || continue
         old=$(from=$was && lines group "$name")
@@ -235,6 +280,11 @@ verify_undo() {
     sane || return 2
     if [ -e "$file.was.${captured_run:-none}" ]; then
         echo "what was before is not given back yet"
+        return 1
+    fi
+    from=$file
+    if [ -n "${captured_before-}" ] && [ "$(before)" != "$captured_before" ]; then
+        echo "a user, a group, a password or keys are not what they were"
         return 1
     fi
     echo "users and groups are as before"

@@ -1,12 +1,12 @@
 # recipe: Write down the users and groups of this host, with ids, password hashes, shells and SSH keys, for the other host
 # group: files
 # danger: low the file holds password hashes; only its owner may read it
-# undo: removes the file, or restores what was there
-# param: file the file to write
+# undo: removes the file, and its folder if that was made, or restores what was there
+# param: file the file to write; its folder is made if only that is lacking
 # param: least the lowest id that belongs to a person, default 1000
 # param: most the highest, default 59999
 # param: keys where keys lie in a home, default .ssh/authorized_keys
-# needs: awk base64
+# needs: awk base64 setpriv
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -19,14 +19,23 @@ sane() {
     case ${least:-1000}:${most:-59999} in
         :* | *: | *[!0-9:]*) echo "the lowest and the highest id are whole numbers"; return 1 ;;
     esac
-    former=$file.before
+    former=$file.before folder=${file%/*}
+    folder=${folder:-/}
 }
 
 placed() {
-    if [ ! -d "${file%/*}/" ]; then
-        echo "there is no folder ${file%/*}"
+    above=${folder%/*}
+    [ -d "$folder" ] || [ -d "${above:-/}" ] || {
+        echo "there is no folder $folder"
         return 1
-    fi
+    }
+}
+
+keys_of() {
+    # In base64, of the user id $1 with the group $2 and the home $3. Read as that user, whose links lead no further than he may.
+    # shellcheck disable=SC2016
+    setpriv --reuid="$1" --regid="$2" --clear-groups -- \
+        sh -c '[ -f "$1" ] && [ -r "$1" ] && exec base64 < "$1"' sh "$3/${keys:-.ssh/authorized_keys}" < /dev/null
 }
 
 taken() {
@@ -39,10 +48,10 @@ taken() {
             if (mine($3)) print "group:" $1 ":" $3 ":" $4
             else { n = split($4, member, ","); for (i = 1; i <= n; i++) if (member[i] in user) print "member:" $1 ":" member[i] }
         }' /etc/passwd /etc/shadow /etc/group | LC_ALL=C sort
-    while IFS=: read -r name _ id _ _ home _; do
+    while IFS=: read -r name _ id group _ home _; do
         case $id in "" | *[!0-9]*) continue ;; esac
-        if [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ] && [ -r "$home/${keys:-.ssh/authorized_keys}" ]; then
-            printf 'key:%s:%s\n' "$name" "$(base64 < "$home/${keys:-.ssh/authorized_keys}" | tr -d '\n')"
+        if [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ] && text=$(keys_of "$id" "$group" "$home"); then
+            printf 'key:%s:%s\n' "$name" "$(printf '%s' "$text" | tr -d '\n')"
         fi
     done < /etc/passwd
 }
@@ -64,11 +73,13 @@ capture() {
         return 1
     fi
     if [ -e "$file" ]; then echo "file=there"; else echo "file=absent"; fi
+    if [ -d "$folder" ]; then echo "folder=there"; else echo "folder=absent"; fi
 }
 
 apply() {
     sane && placed || return
     umask 077
+    [ -d "$folder" ] || mkdir "$folder" || return
     rm -f "$file.new"
     lines=$(taken) || return
     printf '%s\n' "$lines" > "$file.new" || return
@@ -106,6 +117,7 @@ undo() {
     elif [ -e "$former" ]; then
         mv "$former" "$file"
     fi || return
+    if [ "${captured_folder:-there}" = absent ] && [ -d "$folder" ]; then rmdir "$folder" || return; fi
     echo "the file is as before"
 }
 
@@ -113,5 +125,6 @@ verify_undo() {
     sane || return 2
     [ ! -e "$former" ] && [ ! -e "$file.new" ] || return 1
     [ "${captured_file:-there}" = there ] || [ ! -e "$file" ] || return 1
+    [ "${captured_folder:-there}" = there ] || [ ! -e "$folder" ] || return 1
     echo "the file is as before"
 }

@@ -9,7 +9,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: apache2 awk cksum curl pgrep
+# needs: apache2 awk cksum curl flock pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="apache-redirect $name"
@@ -137,12 +137,12 @@ loads() {
     done
 }
 
-# Prints the file without our lines, and with `put` with them: `above` before the first virtual host of the name, `inside` at
+# Prints the file, or $2, without our lines, and with `put` with them: `above` before the first virtual host of the name, `inside` at
 # the beginning of each. Status 3 when there is no such host, 4 when our last line is gone.
 edited() {
     above='' inside=''
     [ "$1" != put ] || above=$(above) inside=$(inside) || return
-    { cat "$file" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
+    { cat "${2:-$file}" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
         function lines(text) { return ENVIRON["begin"] "\n" text "\n" ENVIRON["end"] "\n" }
         BEGIN { name = tolower(ENVIRON["name"]) }
         $0 == ENVIRON["begin"] { skip = 1; next }
@@ -221,19 +221,49 @@ write() {
     mv "$new" "$file"
 }
 
-# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
-# says that it is about to go. What it has begun it still ends.
+# Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
+# read again at the same time, one would be lost. The kernel takes the lock back from who dies.
+alone() {
+    command -v flock > /dev/null || refuse "there is no flock here"
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || refuse "another step has been changing the web server for two minutes"
+            sleep 0.2
+        done
+        "$@" 9<&-
+    ) 9< "$(command -v "$program")"
+}
+
+# Whether the daemon has begun with a process that was not there before.
+fresh() {
+    pgrep -P "$pid" | grep -qvxF -e "$before"
+}
+
+# Has the configuration read again, without a lost request, and waits until that is done and no process of before takes new ones:
+# it is gone, or says that it is about to go. What it has begun it still ends.
 reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
     left=100
+    until [ "$left" -le 0 ] || fresh; do
+        left=$((left - 1))
+        sleep 0.05
+    done
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
             sleep 0.05
         done
     done
+}
+
+# Asks whether it was heard, and says it once more if not: a signal that comes while the daemon reads its configuration for
+# somebody else, such as the rotation of logs, is lost.
+insist() {
+    await 3 "$1" || { reload && await 10 "$1"; }
 }
 
 probe() {
@@ -249,9 +279,19 @@ capture() {
 
 apply() {
     ready
+    alone add
+}
+
+# Whether the file is what an apply that was cut off has left: our lines alone make it another one than what was kept.
+cut_off() {
+    [ -e "$kept" ] && grep -qxF -e "$begin" "$file" || return
+    bare=$(edited bare "$file" && echo x) && [ "$bare" = "$(edited bare "$kept" && echo x)" ]
+}
+
+add() {
     if why=$(broken); then
         # What an apply that was cut off has broken is taken back.
-        [ ! -e "$kept" ] || mv "$kept" "$file"
+        ! cut_off || mv "$kept" "$file"
         refuse "the configuration is broken already: $why"
     fi
     master > /dev/null || refuse "the web server is not running"
@@ -269,9 +309,10 @@ apply() {
             refuse "the changed configuration is refused: $why"
         fi
     fi
-    reload || return
+    # With the configuration whole, what was before is not needed, and must not come back over what others write.
     rm -f "$kept"
-    await 10 seen
+    reload || return
+    insist seen
     echo "$file has it, and the web server was told to read it again"
 }
 
@@ -282,6 +323,10 @@ verify() {
 
 undo() {
     ready
+    alone remove
+}
+
+remove() {
     if grep -qxF -e "$begin" "$file"; then
         write bare || {
             echo "our lines cannot be taken out of $file: mend it by hand"
@@ -298,7 +343,7 @@ undo() {
         return
     fi
     reload || return
-    await 10 unseen
+    insist unseen
     echo "our lines are out of $file, and the web server was told to read it again"
 }
 

@@ -5,7 +5,7 @@
 # param: check URL that is asked afterwards (optional)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf Apache's main configuration (default the one it is built with)
-# needs: curl apache2 pgrep
+# needs: curl flock apache2 pgrep
 # shellcheck shell=sh disable=SC2154
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -47,13 +47,37 @@ master() {
     read -r pid 2> /dev/null < "$path" && grep -q '^\(apache\|httpd\)' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
 }
 
-# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
-# says that it is about to go. What it has begun it still ends.
+# Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
+# read again at the same time, one would be lost. The kernel takes the lock back from who dies.
+alone() {
+    command -v flock > /dev/null || refuse "there is no flock here"
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || refuse "another step has been changing the web server for two minutes"
+            sleep 0.2
+        done
+        "$@" 9<&-
+    ) 9< "$(command -v "$program")"
+}
+
+# Whether the daemon has begun with a process that was not there before.
+fresh() {
+    pgrep -P "$pid" | grep -qvxF -e "$before"
+}
+
+# Has the configuration read again, without a lost request, and waits until that is done and no process of before takes new ones:
+# it is gone, or says that it is about to go. What it has begun it still ends.
 reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
     left=100
+    until [ "$left" -le 0 ] || fresh; do
+        left=$((left - 1))
+        sleep 0.05
+    done
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
@@ -91,7 +115,7 @@ apply() {
     ready
     ! why=$(broken) || refuse "the configuration is broken: $why"
     master > /dev/null || refuse "the web server is not running"
-    reload && echo "the configuration is good, and was read again"
+    alone reload && echo "the configuration is good, and was read again"
 }
 
 verify() {

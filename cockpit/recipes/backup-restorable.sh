@@ -20,7 +20,8 @@ capture() {
     [ -f "$archive" ] || { echo "there is no $archive here" >&2 && return 1; }
     if [ -e "$evidence" ]; then echo "$evidence is there already: name another one" >&2 && return 1; fi
     if [ ! -e "$into" ]; then echo "made=1" && return; fi
-    [ -d "$into" ] && [ -z "$(ls -A -- "$into")" ] || { echo "$into is not empty" >&2 && return 1; }
+    if ! (cd -- "$into") || ! held=$(ls -A -- "$into"); then echo "$into cannot be read" >&2 && return 1; fi
+    [ -z "$held" ] || { echo "$into is not empty" >&2 && return 1; }
     echo "made=0"
 }
 
@@ -30,7 +31,8 @@ compared() {
 }
 
 emptied() {
-    if [ -d "$into" ]; then find "$(cd -- "$into" && pwd)/" -mindepth 1 -delete; fi
+    # From inside it: where it cannot be entered, nothing is deleted.
+    if [ -d "$into" ]; then (cd -- "$into" && find . -mindepth 1 -delete); fi
 }
 
 apply() {
@@ -63,5 +65,5 @@ undo() {
 }
 
 verify_undo() {
-    [ ! -e "$evidence" ] && { [ ! -e "$into" ] || [ -z "$(ls -A -- "$into")" ]; } && echo "what was restored is gone"
+    [ ! -e "$evidence" ] && { [ ! -e "$into" ] || { held=$(ls -A -- "$into") && [ -z "$held" ]; }; } && echo "what was restored is gone"
 }

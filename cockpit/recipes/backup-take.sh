@@ -83,7 +83,8 @@ verify() {
     probe || { echo "there is no archive that fits its checksum" && return 1; }
     # Every file of the list must be in it, by reading it to its end.
     tar -tf - < "$archive" > /dev/null || { echo "$archive cannot be read to its end" && return 1; }
-    inside=$(tar -tvf - < "$archive" | grep -c '^-')
+    # Further names of one file are listed as hard links.
+    inside=$(tar -tvf - < "$archive" | grep -c '^[-h]')
     listed=$(($(wc -l < "$archive.manifest")))
     [ "$inside" -ge "$listed" ] && echo "$archive can be read to its end and has the $listed files of its list" && return
     echo "$archive has $inside files, its list $listed"

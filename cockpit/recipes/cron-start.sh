@@ -26,8 +26,10 @@ sane() {
         return 1
     fi
     where=${file:-the crontab of ${user:-root}}
-    # A hidden file is read by no cron.
-    if [ -n "${file-}" ]; then new=${file%/*}/.${file##*/}.new; fi
+    # A hidden file is read by no cron. A link stays: what it leads to is written.
+    real=${file-}
+    if [ -L "$real" ] && ! real=$(readlink -f -- "$file"); then echo "the link $file leads nowhere" && return 1; fi
+    if [ -n "$real" ]; then new=${real%/*}/.${real##*/}.new; fi
     stopped="#stopped for the cutover: $line"
     # What cron hands to the shell: all behind the times, and behind the user in a file of the system.
     command=$(line=$line system=${file:+1} awk 'BEGIN {
@@ -72,9 +74,9 @@ write_jobs() {
     if [ -z "${file-}" ]; then
         crontab -u "${user:-root}" -
     elif [ -e "$file" ]; then
-        rm -f "$new" && cp -p "$file" "$new" && cat > "$new" && mv "$new" "$file"
+        rm -f "$new" && cp -p "$real" "$new" && cat > "$new" && mv "$new" "$real"
     else
-        rm -f "$new" && (umask 022 && cat > "$new") && mv "$new" "$file"
+        rm -f "$new" && (umask 022 && cat > "$new") && mv "$new" "$real"
     fi
 }
 
@@ -82,7 +84,7 @@ elsewhere_here() {
     # Where else on this host the same command is run, as a line that is no comment.
     for table in /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/*; do
         [ -f "$table" ] && [ "$table" != "${file-}" ] && [ "$table" != "/var/spool/cron/crontabs/${user:-root}${file:+/}" ] || continue
-        [ "$table" != "/var/spool/cron/${user:-root}${file:+/}" ] || continue
+        [ "$table" != "$real" ] && [ "$table" != "/var/spool/cron/${user:-root}${file:+/}" ] || continue
         command=$command LC_ALL=C awk '
             /^[ \t]*#/ { next }
             { at = length($0) - length(ENVIRON["command"]) + 1 }

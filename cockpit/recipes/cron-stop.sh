@@ -26,8 +26,10 @@ sane() {
         return 1
     fi
     where=${file:-the crontab of ${user:-root}}
-    # A hidden file is read by no cron.
-    if [ -n "${file-}" ]; then new=${file%/*}/.${file##*/}.new; fi
+    # A hidden file is read by no cron. A link stays: what it leads to is written.
+    real=${file-}
+    if [ -L "$real" ] && ! real=$(readlink -f -- "$file"); then echo "the link $file leads nowhere" && return 1; fi
+    if [ -n "$real" ]; then new=${real%/*}/.${real##*/}.new; fi
     stopped="#stopped for the cutover: $line"
     # What cron hands to the shell: all behind the times, and behind the user in a file of the system.
     command=$(line=$line system=${file:+1} awk 'BEGIN {
@@ -63,8 +65,8 @@ count() {
 }
 
 swapped() {
-    # The table with the line $2 in place of $1.
-    printf '%s' "$text" | from=$1 to=$2 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] ? ENVIRON["to"] : $0) }'
+    # The table with the line $2 in place of the $3rd $1.
+    printf '%s' "$text" | from=$1 to=$2 nth=$3 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] && ++n == ENVIRON["nth"] + 0 ? ENVIRON["to"] : $0) }'
 }
 
 write_jobs() {
@@ -72,9 +74,9 @@ write_jobs() {
     if [ -z "${file-}" ]; then
         crontab -u "${user:-root}" -
     elif [ -e "$file" ]; then
-        rm -f "$new" && cp -p "$file" "$new" && cat > "$new" && mv "$new" "$file"
+        rm -f "$new" && cp -p "$real" "$new" && cat > "$new" && mv "$new" "$real"
     else
-        rm -f "$new" && (umask 022 && cat > "$new") && mv "$new" "$file"
+        rm -f "$new" && (umask 022 && cat > "$new") && mv "$new" "$real"
     fi
 }
 
@@ -88,7 +90,7 @@ running() {
         }
         print done text }')
     grep -slF -e "$handed" /proc/[0-9]*/cmdline | while IFS= read -r process; do
-        words=$(tr '\000' '\n' < "$process" 2> /dev/null) || continue
+        words=$({ tr '\000' '\n' < "$process"; } 2> /dev/null) || continue
         case $words in *"
 -c
 $handed") process=${process#/proc/}; echo "${process%/*}" ;; esac
@@ -99,7 +101,7 @@ elsewhere_here() {
     # Where else on this host the same command is run, as a line that is no comment.
     for table in /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/*; do
         [ -f "$table" ] && [ "$table" != "${file-}" ] && [ "$table" != "/var/spool/cron/crontabs/${user:-root}${file:+/}" ] || continue
-        [ "$table" != "/var/spool/cron/${user:-root}${file:+/}" ] || continue
+        [ "$table" != "$real" ] && [ "$table" != "/var/spool/cron/${user:-root}${file:+/}" ] || continue
         command=$command LC_ALL=C awk '
             /^[ \t]*#/ { next }
             { at = length($0) - length(ENVIRON["command"]) + 1 }
@@ -117,6 +119,10 @@ probe() {
 capture() {
     sane && read_jobs || return 1
     echo "running=$(count "$line")"
+    # An older mark of the same line may stand there, too: which one of them will be ours.
+    printf '%s' "$text" | line=$line stopped=$stopped LC_ALL=C awk '
+        $0 == ENVIRON["line"] { print "which=" n + 1; exit }
+        $0 == ENVIRON["stopped"] { n++ }'
 }
 
 apply() {
@@ -130,7 +136,7 @@ apply() {
         echo "the line stands there $(count "$line") times: which is meant?"
         return 1
     fi
-    if [ "$(count "$line")" = 1 ]; then swapped "$line" "$stopped" | write_jobs || return; fi
+    if [ "$(count "$line")" = 1 ]; then swapped "$line" "$stopped" 1 | write_jobs || return; fi
     tries=0
     while busy=$(running | head -n 1) && [ -n "$busy" ]; do
         tries=$((tries + 1))
@@ -166,7 +172,11 @@ verify() {
 undo() {
     sane && read_jobs || return 1
     if [ -n "${file-}" ]; then rm -f "$new" || return; fi
-    if [ "$(count "$stopped")" != 0 ] && [ "${captured_running:-1}" != 0 ]; then swapped "$stopped" "$line" | write_jobs || return; fi
+    marks=$(count "$stopped") which=${captured_which:-1}
+    if [ "$marks" != 0 ] && [ "$(count "$line")" = 0 ] && [ "${captured_running:-1}" != 0 ]; then
+        [ "$which" -le "$marks" ] || which=$marks
+        swapped "$stopped" "$line" "$which" | write_jobs || return
+    fi
     echo "$where is as before"
 }
 

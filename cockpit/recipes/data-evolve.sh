@@ -73,7 +73,8 @@ apply() {
             echo "$current cannot be copied: no user impact, $current is as it was"
             return 1
         fi
-        (cd -- "$to.copy" && data="$to.copy" exec sh -c "$evolve") || {
+        (cd -- "$to.copy" && data="$to.copy" exec sh -ec "
+$evolve") || {
             status=$?
             rm -rf -- "$to.copy"
             echo "the evolve ended with $status on the copy: no user impact, $current is as it was"
@@ -87,7 +88,8 @@ apply() {
 verify() {
     [ "$(readlink -- "$current")" = "$to" ] && [ -d "$current/" ] || { echo "$current does not lead to $to" && return 1; }
     if [ -n "${check-}" ]; then
-        (cd -- "$current/" && data="$current" exec sh -c "$check") && echo "the check holds through $current" && return
+        (cd -- "$current/" && data="$current" exec sh -ec "
+$check") && echo "the check holds through $current" && return
         echo "the check does not hold through $current"
         return 1
     fi

@@ -55,7 +55,8 @@ starts() {
 }
 
 known() {
-    # What nobody knows would never run, and so seem to be stopped.
+    # A misspelt name neither runs nor starts. What was known is, though disabling it removed the link to its file.
+    case " ${captured_was-} " in *" $1="*) return ;; esac
     case $1 in
         supervisor:*)
             # One that does not answer has no programs that run.
@@ -64,7 +65,7 @@ known() {
             ;;
         *)
             if units; then
-                [ "$(systemctl show -p LoadState --value -- "$1" 2> /dev/null)" != not-found ]
+                case $(systemctl show -p LoadState -- "$1" 2> /dev/null) in LoadState=loaded | LoadState=masked) ;; *) return 1 ;; esac
             else
                 [ -x "/etc/init.d/$1" ]
             fi
@@ -128,11 +129,15 @@ probe() {
 
 capture() {
     named >&2 || return
-    was=
+    was='' number=0
     for one in $(each); do
+        number=$((number + 1))
         if runs "$one"; then ran=1; else ran=0; fi
         if starts "$one"; then started=1; else started=0; fi
         was="$was $one=$ran$started"
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        case $one in supervisor:*) continue ;; esac
+        if units; then printf 'path%s=%s\n' "$number" "$(readlink -f -- "$(systemctl show -p FragmentPath -- "$one" | sed 's/^FragmentPath=//')")"; fi
     done
     printf 'was=%s\n' "${was# }"
 }
@@ -145,9 +150,11 @@ apply() {
         return 1
     fi
     for one in $(each); do
+        if ! runs "$one" && ! starts "$one"; then continue; fi
+        # A unit is stopped while its file is known, which says how.
         case $one in
             supervisor:*) ! runs "$one" || control stop "${one#*:}" ;;
-            *) if units; then systemctl disable --now "$one"; else service "$one" stop && update-rc.d "$one" disable; fi ;;
+            *) if units; then systemctl stop "$one" && systemctl disable "$one"; else service "$one" stop && update-rc.d "$one" disable; fi ;;
         esac > /dev/null 2>&1 < /dev/null || { echo "$one does not stop" && return 1; }
     done
     echo "stopped and disabled: $(each | tr '\n' ' ')"
@@ -159,11 +166,12 @@ verify() {
         if runs "$one"; then echo "$one runs" && return 1; fi
         if starts "$one"; then echo "$one would start with the host" && return 1; fi
     done
+    unset heard
     for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
         heard=$(ss -Hln "sport = :$port") || return 2
         [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
     done
-    echo "none runs, none would start, and nothing listens on their ports"
+    echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"
 }
 
 started() {
@@ -176,12 +184,28 @@ started() {
     runs "supervisor:$1" || control start "$1"
 }
 
+written_down() {
+    # What was captured under the name $1.
+    eval "printf '%s' \"\${captured_$1-}\""
+}
+
 undo() {
     # Last stopped, first started.
     back=
-    for one in $captured_was; do back="$one $back"; done
+    number=0
+    for one in $captured_was; do back="$one $back" number=$((number + 1)); done
     for one in $back; do
         name=${one%=*}
+        case $one in
+            supervisor:*) ;;
+            *)
+                if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
+                    file=$(written_down "path$number")
+                    systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
+                fi
+                ;;
+        esac
+        number=$((number - 1))
         case $one in supervisor:*) ;; *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
             > /dev/null 2>&1 || { echo "$name cannot be enabled" && return 1; }
         case $one in

@@ -74,6 +74,18 @@ reason() {
     [ -z "$id" ] || "$exim" -Mvl "$id" 2> /dev/null | tail -n 1 | cut -c 20- | sed 's/^/: /'
 }
 
+# How many are left. What only passes through is given a moment.
+settled() {
+    tries=0
+    until
+        n=$(count)
+        [ "$n" -le "${most:-0}" ] || [ "$tries" -ge 10 ]
+    do
+        tries=$((tries + 1))
+        sleep 0.2
+    done
+}
+
 probe() {
     # What is in the queue now may not have been tried.
     return 1
@@ -87,14 +99,14 @@ capture() {
 apply() {
     sane && fit || return
     drained
-    n=$(count)
+    settled
     echo "${captured_queued:-?} were queued, $n are left$(reason)"
     [ "$n" -le "${most:-0}" ]
 }
 
 verify() {
     sane && fit || return 2
-    n=$(count)
+    settled
     echo "$n in the queue$(reason)"
     [ "$n" -le "${most:-0}" ]
 }

@@ -76,18 +76,26 @@ fit() {
 }
 
 # The table on standard input with the line $1 for the key on its top, and what stood there for the key made a comment. Without
-# a line ours goes, and the comment is an entry again. Nothing else changes.
+# a line ours goes, also as a comment of another of ours above it, and the comment is an entry again. Nothing else changes.
 rewritten() {
     KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
         function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
         function put(text) { printf "%s%s", sep, text; sep = "\n" }
+        function bare(text,  at) {
+            while (index(text, "#cockpit ") == 1 && (at = index(text, " " key "# "))) text = substr(text, at + length(key) + 3)
+            return text
+        }
         BEGIN {
             key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
             if (ENVIRON["LINE"] != "") { put(mine); put(ENVIRON["LINE"]) }
         }
-        $0 == mine { ours = 1; next }
-        ours { ours = 0; if (name($0) == key) next }
-        index($0, was) == 1 { $0 = substr($0, length(was) + 1) }
+        # Another of ours that came later stands above, and has made a comment of what it found.
+        !above && index($0, "# cockpit ") == 1 && split($0, word, " ") == 4 && word[4] == key && $0 != mine {
+            if (!mined && ENVIRON["LINE"] == "") above = "#cockpit " word[3] " " key "# "
+        }
+        $0 == mine { ours = mined = 1; next }
+        ours { ours = 0; if (name(bare($0)) == key) next }
+        index($0, was) == 1 { $0 = above substr($0, length(was) + 1) }
         ENVIRON["LINE"] != "" && /[^ \t]/ && !/^[ \t]*#/ {
             # A line that begins with a blank belongs to the entry above it.
             if (!/^[ \t]/) entry = name($0) == key
@@ -110,13 +118,22 @@ change() {
     (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
 }
 
+# The new table takes the place of the old one; a link stays, and what it leads to is replaced.
+placed() {
+    if [ ! -L "$file" ]; then
+        mv "$file.new" "$file"
+        return
+    fi
+    real=$(readlink -f -- "$file") && cp -p "$file.new" "$real.new" && mv "$real.new" "$real" && rm -f "$file.new"
+}
+
 changed() {
     rm -f "$file.new"
     if [ -z "$1" ] && [ ! -f "$file" ]; then return; fi
     eol=1
     [ -f "$file" ] || : > "$file" || return
     [ -z "$(tail -c 1 "$file")" ] || eol=
-    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && mv "$file.new" "$file"; } || {
+    { cp -p "$file" "$file.new" && rewritten "$1" "$eol" < "$file" > "$file.new" && placed; } || {
         rm -f "$file.new"
         echo "$file cannot be written"
         return 1
@@ -162,6 +179,14 @@ routed() {
         END { exit !found }'
 }
 
+# Refuses to go over a hold: what waits would still be held, or be forgotten by it.
+not_held() {
+    held=$("$exim" -bP hold_domains 2> /dev/null | grep -o 'lsearch;/[^ :{}]*' | head -n 1)
+    grep -qsxF "# cockpit hold $key" "${held#lsearch;}" || return 0
+    echo "mail for $domain is held here: release it or undo the hold first; to have it wait during a move, hold it on $target"
+    return 1
+}
+
 probe() {
     sane && sane_address && next_hop "$target" && fit && find_table || return 2
     routed && echo "$domain goes to $target"
@@ -180,6 +205,7 @@ capture() {
 
 apply() {
     sane && sane_address && next_hop "$target" && fit && find_table || return
+    not_held || return
     change "$key: $hop" || return
     routed && echo "mail for $domain goes to $target" && return
     fresh=${captured_made-}
@@ -199,7 +225,7 @@ verify() {
 
 undo() {
     fresh=${captured_made-}
-    sane && fit && find_table && change "${captured_was-}" && echo "mail for $domain goes where it went before"
+    sane && fit && find_table && { [ -z "${captured_was-}" ] || not_held; } && change "${captured_was-}" && echo "mail for $domain goes where it went before"
 }
 
 verify_undo() {

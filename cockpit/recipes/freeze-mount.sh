@@ -8,6 +8,11 @@
 # shellcheck shell=sh disable=SC2154
 
 sane() {
+    placed && each_open inside
+}
+
+placed() {
+    # The path alone: what stays writable may be gone by the time that it is thawed, as after a restart of the host.
     case $path in
         *"
 "*) echo "the path is named over two lines"; return 1 ;;
@@ -19,7 +24,6 @@ sane() {
         echo "$path is not there"
         return 1
     fi
-    each_open inside || return
 }
 
 each_open() {
@@ -132,6 +136,10 @@ open_writes() {
     }
 }
 
+open_again() {
+    [ ! -e "$open" ] || open_writes
+}
+
 excepted() {
     # Whether $1 lies in what stays writable.
     test=$1
@@ -200,12 +208,13 @@ verify() {
 }
 
 release_open() {
-    point=$(readlink -f -- "$open")
+    point=$(readlink -f -- "$open") || return 0
+    case $point in "$at"/*) ;; *) return 0 ;; esac
     while [ "$(count "$point")" != 0 ]; do umount "$point" 2> /dev/null || umount -l "$point" || return; done
 }
 
 undo() {
-    sane || return
+    placed || return
     if [ "$(count "$at")" -gt "${captured_mounts:-0}" ]; then
         # First for whom is in it already: the mount may be in use and have to go later.
         mount -o remount,bind,rw "$at" || return
@@ -216,11 +225,11 @@ undo() {
 }
 
 verify_undo() {
-    sane || return 2
+    placed || return 2
     if [ "$(count "$at")" -gt "${captured_mounts:-0}" ] || ! writes "$at"; then
         echo "$at cannot be written yet"
         return 1
     fi
-    each_open open_writes || return
+    each_open open_again || return
     echo "$at can be written again"
 }

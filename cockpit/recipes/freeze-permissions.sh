@@ -6,7 +6,7 @@
 # param: except paths inside that stay writable, one a line (optional)
 # param: store the file to keep the modes of before in, outside the tree; default PATH.modes-before-freeze
 # param: user who writes there, for the proof; default the owner of the folder
-# needs: find stat xargs awk su
+# needs: find stat awk su
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -81,13 +81,18 @@ capture() {
     echo "modes=$(tree ! -type l -exec stat -c '%a %n' {} + | LC_ALL=C sort | sha256sum | cut -d ' ' -f 1)"
 }
 
+marked() {
+    # MODE FILESYSTEM:INODE:OWNER NAME of each path, `.` for the file system of the tree, whose number a restart may change.
+    writable -exec stat -c '%a %d:%i:%u %n' {} + | sed "s/^\([0-7]* \)$(stat -c %d "$at"):/\1.:/"
+}
+
 pass() {
     # Modes are on the disk before any of them is taken.
     rm -f "$kept.new" || return
     [ -e "$kept" ] || (umask 077 && : > "$kept") || return
-    (umask 077 && writable -exec stat -c '%a %n' {} + | kept=$kept awk '
+    (umask 077 && marked | kept=$kept awk '
         BEGIN { while ((getline line < ENVIRON["kept"]) > 0) { print line; sub(/^[0-7]* /, "", line); known[line] } }
-        { name = $0; sub(/^[0-7]* /, "", name); if (!(name in known)) print }' > "$kept.new") && mv "$kept.new" "$kept" || return
+        { path = $0; sub(/^[0-7]* /, "", path); if (!(path in known)) print }' > "$kept.new") && mv "$kept.new" "$kept" || return
     writable -exec chmod a-w {} +
 }
 
@@ -147,25 +152,74 @@ verify() {
     fi
 }
 
-given_back() {
-    # Each mode to its paths; what is gone is gone.
-    # shellcheck disable=SC2013
-    for mode in $(cut -d ' ' -f 1 "$kept" | sort -u); do
-        sed -n "s/^$mode //p" "$kept" | tr '\n' '\000' | xargs -0 chmod -- "$mode" 2> /dev/null
+same() {
+    # Whether $1 is still the path that was noted as $mark.
+    now=$(stat -L -c %d:%i:%u -- "$1" 2> /dev/null) || return
+    [ "${now%%:*}" != "$top" ] || now=.:${now#*:}
+    [ "$now" = "$mark" ]
+}
+
+given() {
+    # $mode to $name. Users can put a link in its place at any time, so a file is opened, and what is open is changed.
+    if [ -L "$name" ]; then
+        return 0
+    elif [ "$me" = 0 ] && { [ -f "$name" ] || [ -d "$name" ]; }; then
+        { ! same /proc/self/fd/3 || chmod -- "$mode" /proc/self/fd/3; } 3< "$name"
+    elif [ -e "$name" ]; then
+        (cd -P -- "${name%/*}" && name=./${name##*/} && { [ -L "$name" ] || ! same "$name" || chmod -- "$mode" "$name"; })
+    fi
+}
+
+given_seven() {
+    # $many to seven of `MARK NAME` at one stroke; fails where one of them is not what it was.
+    [ "$me" = 0 ] && [ $# = 7 ] || return
+    for one; do
+        [ ! -L "${one#* }" ] && { [ -f "${one#* }" ] || [ -d "${one#* }" ]; } || return
     done
-    sed 's/^[0-7]* //' "$kept" | tr '\n' '\000' | xargs -0 stat -c '%a %n' -- 2> /dev/null | LC_ALL=C sort > "$kept.new"
-    LC_ALL=C sort "$kept" | awk '
-        { name = $0; sub(/^[0-7]* /, "", name) }
-        FILENAME == "-" { want[name] = $1; next }
-        want[name] != $1 { print name }' - "$kept.new" | head -n 1
+    {
+        set -- "${1%% *}" "${2%% *}" "${3%% *}" "${4%% *}" "${5%% *}" "${6%% *}" "${7%% *}"
+        now=$(cd /proc/self/fd && stat -L -c %d:%i:%u 3 4 5 6 7 8 9 | sed "s/^$top:/.:/") &&
+            [ "$now" = "$(printf '%s\n' "$@")" ] && (cd /proc/self/fd && chmod -- "$many" 3 4 5 6 7 8 9)
+    } 3< "${1#* }" 4< "${2#* }" 5< "${3#* }" 6< "${4#* }" 7< "${5#* }" 8< "${6#* }" 9< "${7#* }"
+}
+
+given_each() {
+    # $many to each of `MARK NAME`. Prints what has not got it.
+    if given_seven "$@" 2> /dev/null; then return; fi
+    mode=$many
+    for one; do
+        mark=${one%% *} name=${one#* }
+        given 2> /dev/null || { [ ! -e "$name" ] || printf '%s\n' "$name"; }
+    done
+}
+
+given_back() {
+    # Each mode to its path; what is gone, or is another file by now, is let be. Prints what has not got its mode.
+    top=$(stat -c %d "$at") me=$(id -u) many=
+    LC_ALL=C sort "$kept" | {
+        set --
+        while IFS= read -r line; do
+            case ${line#* * } in "$at" | "$at"/*) ;; *) continue ;; esac
+            if [ $# = 7 ] || [ "${line%% *}" != "$many" ]; then
+                given_each "$@"
+                set --
+            fi
+            many=${line%% *}
+            set -- "$@" "${line#* }"
+        done
+        given_each "$@"
+    } | awk 'NR == 1'
 }
 
 undo() {
     sane || return
     rm -f "$kept.new" || return
     if [ -e "$kept" ]; then
+        if [ -L "$kept" ] || [ "$(stat -c %u "$kept")" != "$(id -u)" ]; then
+            echo "$kept is not the file that was written: whose is it?"
+            return 1
+        fi
         wrong=$(given_back)
-        rm -f "$kept.new"
         if [ -n "$wrong" ]; then
             echo "this has not got its mode back: $wrong"
             return 1

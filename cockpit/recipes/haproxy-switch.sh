@@ -165,8 +165,13 @@ apply() {
         put "$to" ready || return
     fi
     if [ "$(state "$from")" = ready ]; then put "$from" drain || return; fi
-    empty "$from" || return
-    put "$from" maint && put "$to" ready || return
+    if ! { empty "$from" && put "$from" maint && put "$to" ready; }; then
+        # With `close` neither takes visitors now.
+        [ "${order:-open}" = close ] || return 1
+        put "$from" "${captured_from:-ready}" && put "$to" "${captured_to:-maint}" || return 1
+        echo "$from is in ${captured_from:-ready} again and $to in ${captured_to:-maint}: visitors are served as before"
+        return 1
+    fi
     echo "visitors of $backend go to $to; $from has none left"
 }
 

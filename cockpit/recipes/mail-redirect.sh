@@ -28,7 +28,7 @@ sent() {
     tries=0
     while mailq | grep -q " $address\$"; do
         tries=$((tries + 1))
-        [ "$tries" -le 5 ] || return 1
+        [ "$tries" -le 30 ] || return 1
         sleep 1
     done
 }

@@ -38,8 +38,8 @@ verify() {
     tries=0
     until grep -q "$token" "$box" 2> /dev/null; do
         tries=$((tries + 1))
-        if [ "$tries" -gt 5 ]; then
-            echo "a test message did not arrive within 5 s"
+        if [ "$tries" -gt 30 ]; then
+            echo "a test message did not arrive within 30 s"
             return 1
         fi
         sleep 1

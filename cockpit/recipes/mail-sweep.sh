@@ -4,7 +4,8 @@
 # undo: the originals stay in the mailbox here; what was forwarded is not unsent
 # param: box the mailbox on this host: an mbox file or a Maildir
 # param: address the address that gets the messages, which this host must hand on to the other one
-# param: since messages that came then or later: seconds since 1970, or a file that was made when the redirect began
+# param: since messages that came then or later: seconds since 1970, or a file that was made when the redirect began (optional; this or copied)
+# param: copied the mbox as it went over to the other host: what is not in it is forwarded, whatever time it bears (optional)
 # param: ledger what was forwarded is noted here (default: a file of its own for this mailbox in ~/.cockpit/swept)
 # needs: awk cksum flock sendmail setsid
 # shellcheck shell=sh disable=SC2154
@@ -18,14 +19,14 @@ sane() {
     when=
     case $address in
         [@-]* | *@*@* | *@ | *[!A-Za-z0-9@._+=-]*) ;;
-        *@*) case $since in
-                '') ;;
-            *[!0-9]*) [ ! -f "$since" ] || when=$(stat -c %Y -- "$since" 2> /dev/null) ;;
-            *) when=$since ;;
+        *@*) case ${copied:+copied}:${since-} in
+            copied:) [ ! -f "$copied" ] || [ ! -f "$box" ] || when=0 ;;
+            :*[!0-9]*) [ ! -f "$since" ] || when=$(stat -c %Y -- "$since" 2> /dev/null) ;;
+            :*) when=$since ;;
         esac ;;
     esac
     [ -n "$when" ] || {
-        echo "no address, or no time: $address, $since"
+        echo "no address, or not one time or copy: $address, ${since-}${copied-}"
         return 2
     }
     [ -f "$box" ] || [ -d "$box/new" ] || {
@@ -53,7 +54,49 @@ cut_mbox() {
         n { if (kept) print "" > file; kept = $0 == ""; blank = kept; if (!kept) print > file }' < "$2"
 }
 
-# Every message that came after the time: NAME FILE SENDER.
+# As it was sent: without what the delivery here has added, and what quoted it for the mbox.
+original() {
+    MBOX=$1 awk '
+        !body && /^\r?$/ { body = 1 }
+        !body && /^[ \t]/ { if (!drop) print; next }
+        !body { drop = tolower($0) ~ /^(return-path|delivered-to|x-original-to|envelope-to|delivery-date|status|x-status|x-uid|x-keywords|x-imapbase):/
+            if (drop) next }
+        body && ENVIRON["MBOX"] && /^>+From / { sub(/^>/, "") }
+        { print }'
+}
+
+# What tells a message of an mbox from others, read or not.
+sum() {
+    original 1 < "$1" | cksum | tr ' ' -
+}
+
+# Whether nobody delivers into the mailbox: there is no lock file, and no process locks it for writing by fcntl or flock.
+quiet() {
+    [ ! -e "$box.lock" ] || return
+    it=$(stat -L -c %d:%i -- "$box") || return
+    INODE=${it#*:} awk '$4 == "WRITE" { n = split($6, at, ":"); if (at[n] == ENVIRON["INODE"]) print $5 }' /proc/locks 2> /dev/null | {
+        while read -r pid; do
+            # Another file system may have a file of this number.
+            [ -r "/proc/$pid/fd" ] || exit 1
+            ! stat -L -c %d:%i "/proc/$pid/fd"/* 2> /dev/null | grep -qxF -e "$it" || exit 1
+        done
+    }
+}
+
+# The mailbox as it is while nobody writes it. The locks are looked at, not taken: to look changes nothing here.
+picture() {
+    tries=0
+    until quiet && cp -- "$box" "$work/mbox" && quiet && cmp -s -- "$box" "$work/mbox"; do
+        tries=$((tries + 1))
+        if [ ! -r "$box" ] || [ "$tries" -gt 100 ]; then
+            echo "$box cannot be read while nobody writes it" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# Every message that came after the time, or is not in the copy: NAME FILE SENDER.
 strayed() {
     if [ -d "$box/new" ]; then
         for file in "$box"/new/* "$box"/cur/*; do
@@ -64,20 +107,35 @@ strayed() {
             [ "$came" -ge "$when" ] || continue
             sender=$(awk 'tolower($1) == "return-path:" { print $2; exit } /^\r?$/ { exit }' < "$file")
             # A name may hold anything but a slash.
-            printf '%s\t%s\t%s\n' "$(printf '%s' "$name" | cksum | tr ' ' -)" "$sender" "$file"
+            printf '%s\t%s\t%s\n' "$(printf '%s' "$name" | cksum | tr ' ' -)" "${sender:-<>}" "$file"
         done
         return
     fi
-    after=$(date -d "@$when" +%Y%m%d%H%M%S) || return
-    cp -- "$box" "$work/mbox" && cut_mbox "$work" "$work/mbox" | while read -r number came sender; do
+    picture && after=$(date -d "@$when" +%Y%m%d%H%M%S) || return
+    if [ -n "${copied-}" ]; then
+        # A message bears the time at which its delivery began, which may be before the copy.
+        after=0
+        if head -c "$(wc -c < "$copied")" "$work/mbox" | cmp -s - "$copied"; then
+            tail -c "+$(($(wc -c < "$copied") + 1))" "$work/mbox" > "$work/tail" && mv "$work/tail" "$work/mbox" || return
+        else
+            # Somebody has read or deleted some.
+            mkdir "$work/had" && cut_mbox "$work/had" "$copied" | while read -r number _; do
+                sum "$work/had/$number"
+            done > "$work/before" || return
+        fi
+    fi
+    cut_mbox "$work" "$work/mbox" | while read -r number came sender; do
         # Compared as text: such a number is too long for some shells.
-        [ "$(printf '%s\n%s\n' "$came" "$after" | sort | head -n 1)" = "$after" ] || continue
-        awk '/^X-IMAP(base)?:/ { found = 1 } /^\r?$/ { exit } END { exit !found }' < "$work/$number" && continue
+        [ "$after" = 0 ] || [ "$(printf '%s\n%s\n' "$came" "$after" | sort | head -n 1)" = "$after" ] || continue
+        awk '/^X-IMAP:/ { found = 1 } /^\r?$/ { exit } END { exit !found }' < "$work/$number" && continue
         # The same text may have come twice.
-        sum=$(cksum < "$work/$number" | tr ' ' -)
-        nth=$(grep -c "^$sum\$" "$work/sums" 2> /dev/null)
+        sum=$(sum "$work/$number")
+        nth=$(grep -cxF -e "$sum" "$work/sums" 2> /dev/null)
         echo "$sum" >> "$work/sums"
-        printf '%s\t%s\t%s\n' "$came.$sum.${nth:-0}" "$sender" "$work/$number"
+        had=$(grep -cxF -e "$sum" "$work/before" 2> /dev/null)
+        nth=$((${nth:-0} - ${had:-0}))
+        [ "$nth" -ge 0 ] || continue
+        printf '%s\t%s\t%s\n' "$came.$sum.$nth" "${sender:-<>}" "$work/$number"
     done
 }
 
@@ -106,25 +164,38 @@ look() {
     :
 }
 
+# What waits in this host's queue for others than the address: it was taken before the address was handed on, and may still come
+# into the mailbox, as when that was locked for a moment. What somebody holds does not move.
+waiting() {
+    mailq 2> /dev/null | ADDRESS=$address awk '
+        function told() { if (id != "" && other) print id; id = ""; other = 0 }
+        $1 ~ /^[0-9A-Za-z]+[*#]?[X-]*$/ && $2 ~ /^[0-9]+$/ && NF > 3 { told(); id = $1; sub(/[*#]?[X-]*$/, "", id); next }
+        $1 ~ /^[0-9]+[smhdw]$/ && NF > 3 { told(); if (!/frozen/) id = $3; next }
+        id != "" && NF == 1 { gsub(/[<>]/, ""); if ($1 != ENVIRON["ADDRESS"]) other = 1 }
+        END { told() }'
+}
+
+# Waits until what waits now is gone: delivered here, or elsewhere.
+settled() {
+    older=$(waiting) tries=0
+    while [ -n "$older" ] && [ "$tries" -lt 150 ]; do
+        tries=$((tries + 1))
+        sleep 0.2
+        older=$(printf '%s\n' "$older" | grep -xF -e "$(waiting)")
+    done
+    [ -z "$older" ] || echo "still in the queue of this host, come again when they are delivered: $(echo "$older" | paste -s -d ' ' -)"
+}
+
 probe() {
-    sane && each_left look || return 2
+    sane || return 2
+    [ -z "$(waiting)" ] || return 1
+    each_left look || return 2
     [ "$left" = 0 ] && echo "nothing is left to forward: $total came to $box after the switch"
 }
 
 capture() {
     sane && each_left look || return 2
     echo "strayed=$left"
-}
-
-# As it was sent: without what the delivery here has added, and what quoted it for the mbox.
-original() {
-    MBOX=$1 awk '
-        !body && /^\r?$/ { body = 1 }
-        !body && /^[ \t]/ { if (!drop) print; next }
-        !body { drop = tolower($0) ~ /^(return-path|delivered-to|x-original-to|envelope-to|delivery-date|status|x-status|x-uid|x-keywords):/
-            if (drop) next }
-        body && ENVIRON["MBOX"] && /^>+From / { sub(/^>/, "") }
-        { print }'
 }
 
 forward() {
@@ -163,6 +234,7 @@ apply() {
     (
         # What an earlier one still hands over has the lock, too.
         flock 9 || exit
+        settled
         each_left forward
         status=$?
         rm -f "$book.message"
@@ -173,7 +245,7 @@ apply() {
 
 verify() {
     sane && each_left look || return 2
-    sent=$(grep -c '^sent ' < "$book" 2> /dev/null)
+    sent=$(grep -c '^sent ' "$book" 2> /dev/null)
     if [ "$left" != 0 ]; then
         echo "$left of $total in $box are not forwarded"
         return 1

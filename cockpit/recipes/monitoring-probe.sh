@@ -16,21 +16,30 @@ same() {
 }
 
 probe() {
-    same && sh -c "$seen" > /dev/null 2>&1
+    same && sh -ec "
+$seen" > /dev/null 2>&1
 }
 
 capture() {
     if [ -e "$file" ] && [ ! -f "$file" ]; then echo "$file is no file" >&2 && return 1; fi
-    if ! sh -c "${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broken already" >&2 && return 1; fi
+    if ! sh -ec "
+${test:-:}" > /dev/null 2>&1; then echo "the monitoring's configuration is broken already" >&2 && return 1; fi
     if [ -e "$file" ]; then echo "existed=1"; else echo "existed=0"; fi
     echo "token=$(date +%s)-$$"
 }
 
+names() {
+    # Hidden, for the monitoring may read all that it sees in the folder.
+    hidden=$(dirname -- "$file")/.${file##*/}
+    former=$hidden.before-$captured_token new=$hidden.new
+}
+
 old() {
-    rm -f -- "$file.new" || return
-    if [ -e "$file.before-$captured_token" ]; then
+    names
+    rm -f -- "$new" || return
+    if [ -e "$former" ]; then
         # Both may be one file still, which mv refuses.
-        rm -f -- "$file" && mv -f -- "$file.before-$captured_token" "$file"
+        rm -f -- "$file" && mv -f -- "$former" "$file"
     elif [ "$captured_existed" = 0 ]; then
         rm -f -- "$file"
     fi
@@ -38,26 +47,30 @@ old() {
 
 apply() {
     case ${within:-30} in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    names
     if ! same; then
         if [ "$captured_existed" = 1 ]; then
-            [ -e "$file.before-$captured_token" ] || ln -- "$file" "$file.before-$captured_token" || return
-            cp -p -- "$file" "$file.new" || return
+            [ -e "$former" ] || ln -- "$file" "$former" || return
+            cp -p -- "$file" "$new" || return
         fi
-        printf '%s\n' "$check" > "$file.new" && mv -f -- "$file.new" "$file" || return
+        printf '%s\n' "$check" > "$new" && mv -f -- "$new" "$file" || return
     fi
-    if ! said=$(sh -c "${test:-:}" 2>&1); then
+    if ! said=$(sh -ec "
+${test:-:}" 2>&1); then
         old
         printf 'the monitoring refuses it, nothing was reloaded: %s\n' "$(printf '%s' "$said" | tail -n 1)"
         return 1
     fi
-    sh -c "${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
+    sh -ec "
+${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
     echo "the check is registered"
 }
 
 verify() {
     same || { echo "$file does not hold the check" && return 1; }
     until=$(($(date +%s) + ${within:-30}))
-    until sh -c "$seen" > /dev/null 2>&1; do
+    until sh -ec "
+$seen" > /dev/null 2>&1; do
         [ "$(date +%s)" -lt "$until" ] || { echo "the monitoring does not show the check within ${within:-30} s" && return 1; }
         sleep 0.2
     done
@@ -66,12 +79,15 @@ verify() {
 
 undo() {
     old || return
-    sh -c "${test:-:}" || { echo "the configuration of before is broken: nothing was reloaded" && return 1; }
-    sh -c "${reload:-:}"
+    sh -ec "
+${test:-:}" || { echo "the configuration of before is broken: nothing was reloaded" && return 1; }
+    sh -ec "
+${reload:-:}"
 }
 
 verify_undo() {
-    if [ "$captured_existed" = 1 ]; then [ -f "$file" ]; else [ ! -e "$file" ]; fi && [ ! -e "$file.before-$captured_token" ] ||
+    names
+    if [ "$captured_existed" = 1 ]; then [ -f "$file" ]; else [ ! -e "$file" ]; fi && [ ! -e "$former" ] ||
         { echo "$file is not as it was" && return 1; }
     echo "$file is as it was"
 }

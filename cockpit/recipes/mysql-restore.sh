@@ -1,6 +1,6 @@
 # recipe: Restore a MySQL or MariaDB dump into a database that holds nothing yet, and compare every row
 # group: data
-# danger: low the database is new; one that holds tables is refused
+# danger: low the database is new; one that holds anything is refused
 # undo: drops what was restored, with what was written since; a database that was there empty is empty again
 # param: database the database's name
 # param: file the dump, as `mysql-dump` wrote it; FILE.sha256 must agree where it exists
@@ -55,11 +55,46 @@ name_is_good() {
 }
 
 rows_of() {
-    # What a dump that comes in holds, as a sum over its tables' names and rows, in any order. Newer clients write a
-    # row a line.
+    # What a dump that comes in holds, as a sum over its tables' names and rows, in any order, and over what comes after them:
+    # triggers, routines, events and views by name, since servers spell their texts differently. Before its own text comes, a
+    # view is a select of ones or NULLs that keeps its place. Older clients write many rows a line, newer ones one.
     LC_ALL=C awk '
-        /^-- Table structure for table / { print }
-        /^INSERT INTO / || (inside && /^\(/) { inside = 1; end = /;$/; sub(/[,;]$/, ""); print; if (end) inside = 0 }
+        function rows(text,    part, count, i, row, bare) {
+            sub(/^\(/, "", text)
+            sub(/\)[,;]$/, "", text)
+            count = split(text, part, /\),\(/)
+            row = ""
+            for (i = 1; i <= count; i++) {
+                row = row part[i]
+                bare = part[i]
+                gsub(/\\./, "", bare)
+                # The end of a row may be a part of its text.
+                if (gsub(/\047/, "", bare) % 2) open = !open
+                if (open && i < count) row = row "),("
+                else { print "row of " table row; row = ""; open = 0 }
+            }
+        }
+        match($0, /^INSERT INTO (`[^`]*`)+ (\((`[^`]*`|, *)*\) )?VALUES */) {
+            table = substr($0, 13, RLENGTH - 12)
+            sub(/ *$/, " ", table)
+            inside = RLENGTH == length($0)
+            if (!inside) rows(substr($0, RLENGTH + 1))
+            next
+        }
+        inside && /^\(/ { rows($0); if (/;$/) inside = 0; next }
+        /^-- Table structure for table / || /^\/\*!50003 DROP (PROCEDURE|FUNCTION|PACKAGE)/ || /^\/\*!50106 DROP EVENT/ { print }
+        /^\/\*!50003 CREATE.*[Tt][Rr][Ii][Gg][Gg][Ee][Rr][ \t]/ {
+            sub(/^.*[Tt][Rr][Ii][Gg][Gg][Ee][Rr][ \t]+/, "")
+            match($0, /^(`[^`]*`)+|^[^ \t]+/)
+            name = substr($0, RSTART, RLENGTH)
+            gsub(/`/, "", name)
+            print "trigger " name
+        }
+        /^\/\*!50001 VIEW `/ {
+            empty = / AS select (1|NULL) AS (`[^`]*`)+(,(1|NULL) AS (`[^`]*`)+)* *\*\/;$/
+            match($0, /(`[^`]*`)+/)
+            print "view " substr($0, RSTART, RLENGTH) (empty ? " of nothing" : "")
+        }
         /^-- Dump completed/ { whole = 1 }
         END { if (!whole) print "not whole" }' | LC_ALL=C sort | sha256sum | cut -c 1-20
 }
@@ -69,21 +104,24 @@ here() {
         --skip-dump-date --order-by-primary --no-tablespaces --net-buffer-length=1M -- "$database" | rows_of
 }
 
-tables() {
-    echo 'select count(*) from information_schema.tables where table_schema = @name;' | named
+things() {
+    # A database without a table may hold routines and events.
+    echo 'select (select count(*) from information_schema.tables where table_schema = @name)
+        + (select count(*) from information_schema.routines where routine_schema = @name)
+        + (select count(*) from information_schema.events where event_schema = @name);' | named
 }
 
 probe() {
     name_is_good || return 2
     [ -r "$file" ] || { echo "$file cannot be read" && return 2; }
-    there=$(tables) || return 2
+    there=$(things) || return 2
     [ "$there" != 0 ] && [ "$(rows_of < "$file")" = "$(here)" ]
 }
 
 capture() {
     name_is_good || return
-    there=$(tables) || return
-    [ "$there" = 0 ] || { echo "$database holds $there tables already: drop it, or restore to another name" >&2 && return 1; }
+    there=$(things) || return
+    [ "$there" = 0 ] || { echo "$database holds $there tables, views, routines and events already: drop it, or restore to another name" >&2 && return 1; }
     echo "select concat('charset=', default_character_set_name) from information_schema.schemata where schema_name = @name;
         select concat('collation=', default_collation_name) from information_schema.schemata where schema_name = @name;" | named
 }
@@ -121,8 +159,8 @@ verify() {
     [ -r "$file" ] || { echo "$file cannot be read" && return 2; }
     there=$(rows_of < "$file")
     now=$(here) || return 2
-    [ "$now" = "$there" ] && echo "$database has the dump's tables and every row of them" && return
-    echo "the tables and rows of $database are not those of the dump"
+    [ "$now" = "$there" ] && echo "$database has the dump's tables with every row, its views, triggers, routines and events" && return
+    echo "$database has not the tables, rows, views, triggers, routines and events of the dump"
     return 1
 }
 
@@ -132,6 +170,6 @@ undo() {
 }
 
 verify_undo() {
-    there=$(tables) || return 2
-    [ "$there" = 0 ] && echo "$database holds no table, as before"
+    there=$(things) || return 2
+    [ "$there" = 0 ] && echo "$database holds nothing, as before"
 }

@@ -10,7 +10,7 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf nginx's main configuration (default the one it is built with)
-# needs: awk cksum curl nginx pgrep
+# needs: awk cksum curl flock nginx pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="nginx-maintenance $name"
@@ -154,6 +154,7 @@ ready() {
     case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
     url=${check:-http://$name/}
     case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    program=nginx
     command -v nginx > /dev/null || refuse "there is no nginx here"
     [ -f "$site" ] || refuse "$site is no file"
     file=$(readlink -f "$site")
@@ -165,12 +166,12 @@ ready() {
     end="# cockpit $mark: end"
 }
 
-# Prints the file without our lines, and with `put` with them: `above` before the first server block of the name, `inside`
+# Prints the file, or $2, without our lines, and with `put` with them: `above` before the first server block of the name, `inside`
 # at the beginning of each. Status 3 when there is no such block, 4 when our last line is gone.
 edited() {
     above='' inside=''
     [ "$1" != put ] || above=$(above) inside=$(inside) || return
-    { cat "$file" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
+    { cat "${2:-$file}" && echo x; } | begin=$begin end=$end above=$above inside=$inside name=$name awk '
         function lines(text) { return "\n" ENVIRON["begin"] "\n" text "\n" ENVIRON["end"] "\n" }
         function find(    i, j, m, c, quote, open, word, depth, k) {
             for (i = 1; i <= n; i++) {
@@ -282,19 +283,49 @@ write() {
     mv "$new" "$file"
 }
 
-# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
-# says that it is about to go. What it has begun it still ends.
+# Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
+# read again at the same time, one would be lost. The kernel takes the lock back from who dies.
+alone() {
+    command -v flock > /dev/null || refuse "there is no flock here"
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || refuse "another step has been changing the web server for two minutes"
+            sleep 0.2
+        done
+        "$@" 9<&-
+    ) 9< "$(command -v "$program")"
+}
+
+# Whether the daemon has begun with a process that was not there before.
+fresh() {
+    pgrep -P "$pid" | grep -qvxF -e "$before"
+}
+
+# Has the configuration read again, without a lost request, and waits until that is done and no process of before takes new ones:
+# it is gone, or says that it is about to go. What it has begun it still ends.
 reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
     left=100
+    until [ "$left" -le 0 ] || fresh; do
+        left=$((left - 1))
+        sleep 0.05
+    done
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
             sleep 0.05
         done
     done
+}
+
+# Asks whether it was heard, and says it once more if not: a signal that comes while the daemon reads its configuration for
+# somebody else, such as the rotation of logs, is lost.
+insist() {
+    await 3 "$1" || { reload && await 10 "$1"; }
 }
 
 mine() {
@@ -336,6 +367,10 @@ place() {
 
 apply() {
     ready
+    alone take_down
+}
+
+take_down() {
     rm -f "$new" "$kept"
     if mine; then
         there || refuse "the page in $file is another one than these parameters make"
@@ -345,7 +380,7 @@ apply() {
         master > /dev/null || refuse "the web server is not running"
     fi
     reload || return
-    await 10 unseen
+    insist unseen
 }
 
 verify() {
@@ -359,6 +394,10 @@ verify() {
 
 undo() {
     ready
+    alone put_up
+}
+
+put_up() {
     rm -f "$new" "$kept"
     [ "${captured_was-}" = up ] || {
         echo "there was no page for $name before"
@@ -366,7 +405,7 @@ undo() {
     }
     there || place put
     reload || return
-    await 10 seen
+    insist seen
 }
 
 verify_undo() {

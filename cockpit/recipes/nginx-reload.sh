@@ -5,7 +5,7 @@
 # param: check URL that is asked afterwards (optional)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf nginx's main configuration (default the one it is built with)
-# needs: curl nginx pgrep
+# needs: curl flock nginx pgrep
 # shellcheck shell=sh disable=SC2154
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -34,13 +34,37 @@ master() {
     read -r pid 2> /dev/null < "$path" && grep -q '^nginx' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
 }
 
-# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
-# says that it is about to go. What it has begun it still ends.
+# Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
+# read again at the same time, one would be lost. The kernel takes the lock back from who dies.
+alone() {
+    command -v flock > /dev/null || refuse "there is no flock here"
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || refuse "another step has been changing the web server for two minutes"
+            sleep 0.2
+        done
+        "$@" 9<&-
+    ) 9< "$(command -v "$program")"
+}
+
+# Whether the daemon has begun with a process that was not there before.
+fresh() {
+    pgrep -P "$pid" | grep -qvxF -e "$before"
+}
+
+# Has the configuration read again, without a lost request, and waits until that is done and no process of before takes new ones:
+# it is gone, or says that it is about to go. What it has begun it still ends.
 reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
     left=100
+    until [ "$left" -le 0 ] || fresh; do
+        left=$((left - 1))
+        sleep 0.05
+    done
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
@@ -59,6 +83,7 @@ ready() {
     case ${conf:-/} in /*) ;; *) refuse "nginx's configuration must be an absolute path" ;; esac
     case ${at:-127.0.0.1} in -* | *[!0-9.]*) refuse "the address to ask at is no IPv4 address" ;; esac
     case ${check:-http://x} in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    program=nginx
     command -v nginx > /dev/null || refuse "there is no nginx here"
 }
 
@@ -76,7 +101,7 @@ apply() {
     ready
     ! why=$(broken) || refuse "the configuration is broken: $why"
     master > /dev/null || refuse "the web server is not running"
-    reload && echo "the configuration is good, and was read again"
+    alone reload && echo "the configuration is good, and was read again"
 }
 
 verify() {

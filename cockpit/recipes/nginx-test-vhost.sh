@@ -2,7 +2,7 @@
 # group: web
 # danger: low the site can be reached under one more name
 # undo: removes the file and reloads
-# param: file the file to make, in a folder that nginx includes, such as /etc/nginx/conf.d/test-NAME.conf
+# param: file the file to make, in a folder that nginx includes, sorted behind the others: /etc/nginx/conf.d/zz-NAME.conf
 # param: name the alternate host name
 # param: root the folder that is served (optional; this or upstream)
 # param: upstream address:port of the server that answers (optional; this or root)
@@ -12,10 +12,13 @@
 # param: check URL that is asked (default http://NAME/)
 # param: at IPv4 address of this host to ask it at (default 127.0.0.1)
 # param: conf nginx's main configuration (default the one it is built with)
-# needs: awk cmp curl nginx pgrep
+# needs: awk cksum cmp curl flock nginx pgrep
 # shellcheck shell=sh disable=SC2154
 
 mark="# cockpit nginx-test-vhost $name"
+
+# Another virtual host of ours that is the server's first is asked for unknown names: each answers to a code of its own.
+code=$(printf %s "$name" | cksum | tr -d ' ')
 
 content() {
     cat << END
@@ -23,7 +26,7 @@ $mark
 server {
     listen ${listen:-80};
     server_name $name;
-    add_header X-Cockpit-Vhost \$http_x_cockpit_ask always;
+    add_header X-Cockpit-Vhost \$http_x_cockpit_ask_$code always;
 END
     if [ -n "${root-}" ]; then
         printf '    root "%s";\n' "$root"
@@ -35,7 +38,7 @@ END
         proxy_set_header Host ${host:-$name};
         proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto \$scheme;
-        add_header X-Cockpit-Vhost \$http_x_cockpit_ask always;
+        add_header X-Cockpit-Vhost \$http_x_cockpit_ask_$code always;
     }
 END
     fi
@@ -68,13 +71,37 @@ master() {
     read -r pid 2> /dev/null < "$path" && grep -q '^nginx' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
 }
 
-# Has the configuration read again, without a lost request, and waits until no process of before takes new ones: it is gone, or
-# says that it is about to go. What it has begun it still ends.
+# Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
+# read again at the same time, one would be lost. The kernel takes the lock back from who dies.
+alone() {
+    command -v flock > /dev/null || refuse "there is no flock here"
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || refuse "another step has been changing the web server for two minutes"
+            sleep 0.2
+        done
+        "$@" 9<&-
+    ) 9< "$(command -v "$program")"
+}
+
+# Whether the daemon has begun with a process that was not there before.
+fresh() {
+    pgrep -P "$pid" | grep -qvxF -e "$before"
+}
+
+# Has the configuration read again, without a lost request, and waits until that is done and no process of before takes new ones:
+# it is gone, or says that it is about to go. What it has begun it still ends.
 reload() {
     pid=$(master) || return
     before=$(pgrep -P "$pid")
     kill -s "$signal" "$pid" || return
     left=100
+    until [ "$left" -le 0 ] || fresh; do
+        left=$((left - 1))
+        sleep 0.05
+    done
     for child in $before; do
         while [ "$left" -gt 0 ] && kill -0 "$child" 2> /dev/null && ! grep -q 'shutting down' "/proc/$child/cmdline" 2> /dev/null; do
             left=$((left - 1))
@@ -104,6 +131,12 @@ await() {
     done
 }
 
+# Asks whether it was heard, and says it once more if not: a signal that comes while the daemon reads its configuration for
+# somebody else, such as the rotation of logs, is lost.
+insist() {
+    await 3 "$1" || { reload && await 10 "$1"; }
+}
+
 ready() {
     case $file$name${root-}${upstream-}${host-}${listen-}${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
     case $file in /*[!/]) ;; *) refuse "the file to make must be an absolute path" ;; esac
@@ -119,6 +152,7 @@ ready() {
     case ${upstream:-x:1} in -* | *[!A-Za-z0-9._:[\]-]*) refuse "upstream is no address:port" ;; *:*) ;; *) refuse "upstream lacks the port" ;; esac
     url=${check:-http://$name/}
     case $url in http://?* | https://?*) ;; *) refuse "the URL to ask is none" ;; esac
+    program=nginx
     command -v nginx > /dev/null || refuse "there is no nginx here"
     [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
     new=${file%/*}/.${file##*/}.cockpit-new
@@ -134,7 +168,7 @@ there() {
 
 # A request that asks for it is told that this virtual host has answered it.
 seen() {
-    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+    got=$(ask -i -H "X-Cockpit-Ask-$code: vhost" "$url") || {
         echo "nothing answers for $name here: $got"
         return 2
     }
@@ -156,11 +190,17 @@ seen() {
                 ;;
         esac
     fi
-    echo "$name answers here: $first"
+    echo "$name answers here: $first$(first)"
+}
+
+# Says so when it is what those see who ask for a name that this server does not know.
+first() {
+    ! ask -o /dev/null -D - -H "X-Cockpit-Ask-$code: vhost" -H 'Host: cockpit-nobody.invalid' "$url" | tr -d '\r' | grep -qix 'x-cockpit-vhost: vhost' ||
+        echo "; so do unknown names, as $file is the first"
 }
 
 unseen() {
-    got=$(ask -i -H 'X-Cockpit-Ask: vhost' "$url") || {
+    got=$(ask -i -H "X-Cockpit-Ask-$code: vhost" "$url") || {
         echo "nothing answers for $name here"
         return 0
     }
@@ -185,6 +225,10 @@ capture() {
 
 apply() {
     ready
+    alone add
+}
+
+add() {
     if why=$(broken); then
         # What an apply that was cut off has broken is taken back.
         ! ours || rm -f "$file"
@@ -203,7 +247,7 @@ apply() {
         fi
     fi
     reload || return
-    await 10 seen
+    insist seen
     echo "$file is there, and the web server was told to read it"
 }
 
@@ -214,6 +258,10 @@ verify() {
 
 undo() {
     ready
+    alone remove
+}
+
+remove() {
     rm -f "$new"
     ! ours || rm -f "$file" || return
     if why=$(broken); then
@@ -225,7 +273,7 @@ undo() {
         return
     fi
     reload || return
-    await 10 unseen
+    insist unseen
     echo "$file is gone, and the web server was told so"
 }
 

@@ -43,7 +43,7 @@ count() {
 }
 
 reason() {
-    postqueue -p | grep -m 1 '^ *(' | tr -s ' '
+    [ "$n" = 0 ] || postqueue -p | grep -m 1 '^ *(' | tr -s ' '
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
@@ -59,6 +59,18 @@ drained() {
         now=$(count)
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
+    done
+}
+
+# How many are left. What only passes through is given a moment.
+settled() {
+    tries=0
+    until
+        n=$(count)
+        [ "$n" -le "${most:-0}" ] || [ "$tries" -ge 10 ]
+    do
+        tries=$((tries + 1))
+        sleep 0.2
     done
 }
 
@@ -79,14 +91,14 @@ apply() {
         return 1
     }
     drained
-    n=$(count)
+    settled
     echo "${captured_queued:-?} were queued, $n are left$(reason)"
     [ "$n" -le "${most:-0}" ]
 }
 
 verify() {
     sane || return 2
-    n=$(count)
+    settled
     echo "$n in the queue$(reason)"
     [ "$n" -le "${most:-0}" ]
 }

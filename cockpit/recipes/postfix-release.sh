@@ -78,18 +78,26 @@ fit() {
 }
 
 # The table on standard input with the line $1 for the key on its top, and what stood there for the key made a comment. Without
-# a line ours goes, and the comment is an entry again. Nothing else changes.
+# a line ours goes, also as a comment of another of ours above it, and the comment is an entry again. Nothing else changes.
 rewritten() {
     KEY=$key LINE=$1 TAG=$tag EOL=$2 awk '
         function name(text) { sub(/[ \t:].*/, "", text); return tolower(text) }
         function put(text) { printf "%s%s", sep, text; sep = "\n" }
+        function bare(text,  at) {
+            while (index(text, "#cockpit ") == 1 && (at = index(text, " " key "# "))) text = substr(text, at + length(key) + 3)
+            return text
+        }
         BEGIN {
             key = ENVIRON["KEY"]; mine = "# cockpit " ENVIRON["TAG"] " " key; was = "#cockpit " ENVIRON["TAG"] " " key "# "
             if (ENVIRON["LINE"] != "") { put(mine); put(ENVIRON["LINE"]) }
         }
-        $0 == mine { ours = 1; next }
-        ours { ours = 0; if (name($0) == key) next }
-        index($0, was) == 1 { $0 = substr($0, length(was) + 1) }
+        # Another of ours that came later stands above, and has made a comment of what it found.
+        !above && index($0, "# cockpit ") == 1 && split($0, word, " ") == 4 && word[4] == key && $0 != mine {
+            if (!mined && ENVIRON["LINE"] == "") above = "#cockpit " word[3] " " key "# "
+        }
+        $0 == mine { ours = mined = 1; next }
+        ours { ours = 0; if (name(bare($0)) == key) next }
+        index($0, was) == 1 { $0 = above substr($0, length(was) + 1) }
         ENVIRON["LINE"] != "" && /[^ \t]/ && !/^[ \t]*#/ {
             # A line that begins with a blank belongs to the entry above it.
             if (!/^[ \t]/) entry = name($0) == key
@@ -109,6 +117,15 @@ ours() {
 # Gives the table our line $1, which must answer $2, or takes ours away; built and asked beside it first. One at a time.
 change() {
     (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
+}
+
+# The new table takes the place of the old one; a link stays, and what it leads to is replaced.
+placed() {
+    if [ ! -L "$file" ]; then
+        mv "$file.new" "$file"
+        return
+    fi
+    real=$(readlink -f -- "$file") && cp -p "$file.new" "$real.new" && mv "$real.new" "$real" && rm -f "$file.new"
 }
 
 changed() {
@@ -138,7 +155,7 @@ changed() {
     for suffix in db lmdb cdb; do
         if [ -f "$file.new.$suffix" ]; then mv "$file.new.$suffix" "$file.$suffix" || return; fi
     done
-    mv "$file.new" "$file" && said=$(postfix reload 2>&1) && return
+    placed && said=$(postfix reload 2>&1) && return
     echo "Postfix was not reloaded: ${said-}"
     return 1
 }

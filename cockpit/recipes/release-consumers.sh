@@ -42,17 +42,29 @@ configured() {
 }
 
 running() {
-    # Lines `new PID` and `stale PID FOLDER`, one a process that works or was started in the release in use, or in another.
+    # Lines `new PID` and `stale PID FOLDER`, one a process that runs out of the release in use, or out of another: it works in it,
+    # was started from it, has a file of it open or mapped, or was told of it by name.
+    all=$(readlink -f "$releases")
     # shellcheck disable=SC2012
-    ls -l /proc/[0-9]*/cwd /proc/[0-9]*/exe 2> /dev/null | all=$(readlink -f "$releases") used=$used awk '
+    {
+        ls -l /proc/[0-9]*/cwd /proc/[0-9]*/exe /proc/[0-9]*/fd
+        grep -F -e "$all/" /proc/[0-9]*/maps
+        grep -lF -e "$all/" /proc/[0-9]*/cmdline | while IFS= read -r words; do tr '\0' '\n' < "$words" | sed "s,^,$words: ,"; done
+    } 2> /dev/null | all=$all used=$used awk '
+        /^\/proc\/[0-9]+\/fd:$/ { split($0, word, "/"); pid = word[3]; next }
         {
-            at = index($0, " -> "); if (!at) next
-            to = substr($0, at + 4); sub(/ [(]deleted[)]$/, "", to); to = to "/"
-            split(substr($0, index($0, "/proc/")), word, "/")
+            at = index($0, " -> ")
+            if (at) to = substr($0, at + 4)
+            else if (at = index($0, ENVIRON["all"] "/")) to = substr($0, at)
+            else next
+            sub(/ [(]deleted[)]$/, "", to); to = to "/"
+            # Only the folder of all, as in our own words.
+            if (index(to, ENVIRON["all"] "//") == 1) next
+            if (split(substr($0, index($0, "/proc/")), word, "/") > 2 && match($0, /\/proc\/[0-9]+\/(cwd|exe|maps|cmdline)/)) pid = word[3]
             if (index(to, ENVIRON["used"] "/") == 1) kind = "new"
             else if (index(to, ENVIRON["all"] "/") == 1) kind = "stale"
             else next
-            if (!((kind, word[3]) in seen)) { seen[kind, word[3]] = 1; print kind, word[3], to }
+            if (!((kind, pid) in seen)) { seen[kind, pid] = 1; print kind, pid, to }
         }'
 }
 

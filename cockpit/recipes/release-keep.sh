@@ -33,8 +33,15 @@ sane() {
 
 too_many() {
     # Names of built releases that go: all but the newest, less those that stay whatever their age.
+    # A process runs out of a release that it works in, was started from, has a file of open or mapped, or was told of by name:
+    # an interpreter's own program is elsewhere, and a daemon works in `/`.
+    short=${all##*/} called=${releases%/} && called=${called##*/}
     # shellcheck disable=SC2012
-    busy=$(ls -l /proc/[0-9]*/cwd /proc/[0-9]*/exe 2> /dev/null | sed -n 's/^.* -> //p')
+    busy=$({
+        ls -l /proc/[0-9]*/cwd /proc/[0-9]*/exe /proc/[0-9]*/fd | sed -n 's/^.* -> //p'
+        cat /proc/[0-9]*/maps | sed 's,^[^/]*,,'
+        cat /proc/[0-9]*/cmdline | tr '\0' '\n'
+    } 2> /dev/null | grep -F -e "$short/" -e "$called/" | sort -u)
     for mark in "$all"/*/.built; do
         at=$(sed -n 's/^at //p' "$mark" 2> /dev/null | head -n 1)
         case $at in "" | *[!0-9]*) continue ;; esac
@@ -42,12 +49,10 @@ too_many() {
         printf '%s %s\n' "$at" "${name##*/}"
     done | LC_ALL=C sort -k1,1nr -k2,2r | sed -e "1,${keep}d" -e 's/^[0-9]* //' | while IFS= read -r name; do
         case $all/$name in "$used" | "$previous") continue ;; esac
+        # What may not stand in a tag ends its name.
         case "
 $busy
-" in *"
-$all/$name
-"* | *"
-$all/$name/"*) continue ;; esac
+" in *[!A-Za-z0-9._+@~-]"$short/$name"[!A-Za-z0-9._+@~-]* | *[!A-Za-z0-9._+@~-]"$called/$name"[!A-Za-z0-9._+@~-]*) continue ;; esac
         printf '%s\n' "$name"
     done
 }

@@ -56,7 +56,7 @@ write_down() {
     if [ -L "$inside" ]; then
         printf 'in%s=link\nto%s=%s\n' "$number" "$number" "$(readlink "$inside")"
     elif [ -e "$inside" ]; then echo "in$number=there"; else echo "in$number=absent"; fi
-    if [ -e "$outside" ]; then echo "out$number=there"; else echo "out$number=absent"; fi
+    if [ -e "$outside" ] || [ -L "$outside" ]; then echo "out$number=there"; else echo "out$number=absent"; fi
 }
 
 capture() {
@@ -69,11 +69,14 @@ capture() {
 share() {
     linked && return
     mkdir -p "$(dirname "$inside")" "$(dirname "$outside")" || return
+    if [ -L "$outside" ] && [ ! -e "$outside" ]; then echo "$outside leads nowhere"; return 1; fi
     if [ ! -e "$outside" ]; then
         # What the release brings is the first content; a copy that was cut off is made anew.
         rm -rf "$outside.sharing" || return
         source=$inside
         if [ -e "$aside" ]; then source=$aside; fi
+        # A link would lead elsewhere from there.
+        if [ -L "$source" ] && [ -e "$source" ]; then source=$(readlink -f "$source") || return; fi
         if [ -e "$source" ]; then cp -a "$source" "$outside.sharing"; else mkdir "$outside.sharing"; fi || return
         mv -T "$outside.sharing" "$outside" || return
     fi
@@ -97,7 +100,8 @@ prove() {
         : > "$token" || return 2
         if [ -e "$inside/.cockpit-shared.$$" ]; then found=1; else found=0; fi
         rm -f "$token"
-    elif [ "$(stat -L -c %d:%i "$inside" 2> /dev/null)" = "$(stat -L -c %d:%i "$outside")" ]; then found=1; else found=0; fi
+    elif same=$(stat -L -c %d:%i "$outside" 2> /dev/null) && [ "$(stat -L -c %d:%i "$inside" 2> /dev/null)" = "$same" ]; then found=1
+    else found=0; fi
     [ "$found" = 1 ] || { echo "what is written at $outside is not seen at $inside"; return 1; }
 }
 
@@ -118,6 +122,10 @@ put_back() {
     if [ "$out" = absent ] && [ -e "$outside" ]; then
         first=$inside
         if [ -e "$aside" ]; then first=$aside; fi
+        case $was:$to in
+            link:/*) first=$to ;;
+            link:*) first=$(dirname "$inside")/$to ;;
+        esac
         if [ -d "$outside" ] && [ -z "$(ls -A "$outside")" ]; then rmdir "$outside"
         elif [ -e "$first" ] && [ "$(readlink -f "$first")" != "$(readlink -f "$outside")" ] &&
             diff -r "$first" "$outside" > /dev/null 2>&1; then rm -rf "$outside"

@@ -23,7 +23,7 @@ sane() {
         /*) ;;
         *) echo "the folder of releases is no absolute path: $releases"; return 1 ;;
     esac
-    release=$releases/$tag link=${current:-$(dirname "$releases")/current} record=$releases/.previous
+    release=$releases/$tag link=${current:-$(dirname "$releases")/current} record=$releases/.previous mark=$releases/.restarted
     if [ -e "$link" ] && [ ! -L "$link" ]; then
         echo "$link is no link: move what is there into a release first"
         return 1
@@ -41,6 +41,7 @@ point() {
 
 restarted() {
     [ -n "${restart-}" ] || return 0
+    rm -f "$mark" || return
     (export tag && sh -ec "
 $restart") < /dev/null || {
         status=$?
@@ -49,15 +50,22 @@ $restart") < /dev/null || {
     }
 }
 
+marked() {
+    # The release that the restart has succeeded with, since the link leads to it.
+    head -n 1 "$mark" 2> /dev/null
+}
+
 probe() {
     sane || return 2
-    points
+    # A release that the link leads to is not in use before what runs was restarted.
+    points && { [ -z "${restart-}" ] || [ "$(marked)" = "$tag" ]; }
 }
 
 capture() {
     sane || return
     if [ -L "$link" ]; then printf 'was=%s\n' "$(readlink "$link")"; else echo "was="; fi
     if [ -L "$record" ]; then printf 'recorded=%s\n' "$(readlink "$record")"; else echo "recorded="; fi
+    printf 'marked=%s\n' "$(marked)"
 }
 
 apply() {
@@ -67,11 +75,13 @@ apply() {
         return 1
     fi
     if ! points; then
+        rm -f "$mark" || return
         # Which release to keep and to go back to is what stood here, not the last but one by its date.
         if [ -L "$link" ]; then point "$record" "$(readlink "$link")" || return; fi
         point "$link" "$release" || return
     fi
     restarted || return
+    if [ -n "${restart-}" ]; then printf '%s\n' "$tag" > "$mark" || return; fi
     echo "$link points to $tag, before to ${captured_was:-nothing}"
 }
 
@@ -95,7 +105,7 @@ $check" < /dev/null 2>&1) || {
 
 undo() {
     sane || return
-    rm -f "$link.switching" "$record.switching" || return
+    rm -f "$link.switching" "$record.switching" "$mark" || return
     if [ -n "${captured_was-}" ]; then
         case $captured_was in /*) old=$captured_was ;; *) old=$(dirname "$link")/$captured_was ;; esac
         if [ ! -d "$old" ]; then
@@ -112,6 +122,7 @@ undo() {
         rm -f "$record" || return
     fi
     restarted || return
+    if [ -n "${captured_marked-}" ]; then printf '%s\n' "$captured_marked" > "$mark" || return; fi
     echo "$link points to ${captured_was:-nothing} again"
 }
 

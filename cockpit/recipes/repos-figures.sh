@@ -4,7 +4,7 @@
 # undo: removes the figures, or restores what was there
 # param: root the folder in which the repositories lie
 # param: figures the file to write
-# needs: find git sha256sum stat
+# needs: find git setpriv sha256sum stat
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -37,24 +37,55 @@ repositories() {
     (cd "$root" && find . -type d \( -name _darcs -o -name objects \) -prune -print) | sed -e 's,/_darcs$,,' -e 's,/objects$,,' -e 's,/[.]git$,,' | LC_ALL=C sort -u
 }
 
+owned() {
+    # The program $2 … in the folder $1, as its owner if we are root: what a repository has run when it is read is his choice.
+    (
+        cd -- "$1" || exit
+        shift
+        [ "$(id -u)" = 0 ] || exec "$@"
+        groups=--init-groups
+        [ "$(stat -c %U .)" != UNKNOWN ] || groups=--clear-groups
+        HOME=/ exec setpriv --reuid="$(stat -c %u .)" --regid="$(stat -c %g .)" "$groups" -- "$@"
+    ) < /dev/null
+}
+
+of_darcs() {
+    # Of the repository $1, by the darcs command $2 …, without the hooks that its preferences name.
+    whole=$1/_darcs
+    shift
+    owned "$whole" darcs "$@" --repodir=.. --no-prehook --no-posthook
+}
+
+of_git() {
+    # Of what git keeps in $1, by the git command $2 …
+    whole=$1
+    shift
+    owned "$whole" git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null --git-dir=. "$@"
+}
+
 taken() {
     # `REPOSITORY TAB what it has`: refs or patches, hooks with their modes, owner and mode.
     repositories | while IFS= read -r one; do
         {
             place=$root/$one
             if [ -d "$place/_darcs" ]; then
-                echo "darcs patches $(cd "$place" && darcs log --count 2> /dev/null) $(cd "$place" && darcs log --xml-output 2> /dev/null | sha256sum | cut -d ' ' -f 1)"
+                echo "darcs patches $(of_darcs "$place" log --count 2> /dev/null) $(
+                    of_darcs "$place" log --xml-output 2> /dev/null | sha256sum | cut -d ' ' -f 1
+                )"
                 hooks=$place/_darcs/prefs
             else
                 inner=$(store "$place")
                 [ -n "$inner" ] || exit
-                echo "git HEAD $(git -c safe.directory='*' --git-dir="$inner" symbolic-ref -q HEAD || cat "$inner/HEAD")"
-                git -c safe.directory='*' --git-dir="$inner" for-each-ref --format='git ref %(refname) %(objectname)'
+                echo "git HEAD $(of_git "$inner" symbolic-ref -q HEAD || owned "$inner" cat HEAD)"
+                of_git "$inner" for-each-ref --format='git ref %(refname) %(objectname)'
                 hooks=$inner/hooks
             fi
             stat -c 'folder %a %U %G' "$place"
             if [ -d "$hooks" ]; then
-                (cd "$hooks" && find . -type f ! -name '*.sample' -exec sha256sum {} + -exec stat -c 'mode of %n %a %U %G' {} +) | sed 's/^/hook /'
+                # shellcheck disable=SC2016
+                (cd "$hooks" && find . -type f ! -name '*.sample' -exec sha256sum {} + -exec stat -c 'mode of %n %a %U %G' {} + &&
+                    find . -type l -exec sh -c 'for one; do printf "%s -> %s\n" "$one" "$(readlink "$one")"; done' sh {} +) |
+                    sed 's/^/hook /'
             fi
         } | one=$one awk '{ print ENVIRON["one"] "\t" $0 }'
     done | LC_ALL=C sort

@@ -68,7 +68,19 @@ drained() {
 }
 
 reason() {
-    sendmail -bp | grep -m 1 '^ *(' | tr -s ' '
+    [ "$n" = 0 ] || sendmail -bp | grep -m 1 '^ *(' | tr -s ' '
+}
+
+# How many are left. What only passes through is given a moment.
+settled() {
+    tries=0
+    until
+        n=$(count)
+        [ "$n" -le "${most:-0}" ] || [ "$tries" -ge 10 ]
+    do
+        tries=$((tries + 1))
+        sleep 0.2
+    done
 }
 
 probe() {
@@ -84,14 +96,14 @@ capture() {
 apply() {
     sane && fit || return
     drained
-    n=$(count)
+    settled
     echo "${captured_queued:-?} were queued, $n are left$(reason)"
     [ "$n" -le "${most:-0}" ]
 }
 
 verify() {
     sane && fit || return 2
-    n=$(count)
+    settled
     echo "$n in the queue$(reason)"
     [ "$n" -le "${most:-0}" ]
 }

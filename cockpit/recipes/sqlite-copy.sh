@@ -15,7 +15,13 @@ absolute() {
     esac
 }
 
+followed() {
+    # A link stays: what it leads to is the target.
+    if [ -L "$target" ]; then target=$(readlink -f -- "$target") || { echo "the link $target leads nowhere" && return 1; }; fi
+}
+
 sane() {
+    followed || return
     case $source$target in
         *'
 '*)
@@ -49,6 +55,7 @@ contents() {
 }
 
 probe() {
+    followed || return 2
     there=$(contents "$source") || return 2
     [ -f "$target" ] && [ "$(contents "$target" 2> /dev/null)" = "$there" ]
 }
@@ -79,13 +86,14 @@ apply() {
         like=$(absolute "$target")
         [ -e "$target.before-$captured_token" ] || ln -- "$target" "$target.before-$captured_token" || return
     fi
-    chown "$(stat -c %u:%g -- "$like")" "$folder/$plain" && chmod "$(stat -c %a -- "$like")" "$folder/$plain" || return
+    chown "$(stat -L -c %u:%g -- "$like")" "$folder/$plain" && chmod "$(stat -L -c %a -- "$like")" "$folder/$plain" || return
     unused || return
     rm -f -- "$target-wal" "$target-shm" && mv -f -- "$folder/$plain" "$target" || return
     echo "$target is a copy of $source, $(stat -c %s -- "$target") bytes"
 }
 
 verify() {
+    followed || return 2
     [ -f "$target" ] || { echo "there is no $target" && return 1; }
     sound=$(sqlite3 -batch -cmd '.timeout 10000' "$(absolute "$target")" 'pragma integrity_check') && [ "$sound" = ok ] ||
         { echo "$target is no sound database" && return 1; }
@@ -104,6 +112,7 @@ settled() {
 }
 
 undo() {
+    followed || return
     settled "$source"
     settled "$target"
     unused || return
@@ -118,6 +127,7 @@ undo() {
 }
 
 verify_undo() {
+    followed || return 2
     if [ "$captured_existed" = 0 ]; then
         [ ! -e "$target" ] && echo "$target is gone" && return
     else

@@ -20,13 +20,23 @@ sane() {
     case $(property LoadState) in
         loaded) ;;
         "") echo "systemd does not answer"; return 1 ;;
-        not-found) echo "there is no unit $unit"; return 1 ;;
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        not-found) [ -n "${captured_path-}" ] || { echo "there is no unit $unit"; return 1; } ;;
         *) echo "systemd does not take $unit: $(property LoadState), $(property LoadError)"; return 1 ;;
     esac
 }
 
 property() {
     systemctl show -p "$1" -- "$unit" 2> /dev/null | sed -n "s/^$1=//p"
+}
+
+gone() {
+    [ "$(property LoadState)/$(property ActiveState)" = not-found/inactive ]
+}
+
+unit_file() {
+    # What it is enabled by: its name, or its file when no link leads to that any more.
+    if [ "$(property LoadState)" = not-found ]; then printf '%s\n' "$captured_path"; else printf '%s\n' "$unit"; fi
 }
 
 active() {
@@ -55,13 +65,15 @@ capture() {
     sane || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
+    printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
     printf 'main=%s\n' "$(property MainPID)"
 }
 
 apply() {
     sane || return
+    # Stopped while its file is known, which says how.
+    gone || systemctl stop -- "$unit" || return
     if [ "${boot-}" != keep ] && enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
-    systemctl stop -- "$unit" || return
     echo "$unit is stopped"
 }
 
@@ -96,8 +108,10 @@ verify() {
 undo() {
     sane || return
     case ${captured_enabled-} in
-        enabled) systemctl --quiet enable -- "$unit" || return ;;
-        enabled-runtime) systemctl --quiet --runtime enable -- "$unit" || return ;;
+        enabled) systemctl --quiet enable -- "$(unit_file)" || return ;;
+        enabled-runtime) systemctl --quiet --runtime enable -- "$(unit_file)" || return ;;
+        linked) systemctl --quiet link -- "$(unit_file)" || return ;;
+        linked-runtime) systemctl --quiet --runtime link -- "$(unit_file)" || return ;;
     esac
     case ${captured_active-} in
         active | reloading | activating)

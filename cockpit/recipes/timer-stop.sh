@@ -19,13 +19,23 @@ sane() {
     case $(property LoadState) in
         loaded) ;;
         "") echo "systemd does not answer"; return 1 ;;
-        not-found) echo "there is no unit $unit"; return 1 ;;
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        not-found) [ -n "${captured_path-}" ] || { echo "there is no unit $unit"; return 1; } ;;
         *) echo "systemd does not take $unit: $(property LoadState), $(property LoadError)"; return 1 ;;
     esac
 }
 
 property() {
     systemctl show -p "$1" -- "$unit" 2> /dev/null | sed -n "s/^$1=//p"
+}
+
+gone() {
+    [ "$(property LoadState)/$(property ActiveState)" = not-found/inactive ]
+}
+
+unit_file() {
+    # What it is enabled by: its name, or its file when no link leads to that any more.
+    if [ "$(property LoadState)" = not-found ]; then printf '%s\n' "$captured_path"; else printf '%s\n' "$unit"; fi
 }
 
 active() {
@@ -47,8 +57,8 @@ next_run() {
 }
 
 busy() {
-    # The service that it starts, while it runs.
-    for job in $(property Triggers); do
+    # The service that it starts, while it runs; only its file tells which.
+    for job in ${captured_jobs:-$(property Triggers)}; do
         case $(systemctl is-active -- "$job") in active | activating | reloading) echo "$job"; return ;; esac
     done
 }
@@ -62,12 +72,14 @@ capture() {
     sane || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
+    printf 'jobs=%s\n' "$(property Triggers)"
+    printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
 }
 
 apply() {
     sane || return
+    gone || systemctl stop -- "$unit" || return
     if enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
-    systemctl stop -- "$unit" || return
     tries=0
     while job=$(busy) && [ -n "$job" ]; do
         tries=$((tries + 1))
@@ -101,7 +113,10 @@ verify() {
 
 undo() {
     sane || return
-    case ${captured_enabled-} in enabled) systemctl --quiet enable -- "$unit" || return ;; esac
+    case ${captured_enabled-} in
+        enabled) systemctl --quiet enable -- "$(unit_file)" || return ;;
+        linked) systemctl --quiet link -- "$(unit_file)" || return ;;
+    esac
     case ${captured_active-} in active) systemctl start -- "$unit" || return ;; esac
     echo "$unit is ${captured_active:-inactive} and ${captured_enabled:-disabled}, as before"
 }

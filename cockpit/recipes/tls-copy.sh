@@ -94,15 +94,22 @@ shows() {
 
 # The operator's own texts, away from our variables.
 told() {
-    said=$(sh -c "$1" 2>&1 < /dev/null)
+    said=$(sh -ec "
+$1" 2>&1 < /dev/null)
+}
+
+# Where what belongs to a file is kept beside it: hidden, for a server may read all that it sees in the folder.
+beside() {
+    hidden=${1%/*}/.${1##*/}
 }
 
 # Brings back what was there.
 restore() {
     for path in "$certificate" "$key"; do
-        rm -f "$path.cockpit-new"
-        if [ -f "$path$former" ]; then mv "$path$former" "$path" || return; fi
-        [ ! -f "$path$former-none" ] || rm -f "$path" "$path$former-none" || return
+        beside "$path"
+        rm -f "$hidden.cockpit-new"
+        if [ -f "$hidden$former" ]; then mv "$hidden$former" "$path" || return; fi
+        [ ! -f "$hidden$former-none" ] || rm -f "$path" "$hidden$former-none" || return
     done
 }
 
@@ -127,24 +134,25 @@ apply() {
     if [ -n "${test-}" ] && ! told "$test"; then refuse "the server's configuration is broken already: $said"; fi
     if ! there; then
         for path in "$key" "$certificate"; do
+            beside "$path"
             # What is kept is what was there first, whatever an apply that was cut off has done since.
-            if [ ! -f "$path$former" ] && [ ! -f "$path$former-none" ]; then
-                rm -f "$path".cockpit-former-*
+            if [ ! -f "$hidden$former" ] && [ ! -f "$hidden$former-none" ]; then
+                rm -f "$hidden".cockpit-former-*
             fi
-            if [ -f "$path$former" ] || [ -f "$path$former-none" ]; then
+            if [ -f "$hidden$former" ] || [ -f "$hidden$former-none" ]; then
                 :
             elif [ -f "$path" ]; then
-                cp -p "$path" "$path.cockpit-new" && mv "$path.cockpit-new" "$path$former" || return
+                cp -p "$path" "$hidden.cockpit-new" && mv "$hidden.cockpit-new" "$hidden$former" || return
             else
-                : > "$path$former-none" || return
+                : > "$hidden$former-none" || return
             fi
-            if [ -f "$path" ]; then cp -p "$path" "$path.cockpit-new"; else : > "$path.cockpit-new" && chmod 644 "$path.cockpit-new"; fi || return
+            if [ -f "$path" ]; then cp -p "$path" "$hidden.cockpit-new"; else : > "$hidden.cockpit-new" && chmod 644 "$hidden.cockpit-new"; fi || return
             if [ "$path" = "$key" ]; then
-                chmod 600 "$path.cockpit-new" && private > "$path.cockpit-new" || return
+                chmod 600 "$hidden.cockpit-new" && private > "$hidden.cockpit-new" || return
             else
-                chain > "$path.cockpit-new" || return
+                chain > "$hidden.cockpit-new" || return
             fi
-            mv "$path.cockpit-new" "$path" || return
+            mv "$hidden.cockpit-new" "$path" || return
         done
     fi
     if [ -n "${test-}" ] && ! told "$test"; then

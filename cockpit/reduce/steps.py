@@ -44,6 +44,7 @@ def of_step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
                 told={},
                 job=event.job,
                 attempt=event.attempt,
+                begun=step.begun or event.op == "apply",
             )
             service = _base(service, state.planned(event.ref), event.op)
         case ev.StepCaptured():
@@ -126,7 +127,7 @@ def _moved(
         step = replace(step, applied="")
     if event.state == "undone":
         # Another time begins with the state of its own time.
-        step = replace(step, captured={}, sent={})
+        step = replace(step, captured={}, begun=False, sent={})
     acted = event.state in {"done", "unverified", "drifted", "undo_failed"}
     acted = acted or (event.state in {"unknown", "failed"} and (step.applied != "" or step.intended is not None))
     if acted and event.ref not in service.history:

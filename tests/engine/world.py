@@ -99,6 +99,8 @@ class World:
         self.effects: Counter[str] = Counter()
         self.failing: dict[tuple[str, str], str] = {}
         """(ref, op) → the verdict it gives instead of what is true."""
+        self.captures: dict[str, dict[str, str]] = {}
+        """What a capture finds instead of what is true."""
         self.order: list[tuple[str, str]] = []
         self.two_writers: list[str] = []
         self.trace: list[tuple[str, str, RunState]] = []
@@ -128,7 +130,8 @@ class ModelHands:
             case "probe" | "verify":
                 return Outcome(verdict="ok" if here else "no")
             case "capture":
-                return Outcome(verdict="ok", captured={"before": "held" if here else "absent"})
+                found = world.captures.get(ref, {"before": "held" if here else "absent"})
+                return Outcome(verdict="ok", captured=found)
             case _:
                 return Outcome(verdict="no" if here else "ok")
 

@@ -215,6 +215,26 @@ async def test_a_copy_that_would_delete_too_much_of_new_does_not_begin(
     assert (verdict, "from and to look swapped" in detail) == ("failed", True)
 
 
+async def test_a_verified_copy_marks_its_source_for_the_pass_that_deletes_and_undo_takes_the_mark_away(
+    hands: SyncHands, told: Told, lab: Lab
+) -> None:
+    plant(lab.old.home / "tree")
+    mark = lab.old.home / "tree" / SENTINEL
+    before = look(lab.old.home / "tree")
+    captured = await copied(hands, told, step(marks=True))
+    line = mark.read_text()
+    assert line.startswith("cockpit-sync 1 from ")
+    assert (await act(hands, told, step(marks=True), "undo", captured))[0] == "ok"
+    assert (await act(hands, told, step(marks=True), "verify_undo", captured))[0] == "ok"
+    assert look(lab.old.home / "tree") == before
+    # One that is left is found, and one of an earlier run is not ours to take away.
+    mark.write_text(line)
+    verdict, detail, _ = await act(hands, told, step(marks=True), "verify_undo", captured)
+    assert (verdict, detail) == ("no", f"{SENTINEL} is still in tree on old")
+    captured = (await act(hands, told, step(marks=True), "capture"))[2]
+    assert not any(line.strip() == value for value in captured.values())
+
+
 async def test_a_pass_before_the_freeze_forgives_what_changed_meanwhile_and_the_final_one_does_not(
     hands: SyncHands, told: Told, lab: Lab
 ) -> None:

@@ -52,6 +52,11 @@ def test_mailman_is_asked_in_one_way(name: str, recipes: list[str]) -> None:
     assert texts.pop().count("\n") > 10
 
 
+@pytest.mark.parametrize("name", ["owned", "of_darcs", "of_git", "taken", "store", "sane", "repositories"])
+def test_repositories_are_read_in_one_way_on_both_hosts(name: str) -> None:
+    assert functions("repos-figures")[name] == functions("repos-verify")[name]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None:
     nginx, apache = functions(f"nginx-{kind}"), functions(f"apache-{kind}")
@@ -62,7 +67,10 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "ask",
         "await",
         "write",
+        "alone",
+        "fresh",
         "reload",
+        "insist",
         "probe",
         "capture",
         "apply",
@@ -71,3 +79,15 @@ def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None
         "verify_undo",
     ):
         assert nginx[name] == apache[name], name
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server: str) -> None:
+    first, *others = [path.stem for path in sorted(RECIPES.glob(f"{server}-*.sh"))]
+    assert len(others) > 4
+    wanted = functions(first)
+    for other in others:
+        found = functions(other)
+        for name in ("alone", "fresh", "reload", "insist"):
+            if name != "insist" or not other.endswith("-reload"):
+                assert found[name] == wanted[name], (other, name)

@@ -278,11 +278,11 @@ async def test_a_command_without_end_ends_on_the_host_too(tmp_path: Path) -> Non
     text = f"while :; do sleep 0.1; echo x >>{mark}; done"
     began = time.monotonic()
     seen = await onhost.command(on_this, "old", command(text, timeout=1.0), {})
-    assert (seen.ok, time.monotonic() - began < 3) == (False, True)
-    await asyncio.sleep(0.3)
-    size = mark.stat().st_size
-    await asyncio.sleep(0.4)
-    assert mark.stat().st_size == size, "it runs on"
+    assert (seen.ok, time.monotonic() - began < 20) == (False, True)
+    size = -1
+    async with asyncio.timeout(10):
+        while size != (size := mark.stat().st_size):
+            await asyncio.sleep(0.6)
 
 
 async def test_a_host_that_cannot_be_asked_is_a_stated_failure() -> None:

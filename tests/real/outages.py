@@ -238,9 +238,14 @@ class Measured(NamedTuple):
     missed: int
 
     @property
+    def outside(self) -> bool:
+        """Whether the truth is not inside the bounds."""
+        return self.lower > self.truth.most or self.upper < self.truth.least
+
+    @property
     def wrong(self) -> str:
         """'' when the truth is inside the bounds and they are not too far apart."""
-        if self.lower > self.truth.most or self.upper < self.truth.least:
+        if self.outside:
             return f"{self}: the truth is outside"
         return f"{self}: too wide" if self.upper - self.lower > self.allowed else ""
 

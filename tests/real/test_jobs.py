@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ async def test_a_job_is_the_same_under_every_shell(desk: Rig, host: RealHost, to
         assert (end.status, end.detail) == (137, "killed by 9 (SIGKILL)")
         end = await jobs.attach(host.name, "r.never", Heard())
         assert end.kind == "none"
+
+
+async def test_what_a_job_writes_is_as_the_login_writes_it_and_what_is_kept_of_it_is_private(
+    desk: Rig, host: RealHost, told: Told
+) -> None:
+    login = re.findall(r"^Umask:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[0]
+    async with pooled({host.name: host.plan()}, told) as pool:
+        heard = Heard()
+        await Jobs(pool).run(host.name, "r.umask", b"umask; ls -ld ~/.cockpit/jobs/r.umask/o*", heard)
+        mask, mode = bytes(heard.out).decode().splitlines()
+        assert int(mask, 8) == int(login, 8)
+        assert mode.startswith("-rw------- ")
 
 
 async def test_racing_starts_run_a_job_once(desk: Rig, host: RealHost, told: Told) -> None:

@@ -24,7 +24,8 @@ def old(rig: Rig) -> RealHost:
         "userdel -r mover; groupadd -g 2000 haskell;"
         "useradd -m -u 1001 -s /bin/bash -c 'Ann, Åsa & \"Co\" \\ $HOME' ann; useradd -m -u 1002 -g haskell -s /bin/sh ben; useradd -M -u 1003 cat;"
         "echo 'ann:river' | chpasswd; chage -M 90 -W 3 -E 2030-01-01 ann; passwd -q -l ben; gpasswd -a ann haskell; gpasswd -a ann adm;"
-        "mkdir -m 700 /home/ann/.ssh; cp /root/.ssh/authorized_keys /home/ann/.ssh/; echo '# it'\\''s $(touch /tmp/owned)' >> /home/ann/.ssh/authorized_keys"
+        "mkdir -m 700 /home/ann/.ssh; cp /root/.ssh/authorized_keys /home/ann/.ssh/; echo '# it'\\''s $(touch /tmp/owned)' >> /home/ann/.ssh/authorized_keys;"
+        "chown -R ann:ann /home/ann/.ssh"
     )
     return host
 
@@ -32,6 +33,9 @@ def old(rig: Rig) -> RealHost:
 @pytest.fixture(scope="module")
 def export(old: RealHost) -> str:
     """What old writes down, after its own trial."""
+    apart = Trial(old, "accounts-export", {"file": "/srv/apart/accounts"}, state=f"{STATE}; ls -lA --time-style=+ /srv")
+    apart.there_and_back()
+    apart.cut_anywhere()
     trial = Trial(old, "accounts-export", {"file": "/srv/accounts"}, state=STATE)
     trial.cut_anywhere()
     old.run("echo before > /srv/accounts")
@@ -106,6 +110,59 @@ def test_a_user_who_is_there_is_brought_up_to_date_and_gets_back_what_he_had(new
     trial = copy(new)
     trial.there_and_back()
     new.run("userdel -r ann")
+
+
+def test_links_that_users_put_in_their_homes_lead_root_nowhere(new: RealHost, old: RealHost, export: str) -> None:
+    """Keys are read and written as the user: no link makes root read or replace a file of somebody else."""
+    old.run(
+        "useradd -m -u 1020 mal; su -s /bin/sh mal -c 'mkdir -m 700 ~/.ssh; ln -s /etc/shadow ~/.ssh/authorized_keys'"
+    )
+    Trial(old, "accounts-export", {"file": "/srv/mal"}, captured={"file": "absent"}).must("apply")
+    assert "key:mal" not in old.run("cat /srv/mal")
+    old.run(
+        "rm ~mal/.ssh/authorized_keys; echo of mal > ~mal/.ssh/authorized_keys; chown mal ~mal/.ssh/authorized_keys"
+    )
+    Trial(old, "accounts-export", {"file": "/srv/mal"}, captured={"file": "absent"}).must("apply")
+    lines = [line for line in old.run("cat /srv/mal").splitlines() if line.split(":")[1] == "mal"]
+    assert [line.split(":")[0] for line in lines] == ["group", "shadow", "user", "key"]
+    old.run("userdel -r mal; rm /srv/mal")
+    put(new, "\n".join(lines) + "\n", "/srv/mal")
+    root = new.run("cat /root/.ssh/authorized_keys; stat -c '%U %a' /root/.ssh /root/.ssh/authorized_keys")
+    # A folder of another user's, that one can look into.
+    new.run("useradd -m -u 1020 mal; su -s /bin/sh mal -c 'ln -s /root/.ssh ~/.ssh'; chmod 711 /root")
+    trial = copy(new, file="/srv/mal")
+    before = trial.seen()
+    trial.capture()
+    assert "may not write" in trial.must("apply", 1)
+    trial.back()
+    assert trial.seen() == before
+    assert new.run("cat /root/.ssh/authorized_keys; stat -c '%U %a' /root/.ssh /root/.ssh/authorized_keys") == root
+    new.run("chmod 700 /root; rm ~mal/.ssh")
+    # A home without the folder gets it, and is as it was after the undo.
+    trial.there_and_back()
+    new.run("userdel -r mal; rm /srv/mal")
+
+
+def test_a_group_that_was_here_before_and_an_empty_password_come_back(new: RealHost) -> None:
+    """userdel takes along the group of the user's name."""
+    put(
+        new,
+        "group:haskell:2000:\ngroup:planet:2030:\nuser:planet:1030:2030::/home/planet:/bin/sh\nuser:eva:1031:2000::/home/eva:/bin/sh\nshadow:eva:*:20000:0:99999:7:::\n",
+        "/srv/planet",
+    )
+    new.run("groupadd -g 2030 planet; useradd -M -u 1031 -d /home/eva -s /bin/sh eva; passwd -q -d eva")
+    look = "getent group planet; getent shadow eva; getent passwd eva"
+    trial = Trial(new, "accounts-copy", {"file": "/srv/planet"}, state=look)
+    before = trial.seen()
+    assert "planet:x:2030:" in before
+    assert "eva::" in before
+    trial.there_and_back()
+    trial.capture()
+    trial.must("apply")
+    trial.must("undo")
+    new.run("groupdel planet")
+    assert "not what they were" in trial.must("verify_undo", 1)
+    new.run("userdel eva; rm /srv/planet")
 
 
 def test_ids_that_collide_are_named_and_nothing_is_changed(new: RealHost) -> None:

@@ -153,12 +153,17 @@ def test_services_are_stopped_for_good_only_when_all_the_evidence_is_there(host:
     assert "this does not hold: test -d /nowhere" in held.must("apply", 1)
     for odd in ({"services": EVIL}, {"services": ""}, {"seconds": EVIL}):
         assert Trial(host, "decommission", {**params, **odd}).ask("capture").status == 1
+    unknown = Trial(host, "decommission", {**params, "services": "corn"}, RC)
+    assert "there is no service corn" in unknown.must("probe", 2)
+    assert "there is no service corn" in unknown.must("verify", 2)
     # The service's own restore: what update-rc.d makes of links is stable from the first time on.
     host.run("update-rc.d cron enable; update-rc.d atd enable")
     trial.there_and_back()
     Trial(host, "decommission", {**params, "services": "atd"}, RC).cut_anywhere()
     trial.there()
     assert host.run("pidof cron atd || :") == ""
+    assert "nothing listens" in trial.must("verify")
+    assert "listens" not in Trial(host, "decommission", {**params, "ports": ""}, RC).must("verify")
     user = host.spawn("python3", "-c", "import socket,time; s=socket.create_server(('', 2525)); time.sleep(600)")
     until(lambda: "2525" in trial.ask("verify").said, lambda: "a listener")
     user.kill()

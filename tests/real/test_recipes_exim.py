@@ -134,6 +134,28 @@ def test_a_domain_is_handed_on_and_comes_back(pair: Pair) -> None:
     redirect.back()
 
 
+def test_a_redirect_that_is_undone_below_a_hold_is_gone_after_the_release(pair: Pair) -> None:
+    hold, redirect = pair.hold(), pair.redirect()
+    before = redirect.seen()
+    redirect.there(already=False)
+    hold.there(already=False)
+    redirect.must("undo")
+    hold.must("verify")
+    hold.back()
+    redirect.must("verify_undo")
+    assert redirect.seen() == before
+
+
+def test_a_domain_that_is_held_is_not_redirected(pair: Pair) -> None:
+    hold, redirect = pair.hold(), pair.redirect()
+    hold.there(already=False)
+    redirect.capture()
+    says_no(redirect, f"mail for {ZONE} is held here")
+    hold.must("verify")
+    hold.back()
+    redirect.there_and_back()
+
+
 def test_an_address_goes_elsewhere(pair: Pair) -> None:
     continued = pair.virtual(f"info@{ZONE}", f"bob@{ZONE}")
     continued.there_and_back()

@@ -62,6 +62,17 @@ def test_s33_a_mount_freezes_for_root_too_except_the_archives_and_thaws(host: Re
     assert wrote(host, "lists/new")
 
 
+def test_a_mount_thaws_when_an_exception_is_gone(host: RealHost) -> None:
+    """A restart of the host ends all mounts; what was to stay writable may not be there after it."""
+    trial = by_mount(host)
+    trial.there()
+    host.run(f'cd "{LISTS}" && umount -l lists/a/config archives . && cd / && cd "{LISTS}" && rm -r archives lists/a')
+    trial.must("undo")
+    trial.must("verify_undo")
+    assert not host.run(f'ls -d "{LISTS}/archives" "{LISTS}/lists/a"', check=False), "nothing is made anew"
+    assert wrote(host, "lists/new")
+
+
 def test_a_write_and_a_session_that_are_about_to_end_are_waited_for(host: RealHost) -> None:
     trial = by_mount(host)
     trial.capture()
@@ -148,6 +159,36 @@ def test_s33_permissions_freeze_with_exceptions_and_each_mode_comes_back(host: R
     trial.must("verify")
     trial.back()
     assert host.run(f'cd "{LISTS}"; stat -c %a lists/late lists/a lists').split() == ["666", "755", "2770"]
+
+
+def test_what_users_put_in_the_place_of_a_frozen_file_does_not_get_its_mode(host: RealHost) -> None:
+    """An owner can open his folder again while it is frozen; root must not follow a link that he leaves in it."""
+    host.run(
+        f'cd "{LISTS}"; mkdir lists/d lists/e; touch lists/linked lists/new lists/d/shadow lists/e/still; mkfifo lists/pipe; chmod 666 lists/linked lists/new lists/d/shadow lists/e/still lists/pipe; chown -R mover lists'
+    )
+    host.run("mkdir -p /srv/root; touch /srv/root/shadow; chmod 600 /srv/root/shadow")
+    trial = by_modes(host)
+    trial.capture()
+    trial.must("apply")
+    host.run(
+        'su -s /bin/sh mover -c \'cd "$0/lists"; chmod u+w . d; rm linked new; ln -s /srv/root/shadow linked;'
+        f' touch new; chmod 600 new; mv d away; ln -s /srv/root d\' "{LISTS}"'
+    )
+    trial.must("undo")
+    assert host.run("stat -c '%a' /srv/root/shadow /srv/root").split() == ["600", "755"]
+    assert host.run(f'cd "{LISTS}/lists"; stat -c %a new e/still pipe .').split() == ["600", "666", "666", "2770"]
+    host.run(f'su -s /bin/sh mover -c \'test -w "$0/lists/e/still"\' "{LISTS}"')
+
+
+def test_modes_that_somebody_else_wrote_down_are_not_given(host: RealHost) -> None:
+    trial = by_modes(host)
+    trial.capture()
+    trial.must("apply")
+    kept = '"/srv/mail man/it\'s \\ [1]*.modes-before-freeze"'
+    host.run(f"chown mover {kept}")
+    assert "is not the file that was written" in trial.must("undo", 1)
+    host.run(f"chown root {kept}")
+    trial.back()
 
 
 def test_a_file_that_is_open_for_writing_is_named(host: RealHost) -> None:

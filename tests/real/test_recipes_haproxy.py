@@ -131,6 +131,22 @@ def test_a_server_is_drained_until_its_last_session_has_ended(balancer: RealHost
     assert not both.recognised()
 
 
+def test_a_closing_switch_that_fails_leaves_visitors_with_a_server(balancer: RealHost) -> None:
+    closing = switch(balancer, order="close", wait="1")
+    before = closing.seen()
+    guest = visitor(balancer)
+    closing.capture()
+    said = closing.must("apply", 1)
+    assert "web/old still has 1 sessions after 1 s" in said
+    assert "old is in ready again and new in maint" in said
+    assert closing.seen() == before
+    assert answers(balancer) == {"answered by old"}
+    guest.communicate()
+    switch(balancer, order="close").must("apply")
+    switch(balancer, order="close").must("undo")
+    assert closing.seen() == before
+
+
 def test_the_socket_is_spoken_to_without_socat_too(balancer: RealHost) -> None:
     for hidden in ("socat nc", "socat nc python3"):
         balancer.run(f"cd /usr/bin; for t in {hidden}; do [ ! -e $t ] || mv $t $t.hidden; done")

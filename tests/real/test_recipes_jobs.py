@@ -92,6 +92,20 @@ def test_s36_a_job_moves_from_old_to_new_and_cron_runs_it_on_one_host_only(old: 
     assert old.run("crontab -u mover -l") == OTHERS + PLANET + "\n@weekly true\n"
 
 
+def test_an_older_mark_of_the_same_line_stays_one(old: RealHost) -> None:
+    marked = f"#stopped for the cutover: {PLANET}\n"
+    for lines in (f"{marked}@daily true\n{PLANET}\n{marked}", f"{PLANET}\n{marked}"):
+        table(old, lines)
+        stop = cron(old, "cron-stop")
+        stop.there_and_back()
+        stop.cut_anywhere()
+        # An undo before anything was done makes the older one no job.
+        stop.capture()
+        stop.must("undo")
+        stop.must("verify_undo")
+        assert old.run("crontab -u mover -l") == lines
+
+
 def test_a_job_in_a_file_of_the_system_keeps_its_owner_and_mode(old: RealHost) -> None:
     line = f"@reboot mover : {EVIL}".replace("\t", " ")
     table(old, f"{OTHERS}{line}\n", "/etc/cron.d/planet")

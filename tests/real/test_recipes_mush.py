@@ -4,9 +4,13 @@ was acknowledged."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from cockpit.plan.examples import examples
+from cockpit.plan.load import load_plan
+from cockpit.plan.model import Shell
 from tests.real.mush import CHECK, RECIPES, START, ask, furnish, start
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
@@ -100,6 +104,40 @@ def test_after_the_announcement_players_stay_and_what_they_change_is_not_saved(o
     shut(old)
     assert "3 things" in down(old).must("verify")
     assert trial.ask("apply").status, "a game that is down was frozen"
+
+
+def test_who_stayed_is_sent_over_before_the_game_goes_down_by_the_words_of_the_plan(
+    old: RealHost, tmp_path: Path
+) -> None:
+    """S64. Taken back, the game is up and what players change is lost, as it was announced."""
+    examples()["charon"].write(tmp_path / "charon.yaml")
+    action = load_plan(tmp_path / "charon.yaml").step("daichi/game-off").action
+    assert isinstance(action, Shell)
+    assert action.recipe == "drain-sessions"
+    port = int(action.params["port"])
+    old.run("useradd -m daichi")
+    furnish(old, "daichi", "/home/daichi/mush", "daichi-mush")
+    start(old, "daichi", "/home/daichi/mush", port)
+    ask(old, port, "connect wizard xyzzy", "@freeze no more changes")
+    drain = Trial(
+        old,
+        action.recipe,
+        action.params,
+        state=f"ss -Hlnt 'sport = :{port}' | wc -l; ls -lA --time-style=+ /home/daichi/mush/data",
+    )
+    assert "changes=lost" in ask(old, port, "INFO")
+    player = old.spawn("/usr/bin/python3", "-c", (
+        f"import socket\ns = socket.create_connection(('127.0.0.1', {port})); s.sendall(b'connect bob\\n')\n"
+        "while b'drop and reconnect' not in s.recv(9999): pass"
+    ))  # fmt: skip
+    until(lambda: "players=1" in ask(old, port, "INFO"), lambda: "a player comes", 30)
+    drain.capture()
+    assert "0 were dropped" in drain.must("apply")
+    assert player.wait(30) == 0
+    drain.must("verify")
+    drain.back()
+    assert "changes=lost" in ask(old, port, "INFO")
+    drain.there()
 
 
 def test_a_good_save_is_kept_apart_and_a_damaged_one_is_refused(old: RealHost) -> None:

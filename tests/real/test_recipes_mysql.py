@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import needs_world, until
+from tests.real.world import needs_world, until, write
 from tests.real.world.databases import mariadb, mariadb_start, mariadb_stop, mysql, socket
 
 pytestmark = needs_world
@@ -106,7 +106,7 @@ def test_a_restored_database_has_every_row_of_the_dump(db: RealHost) -> None:
     existing.there()
     mysql(db, "update goods set price = 0 where id = 77", "empty")
     existing.must("verify", 1)
-    assert "holds 4 tables already" in existing.ask("capture").said
+    assert "holds 5 tables, views, routines and events already" in existing.ask("capture").said
     existing.back()
     before = existing.seen()
     assert Trial(db, "mysql-restore", {"database": "a\nb", "file": "/srv/shop.sql"}).ask("capture").status == 1
@@ -122,6 +122,60 @@ def test_a_restored_database_has_every_row_of_the_dump(db: RealHost) -> None:
         existing.must("apply", 1)
     assert existing.seen() == before
     assert not evil_left(db)
+
+
+PARTS = (
+    "create table t (id int auto_increment primary key, a varchar(40)); insert into t (a) values ('it''s),(here;'), (null), (');'), ('\\\\');"
+    "create view less as select id from t; create trigger later before insert on t for each row set new.id = new.id + 1;"
+    "create procedure nothing() select 1; create function one() returns int deterministic return 1;"
+    "create event never on schedule every 1 year do select 1"
+)
+
+
+def test_an_import_that_lacks_what_comes_after_the_rows_is_not_taken_for_the_whole(db: RealHost) -> None:
+    mysql(db, f"create or replace database parts; use parts; {PARTS}")
+    dumped = Trial(db, "mysql-dump", {"database": "parts", "file": "/srv/parts.sql"})
+    dumped.capture()
+    dumped.must("apply")
+    whole = db.run("cat /srv/parts.sql").splitlines(keepends=True)
+    starts = ("-- Dumping events", "-- Dumping routines", "-- Final view structure", "/*!50003 SET @saved_cs_client ")
+    ends = {start: next(at for at, line in enumerate(whole) if line.startswith(start)) for start in starts}
+    restore = Trial(db, "mysql-restore", {"database": "half", "file": "/srv/parts.sql"}, DATABASES)
+    for start, end in ends.items():
+        mysql(db, "drop database if exists half; create database half")
+        write(db, "/srv/half.sql", "".join(whole[:end]))
+        db.run("mariadb --no-defaults half < /srv/half.sql")
+        assert not restore.recognised(), start
+        assert "not the tables" in restore.must("verify", 1), start
+    mysql(db, "drop database half; create database half")
+    restore.there()
+    assert mysql(db, "select one() from less limit 1; show triggers; show events", "half").count("\n") == 3
+    restore.must("undo")
+    for only in ("create procedure mine() select 1", "create event mine on schedule every 1 year do select 1"):
+        mysql(db, f"drop database if exists half; create database half; use half; {only}")
+        assert "holds 1 tables, views, routines and events already" in restore.ask("capture").said
+    mysql(db, "drop database half; drop database parts")
+
+
+def test_a_dump_of_an_older_client_has_the_same_rows(db: RealHost) -> None:
+    mysql(db, f"create or replace database parts; use parts; {PARTS}")
+    dumped = Trial(db, "mysql-dump", {"database": "parts", "file": "/srv/parts.sql"})
+    dumped.capture()
+    dumped.must("apply")
+    # Older clients write all rows of a table into one line.
+    db.run("rm /srv/parts.sql.sha256")
+    lines = db.run("cat /srv/parts.sql").splitlines()
+    start = lines.index("INSERT INTO `t` VALUES")
+    end = next(at for at in range(start, len(lines)) if lines[at].endswith(");"))
+    assert end - start == 4
+    one = f"{lines[start]} {''.join(lines[start + 1 : end + 1])}"
+    write(db, "/srv/parts.sql", "\n".join([*lines[:start], one, *lines[end + 1 :]]))
+    restore = Trial(db, "mysql-restore", {"database": "older", "file": "/srv/parts.sql"}, DATABASES)
+    restore.there()
+    mysql(db, "update t set a = 'it''s),(' where id = 1", "older")
+    restore.must("verify", 1)
+    restore.must("undo")
+    mysql(db, "drop database parts")
 
 
 def test_figures_of_one_host_are_compared_with_those_of_the_other(db: RealHost) -> None:

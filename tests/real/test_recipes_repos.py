@@ -26,7 +26,7 @@ def hosts(rig: Rig) -> tuple[RealHost, RealHost]:
         "git config --global user.name a; git config --global user.email a@b;"
         'git init -q --bare "it\'s \\$(x).git"; git init -q work; cd work; echo 1 > f; git add f; git commit -qm 1; git tag t;'
         "git push -q \"../it's \\$(x).git\" HEAD:refs/heads/main; cd ..; printf '#!/bin/sh\\n' > \"it's \\$(x).git/hooks/post-receive\";"
-        "chmod 755 *.git/hooks/post-receive; darcs init -q d; cd d; echo 1 > f; darcs add -q f; darcs record -qam 1; cd ..; chown -R mover .;"
+        "chmod 755 *.git/hooks/post-receive; (cd it*/hooks && ln -s post-receive update); darcs init -q d; cd d; echo 1 > f; darcs add -q f; darcs record -qam 1; cd ..; chown -R mover .;"
         "cd ../mail; printf 'From a  now\\nMessage-ID: <1@x>\\n\\nbody\\nMessage-ID: <no@x>\\n\\nFrom a  now\\nmessage-id: <2@x>\\n\\nbody\\n' > ann;"
         "mkdir -p ben/Maildir/cur ben/Maildir/new ben/Maildir/.old/cur cat/cur cat/new; touch dan;"
         'for n in 1 2; do printf "Subject: x\\nMessage-Id: <$n@y>\\n\\nbody\\n" > ben/Maildir/cur/$n; done; cp ben/Maildir/cur/1 ben/Maildir/.old/cur/3',
@@ -71,6 +71,8 @@ def test_figures_are_written_and_taken_back(
         ("chown root work", "folder 755 root"),
         ("cd work; git -c safe.directory='*' tag -d t", "refs/tags/t"),
         ("rm -r d", "d is missing"),
+        ("rm it*/hooks/update", "hook ./update -> post-receive"),
+        ("ln -sf pre-receive it*/hooks/update", "hook ./update -> post-receive"),
         ("rm work/.git/objects/[0-9a-f][0-9a-f]/*", ""),
         ("cd d; rm _darcs/patches/*", ""),
     ],
@@ -90,6 +92,26 @@ def test_s32_a_repository_that_is_not_as_on_old_is_named(
     if "folder" in says:
         says = "./work differs: folder 755 mover"
     assert says in said.out
+
+
+def test_what_a_repository_has_run_is_not_run_as_root(hosts: tuple[RealHost, RealHost]) -> None:
+    """Owners choose what git and darcs run in their repositories; root only reads them."""
+    look = carried(hosts, "repos", REPOS)
+    for host in hosts:
+        host.run(
+            "cd '/srv/it/re pos'; printf '#!/bin/sh\\nid -u >> /tmp/ran\\n' > /srv/own; chmod 755 /srv/own; rm -f /tmp/ran;"
+            "printf 'ALL posthook /srv/own\\nALL run-posthook\\nALL prehook /srv/own\\nALL run-prehook\\n' > d/_darcs/prefs/defaults;"
+            "chown mover d/_darcs/prefs/defaults; git config -f work/.git/config core.fsmonitor /srv/own; chown mover work/.git/config"
+        )
+    Trial(hosts[0], "repos-figures", REPOS, captured={"figures": "absent"}).must("apply")
+    hosts[1].run(f"cat > /srv/figures <<'COCKPIT_END'\n{hosts[0].run('cat /srv/figures')}COCKPIT_END")
+    look.must("apply")
+    assert "are whole" in look.must("verify")
+    for host in hosts:
+        assert host.run("cat /tmp/ran", check=False) == ""
+        # They would have been run.
+        host.run("cd '/srv/it/re pos/d'; darcs log --count; cat /tmp/ran; rm /tmp/ran /srv/own _darcs/prefs/defaults")
+    hosts[1].run("rm -rf /srv/it; mv /srv/it.good /srv/it")
 
 
 def test_s32_a_message_that_is_missing_is_counted_and_new_mail_is_no_fault(hosts: tuple[RealHost, RealHost]) -> None:

@@ -76,6 +76,44 @@ def test_a_unit_starts_with_its_port_and_goes_back_disabled(host: RealHost) -> N
     host.run("systemctl stop nginx")
 
 
+APP = (
+    "find /etc/systemd/system -path '*app*' -printf '%y %p %l\\n' | sort;"
+    "systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState app.service app.timer"
+)
+
+
+def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
+    write(host, "/srv/app/app.service", "[Service]\nExecStart=sleep 1000\n[Install]\nWantedBy=multi-user.target")
+    write(
+        host, "/srv/app/app.timer", "[Timer]\nOnCalendar=yearly\nUnit=planet.service\n[Install]\nWantedBy=timers.target"
+    )
+    host.run("touch /srv/quiet; touch -d '1 hour ago' /srv/quiet")
+    host.run(f"printf 'archive-sha256 {'ab' * 32}\\n' > /srv/evidence")
+    last = {"services": "app.service", "quiet": "/srv/quiet", "seconds": "60", "backup": "/srv/evidence"}
+    stop, timer = unit(host, "systemd-stop", "app.service"), unit(host, "timer-stop", "app.timer")
+    end = Trial(host, "decommission", last)
+    for trial, name in ((stop, "app.service"), (timer, "app.timer"), (end, "app.service")):
+        trial.state = APP
+        for how in ("enable --now", "link") if trial is not end else ("enable --now",):
+            host.run(f"systemctl {how} '/srv/app/{name}' 2> /dev/null")
+            before = trial.seen()
+            trial.there()
+            assert trial.seen() != before
+            trial.back()
+            assert trial.seen() == before
+            if how != "link":
+                trial.cut_anywhere()
+            # A link that is removed leaves nothing that could be stopped.
+            host.run(f"systemctl stop {name}; systemctl disable {name} 2> /dev/null")
+    host.run("rm -r '/srv/app'")
+
+
+def test_a_service_that_the_host_does_not_know_is_not_decommissioned(host: RealHost) -> None:
+    wrong = Trial(host, "decommission", {"services": "nginx\nngnix", "quiet": "/x", "seconds": "1", "backup": "/x"})
+    for op, status in (("probe", 2), ("capture", 1), ("apply", 1), ("verify", 2)):
+        assert "there is no service ngnix" in wrong.must(op, status)
+
+
 def test_what_starts_a_stopped_unit_again_is_named(host: RealHost) -> None:
     write(host, "/etc/systemd/system/echo.socket", "[Socket]\nListenStream=7777\nAccept=no")
     write(host, "/etc/systemd/system/echo.service", "[Service]\nExecStart=sleep 1000")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, refuses_evil
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import SHELLS, Trial
 from tests.real.world import needs_world, until, write
@@ -95,11 +96,55 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     pair.all_arrived(*ids)
 
 
+def test_what_is_still_on_its_way_into_the_mailbox_is_waited_for(pair: Pair) -> None:
+    pair.old.run(
+        f"postconf -e 'transport_maps = inline:{{ {ZONE}=smtp:[{pair.new.address}], bob@{ZONE}=local }}'; useradd -m bob"
+    )
+    pair.old.run("postconf -e deliver_lock_attempts=1; postfix reload 2>/dev/null; echo held > /var/mail/bob.lock")
+    hand_in(pair.old, "late", f"bob@{ZONE}")
+    until(lambda: "lock" in pair.old.run("mailq"), lambda: pair.old.run("mailq; cat /var/log/mail.log"), PATIENCE)
+    pair.old.run("touch /var/mail/bob; chown bob /var/mail/bob")
+    sweep = pair.sweep("/var/mail/bob", ledger="/root/late.ledger")
+    assert not sweep.recognised()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(sweep.must, "apply")
+        until(lambda: "sleep 0.2" in pair.old.run("ps -eo args"), lambda: f"it waits: {applied}", PATIENCE)
+        assert not applied.done()
+        pair.old.run("rm /var/mail/bob.lock")
+        assert "1 forwarded" in applied.result(120)
+    sweep.must("verify")
+    assert sweep.recognised()
+    pair.all_arrived("late")
+
+
 def test_two_alike_are_two(pair: Pair) -> None:
     pair.fill("twin", "twin")
     sweep = pair.sweep(ledger="/root/twin.ledger")
     sweep.there()
     until(lambda: arrived(pair.new, "twin") == 2, lambda: pair.old.run("mailq"), PATIENCE)
+
+
+def test_what_is_not_in_the_copy_that_went_over_is_forwarded_whatever_its_time_and_whatever_was_read(
+    pair: Pair,
+) -> None:
+    pair.old.run(f"cat > /srv/copy <<'END_OF_BOX'\n{mbox('gone', 'same', 'same')}END_OF_BOX")
+    pair.old.run("rm -f /srv/box; cp /srv/copy /srv/box")
+    given = {"box": "/srv/box", "address": ANN, "copied": "/srv/copy", "ledger": "/root/copy.ledger"}
+    sweep = replace(pair.sweep(), params=given)
+    assert sweep.recognised()
+    began_before = mbox("slow", "same").replace("2026", "2025")
+    pair.old.run(f"cat >> /srv/box <<'END_OF_BOX'\n{began_before}END_OF_BOX")
+    # Somebody reads one and deletes another on the old host all the same.
+    read = replace(sweep, params={**given, "box": "/srv/read"})
+    pair.old.run("awk '/^From /{n++} n!=1' /srv/box | sed '0,/^Status: RO/s//Status: O/' > /srv/read")
+    read.capture()
+    assert read.captured["strayed"] == "2"
+    sweep.there()
+    assert sweep.captured["strayed"] == "2"
+    pair.all_arrived("slow", "same")
+    assert arrived(pair.new, "gone") == 0
+    for bad in ({"copied": "/srv/none"}, {"since": str(SINCE)}, {"copied": ""}):
+        assert "not one time or copy" in replace(sweep, params={**given, **bad}).must("apply", 2)
 
 
 def test_a_maildir_is_swept_by_the_times_in_its_names(pair: Pair) -> None:
@@ -116,6 +161,64 @@ def test_a_maildir_is_swept_by_the_times_in_its_names(pair: Pair) -> None:
     assert sweep.recognised(), "a message that was read meanwhile is another one"
     pair.all_arrived("inNew", "inCur")
     assert arrived(pair.new, "tooEarly") == 0
+
+
+def test_a_maildir_message_that_does_not_tell_its_sender_goes_too(pair: Pair) -> None:
+    folder = "/srv/bounces"
+    pair.old.run(f"mkdir -p {folder}/new {folder}/cur {folder}/tmp")
+    for stamp, id, sender in (
+        (SINCE + 5, "noPath", ""),
+        (SINCE + 6, "nullPath", "Return-Path: <>\n"),
+        (SINCE + 7, "after", ""),
+    ):
+        write(pair.old, f"{folder}/new/{stamp}.M1P2.old", f"{sender}{HEADERS.format(id=id)}\n{BODY}")
+    pair.sweep(folder, ledger="/root/bounces.ledger").there()
+    pair.all_arrived("noPath", "nullPath", "after")
+
+
+def test_a_message_that_was_read_after_it_went_does_not_go_again(pair: Pair) -> None:
+    pair.fill("unread")
+    sweep = pair.sweep(ledger="/root/unread.ledger")
+    sweep.there()
+    # As Dovecot does: the first message bears what it knows of the mailbox.
+    pair.old.run(
+        f"awk '/^From /{{n++}} n>1' '{BOX}' | sed 's/^Status: RO/X-IMAPbase: 1700000000 2\\nX-UID: 1\\nStatus: O\\nX-Status: A\\nX-Keywords: NonJunk/' >/srv/was"
+    )
+    assert "X-UID: 1" in pair.old.run(f"cat /srv/was >'{BOX}'; cat '{BOX}'")
+    assert sweep.recognised()
+    assert "are left" not in sweep.must("apply")
+    sweep.must("verify")
+    pair.all_arrived("unread")
+    # One that is read before it goes is forwarded all the same.
+    fresh = pair.sweep(ledger="/root/fresh.ledger")
+    fresh.capture()
+    assert fresh.captured["strayed"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["lockf", "flock"])
+def test_a_message_that_is_being_delivered_goes_whole_or_not_yet(pair: Pair, kind: str) -> None:
+    id = f"slow-{kind}"
+    pair.fill(f"before-{kind}")
+    half, rest = mbox(id)[:-40], mbox(id)[-40:]
+    pair.old.run("rm -f /srv/go")
+    program = (
+        f"import fcntl, os, time\nbox = open({BOX!r}, 'a')\nfcntl.{kind}(box, fcntl.LOCK_EX)\n"
+        f"box.write({half!r})\nbox.flush()\n"
+        "while not os.path.exists('/srv/go'): time.sleep(0.05)\n"
+        f"box.write({rest!r})\nbox.close()\n"
+    )
+    writer = pair.old.spawn("/usr/bin/python3", "-c", program)
+    until(lambda: id in pair.old.run(f"cat '{BOX}'"), pair.old.said, PATIENCE)
+    sweep = pair.sweep(ledger=f"/root/{kind}.ledger")
+    assert "while nobody writes it" in sweep.must("capture", 2)
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(sweep.must, "apply")
+        until(lambda: "sleep 0.1" in pair.old.run("ps -eo args"), lambda: f"it waits: {applied}", PATIENCE)
+        pair.old.run("touch /srv/go")
+        assert "2 forwarded" in applied.result(120)
+    writer.wait()
+    sweep.must("verify")
+    pair.all_arrived(f"before-{kind}", id)
 
 
 def test_one_that_may_have_gone_is_left_to_a_person(pair: Pair) -> None:

@@ -67,7 +67,11 @@ def test_a_certificate_is_copied_used_and_brought_back(new: RealHost, authority:
     trial = copy(new)
     trial.there_and_back()
     trial.cut_anywhere()
+    visible = new.run(f"ls {PLACE}")
     trial.there()
+    # A server that reads the whole folder sees no more files than before.
+    assert new.run(f"ls {PLACE}") == visible
+    assert "cockpit-former" in trial.seen()
     assert new.run(f"stat -c %a {COPY['key']} {COPY['certificate']}").split() == ["600", "644"]
     # A later run takes back what it has found itself, not what was there long ago.
     first = new.run(f"cat {COPY['certificate']}")

@@ -63,12 +63,25 @@ def test_the_pages_of_some_users_are_redirected_and_nobody_else_s(shop: Shop) ->
     webtrials.user_redirects(shop)
 
 
+def test_redirects_of_many_users_at_once_are_all_served(shop: Shop) -> None:
+    """S65."""
+    webtrials.at_once(shop)
+
+
+def test_a_step_waits_for_another_one_that_changes_the_web_server_until_it_ends_or_dies(shop: Shop) -> None:
+    webtrials.waits_its_turn(shop)
+
+
 def test_what_cannot_be_right_is_refused_before_anything_changes(shop: Shop) -> None:
     webtrials.refusals(shop)
 
 
 def test_a_broken_configuration_is_refused_before_the_daemon_hears_of_it(shop: Shop) -> None:
     webtrials.broken(shop)
+
+
+def test_what_others_write_into_the_file_is_never_taken_back(shop: Shop) -> None:
+    webtrials.edits_stay(shop)
 
 
 def test_recipes_for_one_site_go_away_in_any_order(shop: Shop) -> None:

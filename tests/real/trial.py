@@ -17,6 +17,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +105,12 @@ class Trial:
         assert said.status == 0, f"{self.recipe} capture: {said}"
         self.captured = dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
 
+    def capture_again(self, shell: str = SHELLS[0]) -> None:
+        """Capture once more after an apply that was cut off, as another try does: what it finds is not taken for the old state,
+        and where it refuses, what was captured first is gone on with. It has to say why."""
+        said = self.ask("capture", shell)
+        assert said.status == 0 or said.said.strip(), f"{self.recipe} capture refuses and does not say why: {said}"
+
     def must(self, op: Op, status: int = 0, shell: str = SHELLS[0]) -> str:
         """Run one function, which must end so. What it said."""
         said = self.ask(op, shell)
@@ -170,6 +177,8 @@ class Trial:
                 if between is not None:
                     between()
                 self.recognised()
+                if op == "apply":
+                    self.capture_again()
                 self.must(op)
                 if op == "apply":
                     self.must("verify")
@@ -215,7 +224,7 @@ class Trial:
 
     @contextlib.contextmanager
     def _file(self, script: str) -> Iterator[str]:
-        name = "/run/trial.sh"
+        name = f"/run/trial.{threading.get_native_id()}.sh"
         file = self.host.inner(name)
         file.write_bytes(script.encode(errors="surrogateescape"))
         file.chmod(0o644)

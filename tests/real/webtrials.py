@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tests.real.rig import RealHost
 from tests.real.sites import NAME, OTHER, SITE, ask, state
 from tests.real.trial import EVIL, Trial, evil_left
@@ -135,6 +137,45 @@ def user_redirects(shop: Shop) -> None:
     other.back()
 
 
+def at_once(shop: Shop, count: int = 8) -> None:
+    """Steps of many users who go over at the same moment: the redirect of each is served, and taken back at once none is."""
+    users = [f"user{number}" for number in range(count)]
+    steps = [shop.trial("user-redirect", users=user) for user in users]
+    before = steps[0].seen()
+    for step in steps:
+        step.capture()
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(lambda step: step.must("apply"), steps))
+        for user, step in zip(users, steps, strict=True):
+            step.must("verify")
+            assert f"https://new.example.test/~{user}/\r" in shop.ask(f"http://{NAME}/~{user}/")
+        list(pool.map(lambda step: step.must("undo"), steps))
+    for step in steps:
+        step.must("verify_undo")
+    assert steps[0].seen() == before
+
+
+def waits_its_turn(shop: Shop) -> None:
+    """While another step changes the web server nothing is touched; when that one is killed, it goes on."""
+    host, away = shop.host, shop.trial("user-redirect")
+    before = away.seen()
+    program = "nginx" if shop.server == "nginx" else "apache2"
+    other = host.spawn("/usr/bin/flock", f"/usr/sbin/{program}", "/usr/bin/tail", "-f", "/dev/null")
+    until(lambda: "tail -f" in host.run("ps -eo args"), lambda: "another step begins", 30)
+    away.capture()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(away.must, "apply")
+        until(lambda: "sleep 0.2" in host.run("ps -eo args"), lambda: f"it waits: {applied}", 30)
+        assert away.seen() == before
+        assert not applied.done()
+        host.run("kill -9 $(pgrep -x flock) $(pgrep -x tail)")
+        other.wait()
+        applied.result(60)
+    away.must("verify")
+    away.back()
+    assert away.seen() == before
+
+
 def refusals(shop: Shop) -> None:
     """What cannot be right is refused with a sentence, and nothing changes."""
     before = shop.trial("maintenance").seen()
@@ -175,6 +216,36 @@ def broken(shop: Shop) -> None:
     page.must("verify_undo")
     # A worker of before may still answer for a moment.
     until(lambda: page.seen() == before, page.seen, 30)
+
+
+def edits_stay(shop: Shop) -> None:
+    """What an administrator writes while an apply is cut off, or after one whose reload failed, is theirs for good: a
+    configuration that they break is never replaced with a copy of ours."""
+    host, page, site = shop.host, shop.trial("maintenance"), SITE[shop.server]
+    folder, _, name = site.rpartition("/")
+    kept = f"{folder}/.{name}.cockpit-was"
+    before = page.seen()
+    host.run(f"cp -p {site} /tmp/whole")
+    page.capture()
+    page.must("apply")
+    host.run(f"cp -p {site} /tmp/ours")
+    # As after a kill between the lines and the removal of the copy. An edit, and then a mistake in it.
+    host.run(f"cp -p /tmp/whole {kept}; printf '\\n# edited by hand\\nnonsense here;\\n' >>{site}")
+    for kind in ("maintenance", "redirect"):
+        assert "broken already" in shop.trial(kind).must("apply", 2)
+        assert "# edited by hand" in host.run(f"cat {site}"), f"{kind} takes an edit back that is not its own"
+    # The mistake mended, another try finds its lines there, the configuration whole and the copy not needed.
+    host.run(f"sed -i '/^nonsense/d' {site}")
+    page.must("apply")
+    page.must("verify")
+    host.run(f"test ! -e {kept}")
+    # Only our lines are more: what was cut off is taken back.
+    host.run(f"sed '/^# cockpit.*: begin/a nonsense here;' /tmp/ours >{site}; cp -p /tmp/whole {kept}")
+    assert "broken already" in page.must("apply", 2)
+    assert host.run(f"cat {site}") == host.run("cat /tmp/whole")
+    host.run(f"rm /tmp/whole /tmp/ours; {page_reload(shop)}")
+    page.must("verify_undo")
+    assert page.seen() == before
 
 
 def other_lines(shop: Shop) -> None:
@@ -249,7 +320,19 @@ def vhosts(shop: Shop, new: RealHost) -> None:
     assert "the shop of new" in shop.ask("http://test.example.test/")
     assert "the shop of old" in shop.ask(f"http://{NAME}/")
     assert "is there already" in Trial(shop.host, test.recipe, {**given, "root": "/srv/shop"}).must("capture", 2)
+    # Another one that is the first of the server, and so is shown for names that it does not know.
+    first = Trial(
+        shop.host,
+        test.recipe,
+        {**given, "file": f"{folder}/00-test.conf", "name": "first.example.test", "root": "/srv/shop"},
+        state=test.state,
+    )
+    first.there()
+    assert ("so do unknown names" in first.must("verify")) == (shop.server == "apache")
+    assert "unknown" not in test.must("verify")
     test.back()
+    assert ("the shop of old" in shop.ask("http://test.example.test/")) == (shop.server == "apache")
+    first.back()
     through = Trial(
         shop.host,
         test.recipe,

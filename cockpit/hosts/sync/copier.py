@@ -18,7 +18,7 @@ from cockpit.events import StepOutput, SyncPassed
 from cockpit.hosts.job import JobEnd, Jobs
 from cockpit.hosts.output import OutputTeller, RawSink
 from cockpit.hosts.pool import HostPool, Unreachable, quoted
-from cockpit.hosts.sync import allowing, guard, layers, parts, rsync
+from cockpit.hosts.sync import allowing, layers, parts, rsync
 from cockpit.hosts.sync.carrier import Carrier
 from cockpit.hosts.sync.facts import Facts, Pair, pairs
 from cockpit.hosts.sync.limiting import Limiting
@@ -196,24 +196,10 @@ class Copier:
                     detail = f"{len(wrong):,} entries of {pair.source} differ, the first: {shown}"
                     return Outcome(verdict="no", detail=harmless(detail, 300))
                 total += found.files
-        if action.marks and not action.delete:
-            await self._mark(action, known)
         since = f"; {late} changed on {action.source} since and are left to the final pass" if late else ""
         return Outcome(verdict="ok", detail=f"{total:,} entries have the same checksums and attributes on both{since}")
 
     # --- parts -----------------------------------------------------------------------------------------------------
-
-    async def _mark(self, action: Sync, known: Facts) -> None:
-        """Write the sentinel: this direction was copied and verified. The folder's own time stays."""
-        for index, pair in enumerate(pairs(action)):
-            line = guard.sentinel((known.source.mark, pair.source), (known.target.mark, pair.target))
-            if known.source.sentinels[index] == line:
-                continue
-            script = (
-                f"umask 077; cd && mkdir -p .cockpit && cd -- {quoted(parts.here(pair.source))} && ref=$(mktemp) && "
-                f'touch -r . "$ref" && printf \'%s\\n\' {quoted(line)} >{rsync.SENTINEL} && touch -r "$ref" .; rm -f "$ref"'
-            )
-            await self._pool[action.source].run(script, b"", 30.0)
 
     def _teller(self, call: Call, action: Sync, say: Say) -> CopyTeller:
         seen = self.looks.seen.get(call.step.ref)

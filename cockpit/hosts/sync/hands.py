@@ -15,9 +15,10 @@ from cockpit.hosts.output import RawSink
 from cockpit.hosts.pool import HostPool, Unreachable
 from cockpit.hosts.sync.carrier import NoRoute
 from cockpit.hosts.sync.copier import Copier
-from cockpit.hosts.sync.facts import facts
+from cockpit.hosts.sync.facts import Facts, facts
 from cockpit.hosts.sync.looking import Refused
 from cockpit.hosts.sync.manifest import Unreadable
+from cockpit.hosts.sync.marking import Marks
 from cockpit.hosts.sync.tarred import Tarred
 from cockpit.hosts.sync.undoing import Undoer
 from cockpit.plan.model import Sync
@@ -38,6 +39,7 @@ class SyncHands:
         self._copier = Copier(pool, jobs, raw, transfers)
         self._tarred = Tarred(pool, transfers)
         self._undoer = Undoer(pool, jobs, raw)
+        self._marks = Marks(pool)
         for ref, rate in (limits or {}).items():
             self._copier.limit(ref, rate)
 
@@ -74,16 +76,22 @@ class SyncHands:
             return Outcome(verdict="failed", detail=harmless(str(error), 300))
 
     async def _act(self, call: Call, action: Sync, say: Say) -> Outcome:
-        tool = call.captured.get("tool", "")
         if call.op in {"undo", "verify_undo"}:
             if "aside" not in call.captured:
                 return Outcome(verdict="nothing")
-            if tool == "rsync":
-                undo = self._undoer
-                return await undo.undo(call, action, say) if call.op == "undo" else await undo.verify(call, action)
-            tar = self._tarred
-            return await tar.undo(call, action) if call.op == "undo" else await tar.verify_undo(call, action)
+            return await self._marks.removed(call, action, await self._back(call, action, say))
         known = self._copier.remembered(call, action) or await facts(self._pool, action)
+        return await self._marks.noted(call, action, known, await self._forward(call, action, known, say))
+
+    async def _back(self, call: Call, action: Sync, say: Say) -> Outcome:
+        if call.captured.get("tool") == "rsync":
+            undo = self._undoer
+            return await undo.undo(call, action, say) if call.op == "undo" else await undo.verify(call, action)
+        tar = self._tarred
+        return await tar.undo(call, action) if call.op == "undo" else await tar.verify_undo(call, action)
+
+    async def _forward(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
+        tool = call.captured.get("tool", "")
         if known.rsync and tool != "tar":
             match call.op:
                 case "probe":
@@ -114,7 +122,7 @@ class SyncHands:
             return Outcome(verdict="nothing", detail="the copy ended with the conductor")
         try:
             if call.op == "undo":
-                return await self._undoer.recall(call, action, say)
+                return await self._marks.removed(call, action, await self._undoer.recall(call, action, say))
             return await self._copier.recall(call, action, say)
         except (Unreachable, asyncssh.Error, OSError) as error:
             return Outcome(verdict="unknown", detail=harmless(str(error), 300))

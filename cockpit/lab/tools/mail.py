@@ -12,18 +12,24 @@ from pathlib import Path
 
 
 def sendmail(arguments: list[str]) -> int:
-    """Hand the message on standard input to the host's own mail server. 0 taken, 75 not now (EX_TEMPFAIL), 64 usage."""
-    sender, recipients = "karl", []
+    """Hand the message on standard input to the host's own mail server, or with -bv ask it where mail would go.
+
+    0 taken, 75 not now (EX_TEMPFAIL), 64 usage."""
+    sender, recipients, asked = "karl", [], False
     while arguments:
         word = arguments.pop(0)
         if word == "-f" and arguments:
-            sender = arguments.pop(0)
+            sender = arguments.pop(0).strip("<>")
+        elif word == "-bv":
+            asked = True
         elif not word.startswith("-"):
             recipients.append(word)
     if not recipients:
-        print("usage: sendmail [-f FROM] RECIPIENT... < message", file=sys.stderr)
+        print("usage: sendmail [-bv] [-f FROM] RECIPIENT... < message", file=sys.stderr)
         return 64
     address, port = (Path(os.environ["HOME"]) / "etc/mail/server").read_text().split()
+    if asked:
+        return verify((address, int(port)), recipients)
     lines = sys.stdin.buffer.read().replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
     message = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)
     steps = [(b"", b"220"), (b"EHLO localhost\r\n", b"250"), (f"MAIL FROM:<{sender}>\r\n".encode(), b"250")]
@@ -44,6 +50,24 @@ def sendmail(arguments: list[str]) -> int:
         print(f"sendmail: {address}:{port}: {error}", file=sys.stderr)
         return 75
     return 0
+
+
+def verify(server: tuple[str, int], recipients: list[str]) -> int:
+    """Print where mail for each goes now, as the server says. 0 all known, 67 somebody is not (EX_NOUSER), 75 not now."""
+    status = 0
+    try:
+        with socket.create_connection(server, timeout=5) as link, link.makefile("rb") as answers:
+            answers.readline()
+            for recipient in recipients:
+                link.sendall(f"VRFY {recipient}\r\n".encode())
+                code, _, text = answers.readline().decode("utf-8", "replace").strip().partition(" ")
+                print(f"{recipient}: {text.partition(' ')[2]}")
+                status = status if code in {"250", "252"} else 67
+            link.sendall(b"QUIT\r\n")
+    except OSError as error:
+        print(f"sendmail: {server[0]}:{server[1]}: {error}", file=sys.stderr)
+        return 75
+    return status
 
 
 def queued() -> list[dict[str, str | float]]:

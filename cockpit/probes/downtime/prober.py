@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from cockpit import child
 from cockpit.clock import Clock, SystemClock
 from cockpit.events import Event, Trouble
 from cockpit.plan.model import Plan
@@ -111,11 +112,10 @@ class DowntimeProber:
         finally:
             self.pid = 0
             dying.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            await asyncio.gather(dying, return_exceptions=True)
             process.stdin.close()
             # It is gone when it is gone: nothing of it outlives us.
-            await asyncio.shield(process.wait())
+            await asyncio.shield(child.end(process))
 
     async def _line(self, stdout: asyncio.StreamReader) -> bytes:
         """The next line, b"" at the end. Raises TimeoutError and ValueError."""

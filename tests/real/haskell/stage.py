@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
 from tests.real.haskell import tracker
+from tests.real.night.ledger import Ledger
 from tests.real.rig import RealHost, Rig
 from tests.real.world import listening, until, write
 from tests.real.world.databases import postgres, psql
@@ -19,7 +21,7 @@ LISTS = f"projects.{ZONE}"
 MAIL = f"community.{ZONE}"
 PEOPLE = {"ann": 2001, "bob": 2002, "igloo": 2003, "malcolm": 2004}
 CAFE = f"haskell-cafe@{LISTS}"
-NORMAL_TTL = 8
+NORMAL_TTL = 5
 """Seconds; what the plan calls a day."""
 SPOOL = "/var/mail"
 
@@ -53,6 +55,8 @@ class Stage:
     cache: RealHost
     world: RealHost
     key: Key
+    ledger: Ledger = field(default_factory=Ledger)
+    """What people have done here, over all nights."""
 
     @property
     def samples(self) -> dict[str, str]:
@@ -67,6 +71,9 @@ class Stage:
             "192.0.2.25": self.world.address,
             "5m": "1s",
             "300": "1",
+            "500ms": "1s",
+            "604800": "1",
+            'load: "4"': 'load: "90"',
             "1d": f"{NORMAL_TTL}s",
         }
 
@@ -76,13 +83,19 @@ def build(rig: Rig) -> Stage:
     hosts = {name: rig.host(name) for name in ("etch", "lun", "backup", "ns1", "ns2", "cache", "world")}
     stage = Stage(rig=rig, key=Key(), **hosts)
     _names(stage)
-    for host in (stage.etch, stage.lun):
-        _services(host)
-    _years_of_use(stage.etch)
-    for host in (stage.etch, stage.lun):
-        _apache(host)
+    with ThreadPoolExecutor(2) as pool:
+        lun = pool.submit(_lun, stage.lun)
+        _services(stage.etch)
+        _years_of_use(stage.etch)
+        _apache(stage.etch)
+        lun.result()
     _receiver(stage.world)
     return stage
+
+
+def _lun(host: RealHost) -> None:
+    _services(host)
+    _apache(host)
 
 
 def _names(stage: Stage) -> None:
@@ -107,12 +120,25 @@ def _services(host: RealHost) -> None:
         f"{host.name}.{ZONE}",
         MAIL,
         transports={LISTS: "lmtp:[127.0.0.1]:8024"},
-        settings={"relay_domains": LISTS, "local_recipient_maps": ""},
+        # Without limits for clients there are no statistics of them, which come into the log when nothing else happens.
+        settings={"relay_domains": LISTS, "local_recipient_maps": "", "smtpd_client_connection_count_limit": "0"},
     )
     host.run("mkdir -p /srv/www /srv/projects /srv/code /srv/trac /srv/planet /srv/lists /var/spool/cron/crontabs")
-    host.spawn("/usr/sbin/cron", "-f")
+    write(
+        host,
+        "/usr/local/sbin/backup-mirror",
+        "#!/bin/sh\nexec rsync -a /var/backups/mirror/ backup:/var/backups/mirror/",
+        "755",
+    )
+    host.run("mkdir -p /run/lock; service cron start")
     mailman(host, "/srv/lists", start=False)
     postgres(host)
+    # Where Debian's own script for the service looks for it.
+    host.run(
+        "cd /usr/lib/postgresql; conf=/etc/postgresql/$(ls | sort -n | tail -n 1)/main; data=/var/lib/postgresql/rig-5432;"
+        "mkdir -p $conf; cp $data/*.conf $conf/; echo \"data_directory = '$data'\" >>$conf/postgresql.conf;"
+        "echo auto >$conf/start.conf; chown -R postgres:postgres /etc/postgresql"
+    )
     psql(host, "create role rt login password 'tickets'")
     write(host, "/usr/local/lib/tracker.py", Path(tracker.__file__).read_text())
 
@@ -171,23 +197,24 @@ def _apache(host: RealHost) -> None:
     """Apache with a virtual host for each name, and the trackers behind it. A header tells who answered."""
     sites = ""
     for name, root in _STATIC.items():
-        sites += f"<VirtualHost *:80>\nServerName {name}.{ZONE}\nDocumentRoot {root}\n<Directory {root}>\nRequire all granted\n</Directory>\nCustomLog /var/log/apache2/{name}.log combined\n</VirtualHost>\n"
+        log = name if name == "planet" else "access"
+        sites += f"<VirtualHost *:80>\nServerName {name}.{ZONE}\nDocumentRoot {root}\n<Directory {root}>\nRequire all granted\n</Directory>\nCustomLog /var/log/apache2/{log}.log combined\n</VirtualHost>\n"
     for name, port in _TRACKED.items():
         sites += f"<VirtualHost *:80>\nServerName {name}.{ZONE}\nProxyPass / http://127.0.0.1:{port}/\nCustomLog /var/log/apache2/{name}.log combined\n</VirtualHost>\n"
-    modules = "mpm_event authz_core dir mime headers proxy proxy_http"
+    modules = "mpm_event authz_core authz_host dir mime headers proxy proxy_http status"
     config = (
         "".join(f"LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so\n" for m in modules.split())
-        + f"ServerRoot /etc/apache2\nServerName {host.name}.{ZONE}\nPidFile /run/apache2.pid\nDefaultRuntimeDir /run\n"
+        + f"ServerRoot /etc/apache2\nServerName {host.name}.{ZONE}\nPidFile ${{APACHE_PID_FILE}}\nDefaultRuntimeDir /run\n"
         "ErrorLog /var/log/apache2/error.log\nTypesConfig /etc/mime.types\nUser www-data\nGroup www-data\nListen 80\n"
         'LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" combined\n'
         f"DirectoryIndex index.html\nStartServers 1\nHeader always set X-Served-By {host.name}\n"
+        "<Location /server-status>\nSetHandler server-status\nRequire local\n</Location>\n"
         "IncludeOptional sites-enabled/*.conf\n"
     )
     host.run("rm -f /etc/apache2/sites-enabled/*")
     write(host, "/etc/apache2/sites-enabled/community.conf", sites)
-    write(host, "/etc/apache2/rig.conf", config)
-    host.run("mkdir -p /var/log/apache2 /run/apache2; apache2 -t -f /etc/apache2/rig.conf")
-    host.spawn("/usr/sbin/apache2", "-D", "FOREGROUND", "-f", "/etc/apache2/rig.conf")
+    write(host, "/etc/apache2/apache2.conf", config)
+    host.run("mkdir -p /var/log/apache2; service apache2 start")
     for name, port in _TRACKED.items():
         kind = "postgresql://rt:tickets@127.0.0.1/rt" if name == "rt" else "/srv/trac/trac.db"
         serve = f"cd /; exec setpriv --reuid=www-data --regid=www-data --init-groups python3 /usr/local/lib/tracker.py {port} {host.name} {name.upper()} /etc/{name}/mode {quote(kind)}"

@@ -1,4 +1,5 @@
-"""The hosts of charon's migration: two servers at home with Apache, Postfix and games, three name servers, the world outside."""
+"""The hosts of charon's migration: two servers at home with Apache and games, Sendmail on the old one and Postfix on the new one,
+three name servers, the world outside."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from tests.real.rig import RealHost, Rig
 from tests.real.world import listening, until, write
 from tests.real.world.dns import Key, asked, bind, unbound, zone_text
 from tests.real.world.mail import postfix
+from tests.real.world.sendmail import LOG, sendmail
 
 ZONE = "nekodojo.test"
 USERS = {"akira": 2001, "beni": 2002, "chiyo": 2003, "daichi": 2004, "emi": 2005}
@@ -58,6 +60,8 @@ class Home:
         forget(self.rig)
         self.world.run("rm -f /var/mail/chiyo")
         for user in SPOOL:
+            # Not even root writes over somebody's file in a folder that is everybody's.
+            self.old.run(f"rm -f /var/mail/{user}")
             write(self.old, f"/var/mail/{user}", LETTER.format(user=user), "600")
             self.old.run(f"chown {user}:mail /var/mail/{user}")
         for user, port in GAMES.items():
@@ -105,10 +109,14 @@ class Home:
 
     def delivered(self) -> None:
         """Wait until nothing is left in a queue."""
-        for host in (self.old, self.new, self.world):
+        for host, flush, logs in (
+            (self.old, "sendmail -q", LOG),
+            (self.new, "postqueue -f", "/var/log/mail.log"),
+            (self.world, "postqueue -f", "/var/log/mail.log"),
+        ):
             until(
-                lambda host=host: "empty" in host.run("postqueue -f; postqueue -p"),  # type: ignore[misc]
-                lambda host=host: f"the queue of {host.name}: {host.run('postqueue -p; tail -n 30 /var/log/mail.log')}",  # type: ignore[misc]
+                lambda host=host, flush=flush: "is empty" in host.run(f"{flush}; mailq"),  # type: ignore[misc]
+                lambda host=host, logs=logs: f"the queue of {host.name}: {host.run(f'mailq; tail -n 30 {logs}')}",  # type: ignore[misc]
                 60,
             )
 
@@ -155,7 +163,7 @@ class Home:
             )
         for user in GAMES:
             mush.furnish(self.old, user, f"/home/{user}/mush", f"{user}-mush")
-        self.old.run("mkdir -p /var/mail; chmod 1777 /var/mail; install -d -m 700 /usr/local/adm/accounts")
+        self.old.run("mkdir -p /var/mail; chmod 1777 /var/mail; mkdir -p /usr/local/adm")
 
     def _web(self, host: RealHost) -> None:
         """The same virtual.conf on both."""
@@ -189,11 +197,13 @@ class Home:
         here = "" if host is self.old else f"@charon.{ZONE}"
         entries = "".join(f"{user}@{user}.{ZONE}\t{user}{here}\n" for user in SPOOL)
         write(host, TABLE, f"# user@domain\tmailbox\n{entries}chiyo@chiyo.{ZONE}\tchiyo@{OUTSIDE}")
-        host.run(f"postmap hash:{TABLE}")
-        settings = {
-            "virtual_alias_domains": ", ".join(f"{user}.{ZONE}" for user in ("akira", "beni", "chiyo")),
-            "virtual_alias_maps": f"hash:{TABLE}",
-        }
+        domains = [f"{user}.{ZONE}" for user in ("akira", "beni", "chiyo")]
         hops = {f"charon.{ZONE}": self.old, f"neko-base.{ZONE}": self.new, OUTSIDE: self.world}
-        transports = {name: f"smtp:[{at.address}]" for name, at in hops.items() if at is not host}
-        postfix(host, f"{host.name}.{ZONE}", "localhost.localdomain", settings=settings, transports=transports)
+        routes = {name: at.address for name, at in hops.items() if at is not host}
+        if host is self.old:
+            sendmail(host, f"charon.{ZONE}", "localhost.localdomain", virtual=domains, table=TABLE, routes=routes)
+            return
+        host.run(f"postmap hash:{TABLE}")
+        settings = {"virtual_alias_domains": ", ".join(domains), "virtual_alias_maps": f"hash:{TABLE}"}
+        transports = {name: f"smtp:[{address}]" for name, address in routes.items()}
+        postfix(host, f"neko-base.{ZONE}", "localhost.localdomain", settings=settings, transports=transports)

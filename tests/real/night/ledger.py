@@ -51,6 +51,10 @@ class Ledger:
         """The numbers of the acts that ended so."""
         return {act.number for act in self.of(kind, service, outcome)}
 
+    def last(self, kind: Kind, service: str) -> int:
+        """The highest number of a kind at a service, 0 without any."""
+        return max((act.number for act in self.of(kind, service)), default=0)
+
     def services(self, kind: Kind) -> list[str]:
         """The services at which something of a kind was done."""
         with self._lock:

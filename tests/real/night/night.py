@@ -33,6 +33,9 @@ from cockpit.state import BUSY, TICKED, RunState, StepView
 
 Deed = Callable[[str], object]
 
+BEGUN = 150.0
+"""Seconds that a conductor may take to begin or to resume, on a machine that does much else."""
+
 
 class Wrong(Exception):
     """The night did not go as it must; the sentence says how it shows."""
@@ -95,16 +98,23 @@ class Night:
         self._must_not_fail()
 
     async def back(self, *, services: Collection[str] = (), seconds: float = 300.0, all_the_way: bool = True) -> None:
-        """Abort to the last safe point; with `all_the_way` what came before it is taken back too, one step at a time. What had
-        failed before stays so, and is taken back too."""
+        """Abort to the last safe point, the whole run or these services; with `all_the_way` what came before it is taken back
+        too, one step at a time. What had failed before stays so, and is taken back too."""
         wanted = list(services) or list(self.state.services)
         await self._until(lambda: not any(self._busy(id) for id in wanted), self._nothing, seconds)
-        for service in wanted:
+        begun = self.state.seq
+        if not services and any(rules.safe_point(self.state, service) for service in wanted):
+            # Services need each other's steps: together they go back in the order that this takes.
+            await self.send(it.Abort(typed="all"), must=True)
+        for service in services:
             if rules.safe_point(self.state, service):
                 await self.send(it.Abort(service=service, typed=service), must=True)
 
         async def watch() -> None:
             self._must_not_fail({"undo_failed"})
+            stopped = [entry.text for entry in self.state.timeline if entry.seq > begun and "abort of" in entry.text]
+            if stopped:
+                raise Wrong("\n".join(stopped))
 
         def safe() -> bool:
             return not any(rules.safe_point(self.state, service) or self._busy(service) for service in wanted)
@@ -144,9 +154,11 @@ class Night:
         return refusal
 
     async def end(self) -> None:
-        """Close the run, so that its journal says how it ended."""
+        """Close the run, so that its journal says how it ended, and its hosts are given up."""
         await self.send(it.End(), must=True)
         await self._until(lambda: bool(self.state.ended), self._nothing, 30)
+        assert self._process is not None
+        await asyncio.wait_for(self._process.wait(), 60)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -209,11 +221,11 @@ class Night:
         )  # fmt: skip
         log.close()
         self._source = LiveSource(
-            self.run.socket, "operator", self.run.token(), alive=lambda: process.returncode is None
+            self.run.socket, "operator", self.run.token(), wait=BEGUN, alive=lambda: process.returncode is None
         )
         self._following = asyncio.create_task(self._follow(self._source))
         source = self._source
-        await self._until(lambda: self.state.plan is not None and source.drives, self._nothing, 60)
+        await self._until(lambda: self.state.plan is not None and source.drives, self._nothing, BEGUN)
 
     async def kill(self) -> None:
         """SIGKILL of the conductor, as when the operator's machine dies. `start` resumes the run."""
@@ -253,9 +265,11 @@ class Night:
         return None
 
     async def _until(self, done: Callable[[], bool], urge: Callable[[], object], seconds: float) -> None:
-        ends = time.monotonic() + seconds
+        moved, ends = self.states(), time.monotonic() + seconds
         while not done():
             process = self._process
+            if moved != (now := self.states()):
+                moved, ends = now, time.monotonic() + seconds
             if process is not None and process.returncode is not None and not self.state.ended:
                 raise Wrong(f"the conductor ended with {process.returncode}: {self._log.read_text()[-800:]}")
             if time.monotonic() > ends:
@@ -274,7 +288,7 @@ class Night:
             for ref in (self._next(service) for service in self.state.services)
             if ref is not None
         ]
-        return f"no end within {seconds:g} s ({self._lost}): {open_}; {why}; refused: {self.refused[-3:]}"
+        return f"nothing moves for {seconds:g} s ({self._lost}): {open_}; {why}; refused: {self.refused[-3:]}"
 
 
 def _said(view: StepView) -> str:

@@ -40,10 +40,10 @@ PATIENCE = 15.0
 
 
 class Crowd:
-    """All people of a night, on one host."""
+    """All people of a night, on one host. With the `ledger` of an earlier night they go on with its numbers."""
 
-    def __init__(self, world: RealHost, names: Names) -> None:
-        self.ledger = Ledger()
+    def __init__(self, world: RealHost, names: Names, ledger: Ledger | None = None) -> None:
+        self.ledger = ledger if ledger is not None else Ledger()
         self.names = names
         self.world = world
         self.broken: list[str] = []
@@ -131,7 +131,7 @@ class Crowd:
         assert not self.broken, self.broken
         return self.ledger
 
-    async def see(self, kind: Kind, service: str, count: int = 3, *, by: str = "", seconds: float = 60.0) -> None:
+    async def see(self, kind: Kind, service: str, count: int = 3, *, by: str = "", seconds: float = 120.0) -> None:
         """Until so many more acts of a kind were taken (by a host)."""
         had = len(self._taken(kind, service, by))
         until = time.monotonic() + seconds
@@ -154,7 +154,7 @@ class Crowd:
         """`act` is done once a number; None says that it writes its own acts down. `rest` ends what is under way."""
 
         def live() -> None:
-            number = 0
+            number = self.ledger.last(kind, service)
             with ExitStack() as stack:
                 try:
                     stack.enter_context(self.world.standing())

@@ -117,6 +117,12 @@ def came(before: bytes | None, after: bytes | None) -> str:
     return "" if before is None else "is gone" if after is None else "was changed"
 
 
+def installed(before: bytes | None, after: bytes | None) -> str:
+    """The judge of a user's crontab: it is the same, but for the lines in which crontab says when it was installed."""
+    tables = [re.sub(rb"(?m)^# \((?:\S+ installed on|Cron version) .*\n", b"", text or b"") for text in (before, after)]
+    return "" if tables[0] == tables[1] else _around(*tables)
+
+
 def anything(before: bytes | None, after: bytes | None) -> str:
     """The judge of what may change as it likes."""
     return ""

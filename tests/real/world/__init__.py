@@ -61,7 +61,9 @@ def until(holds: Callable[[], object], what: Callable[[], str], seconds: float =
 
 def write(host: RealHost, path: str, text: str, mode: str = "644") -> None:
     """Write a file on a host that runs."""
-    host.run(f"mkdir -p $(dirname {path}); cat > {path} <<'COCKPIT_END'\n{text}\nCOCKPIT_END\nchmod {mode} {path}")
+    host.run(
+        f"mkdir -p $(dirname {path}) && cat > {path} <<'COCKPIT_END' && chmod {mode} {path}\n{text}\nCOCKPIT_END\n"
+    )
 
 
 def listening(host: RealHost, port: int, kind: str = "t") -> bool:

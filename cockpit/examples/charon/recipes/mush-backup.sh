@@ -10,7 +10,7 @@
 # shellcheck shell=sh disable=SC2154
 
 sane() {
-    case $user in '' | [!a-z_]* | *[!a-z0-9_-]*) echo "no name of a user: $user" && return 2 ;; esac
+    case $user in '' | [!A-Za-z_]* | *[!A-Za-z0-9._-]*) echo "no name of a user: $user" && return 2 ;; esac
     case $save:$into in /*:/*) ;; *) echo "a path is not absolute" && return 2 ;; esac
     case $save in */ | "$into"/*) echo "the save is no file outside of the folder" && return 2 ;; esac
     id "$user" > /dev/null 2>&1 || {

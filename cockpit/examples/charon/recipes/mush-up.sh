@@ -6,6 +6,7 @@
 # param: folder its folder; the wizard's password is in the file `wizard` there
 # param: start shell text that starts it, run in the folder as the user, with the port as $PORT
 # param: port where it listens
+# param: address where it listens, default 127.0.0.1
 # needs: python3 readlink setsid su
 # shellcheck shell=sh disable=SC2154
 
@@ -13,7 +14,7 @@
 
 # Refuses what cannot be a game before anything is changed.
 sane() {
-    case $user in "" | [!a-z_]* | *[!a-z0-9_-]*) echo "no name of a user: $user" && return 2 ;; esac
+    case $user in "" | [!A-Za-z_]* | *[!A-Za-z0-9._-]*) echo "no name of a user: $user" && return 2 ;; esac
     case $port in "" | *[!0-9]* | ??????*) echo "no port: $port" && return 2 ;; esac
     case $folder in /*) ;; *) echo "no absolute path: $folder" && return 2 ;; esac
     [ -d "$folder" ] && id "$user" > /dev/null 2>&1 && return
@@ -26,7 +27,7 @@ talk() {
     python3 -IS -c "
 import os, socket, sys
 try:
-    game = socket.create_connection((\"127.0.0.1\", int(os.environ[\"port\"])), 5)
+    game = socket.create_connection((os.environ.get(\"address\") or \"127.0.0.1\", int(os.environ[\"port\"])), 5)
 except OSError:
     sys.exit(1)
 game.settimeout(10)

@@ -1,9 +1,9 @@
 # recipe: Lock a mailbox as mail programs do, copy it, and unlock it; what comes later is a straggler
 # group: mail
-# danger: low mail for the mailbox waits for a second or two
+# danger: low mail for the mailbox waits for a moment
 # undo: removes the copy
 # param: box the mailbox, an mbox file
-# param: into a folder to make, for the copy; the time of the copy tells stragglers
+# param: into a folder to make, for the copy; what is not in it is a straggler
 # needs: cmp ln
 # shellcheck shell=sh disable=SC2154
 
@@ -58,9 +58,6 @@ capture() {
 apply() {
     sane || return
     (umask 077 && mkdir -p "$into") && lock || return
-    # What came before and what comes after are told apart by the second.
-    second=$(date +%s)
-    while [ "$(date +%s)" = "$second" ]; do sleep 0.1; done
     (umask 077 && cat "$box" > "$copy.new") && mv "$copy.new" "$copy"
     status=$?
     unlock

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from cockpit import child
 from cockpit.plan.zones import Provider
 from cockpit.probes.dns.held import Held
 from cockpit.probes.dns.message import Swap
@@ -96,13 +97,15 @@ async def _talk(process: asyncio.subprocess.Process, given: bytes) -> tuple[byte
 
 
 async def _bounded(process: asyncio.subprocess.Process, stream: asyncio.StreamReader) -> bytes:
-    kept = b""
+    """To the end of the stream, also of a killed command: its end is told only once its pipes have been read."""
+    kept = bytearray()
+    killed = False
     while chunk := await stream.read(65536):
-        kept += chunk
-        if len(kept) > MOST:
+        kept += chunk[: MOST - len(kept) + 1]
+        if len(kept) > MOST and not killed:
+            killed = True
             _kill(process)
-            return kept[:MOST]
-    return kept
+    return bytes(kept)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
@@ -112,13 +115,7 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     _kill(process)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
-            await process.wait()
-    # What is left of its pipes goes with it.
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
+    await child.end(process)
 
 
 def _row(line: str) -> tuple[int, str]:

@@ -13,8 +13,9 @@ from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
 from tests.real.rig import Rig
 from tests.real.world import needs_world
+from tests.real.world.sendmail import needs_sendmail
 
-pytestmark = needs_world
+pytestmark = [needs_world, needs_sendmail]
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +40,16 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
 ) -> None:
     asked = {
         "accounts": "getent passwd; getent group; cat /etc/shadow",
-        "table": f"postmap -s hash:{TABLE} | sort",
+        "table": f"makemap -u hash {TABLE} | sort",
         "redirects": f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Host: {ZONE}' http://127.0.0.1/~emi/",
     }
-    points = {
-        "akira": "virtusertable-neko-base",
-        "beni": "game-up",
-        "chiyo": "finished",
-        "daichi": "game-up",
-        "emi": "finished",
-    }
+    points = (
+        "akira/virtusertable-neko-base",
+        "beni/game-up",
+        "chiyo/finished",
+        "daichi/game-up",
+        "emi/finished",
+    )
     zone = wayback.zone(home.rig.pid, home.ns1.address, ZONE)
     before = wayback.remember(
         home.old, ["/home", "/etc", "/usr/local", "/var/mail", "/srv", "/root"], asked=asked, skip=["/root/.cockpit*"]
@@ -57,12 +58,8 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         await crowd.see("message", "chiyo", 1)
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
-            for user, point in points.items():
-                await night.go(services=[user], before=point)
-            await night.go(services=["telnet"])
-            # One after the other, as they went: a reload that Apache is told of while it does another one is lost to it.
-            for user in (*points, "telnet"):
-                await night.back(services=[user])
+            await night.go(before=points, seconds=900)
+            await night.back(seconds=900)
             for user in GAMES:
                 await crowd.see("line", user, 3, by=home.old.address)
             await crowd.see("visit", "emi", 2, by="charon")
@@ -98,8 +95,10 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
         await crowd.see("message", "chiyo", 1)
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan"), deeds) as night:
+            # Preparation is checked off for all of them, in the weeks before; then each has an hour.
+            await night.go(before="game-down", seconds=900)
             for user in USERS:
-                await night.go(services=[user])
+                await night.go(services=[user], seconds=900)
             await night.go()
             for user in ("akira", "beni", "emi"):
                 await crowd.see("visit", user, 2, by="neko-base")

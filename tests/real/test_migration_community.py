@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from cockpit.plan.load import load
 from cockpit.plan.model import Sync
-from tests.real.haskell.people import JOB, SITES, account, busy, people, settled
+from tests.real.haskell.people import JOB, SITES, account, busy, people, settled, waiting
 from tests.real.haskell.stage import PEOPLE, ZONE, Stage, build
 from tests.real.night import wayback
 from tests.real.night.night import conducting
@@ -27,11 +28,11 @@ DATES = (
     "2027-01-09T09:00:00+01:00",
 )
 """The calendar of the plan. Here all of it has come already."""
-SAFE = ("server/move-names", "rt/open", "trac/open", "lists/start-mailman", "mail/igloo-checks", "planet/final-copy", "backup/folder", "normal-ttl/raise-ttl", "etch/delete")  # fmt: skip
+SAFE = ("server/move-names", "rt/open", "trac/open", "lists/start-mailman", "mail/igloo-checks", "planet/final-copy", "backup/folder", "normal-ttl/raise-ttl", "etch/evidence")  # fmt: skip
 """The steps before which everything can be taken back without a loss."""
 
 
-COPIED = ("server/notify-begin", "planet/stop-cron", "lists/stop-mailman", "accounts/read-only", "projects/figures", "trac/closed", "mail/hold", "backup/folder", "normal-ttl/raise-ttl", "etch/delete")  # fmt: skip
+COPIED = ("server/notify-begin", "planet/stop-cron", "lists/stop-mailman", "accounts/read-only", "projects/figures", "trac/closed", "mail/hold", "backup/folder", "normal-ttl/raise-ttl", "etch/evidence")  # fmt: skip
 """The steps before which the initial copy is complete, and nothing is frozen."""
 USERS = {
     "/srv/trac/trac.db": wayback.anything,
@@ -39,8 +40,9 @@ USERS = {
     "/srv/planet/output/index.html": wayback.anything,
     "/srv/projects/lens.git/*": wayback.came,
     "/home/ann/diary": wayback.grown,
+    "/var/spool/cron/crontabs/planet": wayback.installed,
 }
-"""What users change on etch while the night goes on."""
+"""What users change on etch while the night goes on; and a crontab that was installed anew."""
 
 
 @pytest.fixture(scope="module")
@@ -80,47 +82,6 @@ def a_user_asks_for_an_account(stage: Stage) -> None:
     )
 
 
-async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_people_did(
-    desk: Rig, stage: Stage, tmp_path: Path
-) -> None:
-    etch = stage.etch
-    zone = wayback.zone(desk.pid, stage.ns1.address, ZONE)
-    with people(stage) as crowd:
-        before = remembered(stage)
-        async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
-            await night.go(before=SAFE, override="a drill: nothing of this stays")
-            assert night.states()["mail/copy-mailboxes"] == "done"
-            await night.back()
-            await busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
-        crowd.home()
-    until(lambda: settled(stage, crowd, etch), lambda: etch.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
-    assert wayback.differences(before, etch, but=USERS) == []
-    assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
-    books = account(crowd, stage, etch, ["etch"])
-    books.journal(tmp_path / "run", undone=True)
-    books.settle()
-
-
-async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: Stage, tmp_path: Path) -> None:
-    lun = stage.lun
-    with people(stage) as crowd:
-        async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
-            await night.go(before=COPIED)
-            a_user_asks_for_an_account(stage)
-            await night.go(before="delete")
-            await busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet"))
-            await crowd.see("message", "lists", 1, by=f"lun.{ZONE}")
-            await crowd.see("message", "mail", 1, by=f"lun.{ZONE}")
-            # Nobody comes to etch any more: the plan's evidence says when that is proven.
-            await night.go()
-            await night.end()
-        crowd.home()
-    until(lambda: settled(stage, crowd, lun), lambda: lun.run("postqueue -p; tail -n 20 /var/log/mail.log"), 60)
-    books = account(crowd, stage, lun, ["etch", "lun"])
-    books.journal(tmp_path / "run")
-    books.settle()
-
-
 def test_the_draft_from_etch_names_all_that_is_on_it(desk: Rig, stage: Stage, tmp_path: Path) -> None:
     """Every service, domain, cron job, list, repository root, database and user; the draft passes `check` with drafts only."""
     etch = stage.etch
@@ -148,3 +109,45 @@ def test_the_draft_from_etch_names_all_that_is_on_it(desk: Rig, stage: Stage, tm
         assert words_ in said, f"{words_} is not in:\n{said}"
     assert {"/srv/projects/lens.git/", "/srv/projects/xmonad/", "/srv/code/", "/srv/planet/output/"} <= paths
     assert {f"/home/{user}/" for user in PEOPLE} <= paths
+
+
+async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_people_did(
+    desk: Rig, stage: Stage, tmp_path: Path
+) -> None:
+    etch = stage.etch
+    zone = wayback.zone(desk.pid, stage.ns1.address, ZONE)
+    with people(stage) as crowd:
+        before = remembered(stage)
+        async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
+            await night.go(before=SAFE, override="a drill: nothing of this stays")
+            assert night.states()["mail/copy-mailboxes"] == "done"
+            await night.back()
+            await busy(crowd, "etch", ("rt", "trac", "accounts", "projects", "planet"))
+            await night.end()
+        crowd.home()
+    until(lambda: settled(stage, crowd, etch), lambda: f"{waiting(etch)} {waiting(stage.lun)}", 60)
+    assert wayback.differences(before, etch, but=USERS) == []
+    assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
+    books = account(crowd, stage, etch, ["etch"])
+    books.journal(tmp_path / "run", undone=True)
+    books.settle()
+
+
+async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: Stage, tmp_path: Path) -> None:
+    lun = stage.lun
+    with people(stage) as crowd:
+        async with conducting(tmp_path / "run", planted(stage, tmp_path / "plan")) as night:
+            await night.go(before=COPIED)
+            a_user_asks_for_an_account(stage)
+            await night.go(before="etch/evidence")
+            posted = (crowd.see("message", service, 1, by=f"lun.{ZONE}") for service in ("lists", "mail"))
+            await asyncio.gather(busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet")), *posted)
+            # Nobody comes to etch any more: the plan's evidence says when that is proven.
+            await night.go()
+            await night.end()
+        crowd.home()
+    assert stage.etch.run("ss -Hlnt | awk '{ print $4 }' | grep -E ':(25|80|5432|8024)$' || :") == ""
+    until(lambda: settled(stage, crowd, lun), lambda: f"{waiting(stage.etch)} {waiting(lun)}", 60)
+    books = account(crowd, stage, lun, ["etch", "lun"])
+    books.journal(tmp_path / "run")
+    books.settle()

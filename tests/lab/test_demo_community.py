@@ -19,7 +19,7 @@ def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:
     ran = demo("community", tmp_path)
     whole(ran, *SERVICES)
     etch, lun, backup = (ran.lab / host for host in ("etch", "lun", "backup"))
-    assert all(gate["open"] for gate in ran.summary["gates"].values())
+    assert all(ran.summary["gates"][gate]["open"] for gate in ("rt-good", "go", "delete-etch"))
 
     order = [(step["started"], service) for service in SERVICES for step in ran.summary["services"][service]["steps"]]
     last_of_rt = max(started for started, service in order if service == "rt")

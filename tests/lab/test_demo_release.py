@@ -24,7 +24,7 @@ def test_a_new_tag_is_built_apart_and_switched_to_while_two_drills_break_off_unn
     for client in CLIENTS:
         assert current(ran.lab, client) == "tag-3.3"
         releases = {path.name for path in (ran.lab / "karl/srv/karl" / client / "releases").iterdir()}
-        assert releases == {"tag-3.0", "tag-3.3", ".previous"}
+        assert releases == {"tag-3.0", "tag-3.3", ".previous", ".restarted"}
     assert (current(ran.lab, "osf", "data"), current(ran.lab, "oxfam", "data")) == ("tag-3.0", "tag-3.3")
     assert {id for id, step in ran.steps("osf").items() if step["state"] == "skipped"} == {
         *("evolve-drill", "read-only", "evolve", "writable"),

@@ -201,14 +201,20 @@ class Measuring:
         elif isinstance(event, Trouble):
             self.troubles.append(event.message)
 
+    def _uppers(self) -> dict[str, float]:
+        return {name: seen.upper for name, seen in self.seen.items()}
+
     async def settled(self, samples: int = 12) -> None:
-        """Every meter has seen its service there for a while, and has said so."""
+        """Every meter has seen its service there for a while, and has said so: no stretch of an upper bound is open, which grows
+        until a good sample closes it where that sample ended."""
         async with asyncio.timeout(30):
             while set(self.seen) != {"", *(service.id for service in self.plan.services)}:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1.2)
-            while any(seen.ongoing for seen in self.seen.values()):
-                await asyncio.sleep(0.05)
+            uppers: dict[str, float] = {}
+            while any(seen.ongoing for seen in self.seen.values()) or uppers != self._uppers():
+                uppers = self._uppers()
+                await asyncio.sleep(0.6)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ rule() {
 }
 
 probe() {
-    grep -qxF -e "$(rule)" "$rules" 2> /dev/null
+    [ -f "$rules" ] && grep -qxF -e "$(rule)" "$rules"
 }
 
 capture() {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from cockpit.plan.model import Condition, Gate, Manual, Plan, Service, Shell, Step, Sync
+from cockpit.plan.model import Condition, Gate, Manual, Plan, Service, Shell, Step, Sync, Window
 from cockpit.plan.people import Notice
 from cockpit.plan.recipes import parse
 from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
@@ -69,13 +69,15 @@ def _group(plan: Plan, group: list[Service], told: set[str], level: int) -> Iter
     window = first.window
     facts = [
         f"owner {first.owner}" if first.owner and len(group) == 1 else "",
-        f"window {window.start or 'any time'} to {window.end or 'any time'}" if window is not None else "",
+        _when(window) if window is not None else "",
         f"may be away for {_time(first.downtime.budget)}"
         if first.downtime is not None and first.downtime.budget
         else "",
     ]
     if any(facts):
-        yield from ("; ".join(fact for fact in facts if fact).capitalize() + ".", "")
+        line = "; ".join(fact for fact in facts if fact)
+        # A name keeps its capital.
+        yield from (f"{line[0].upper()}{line[1:]}.", "")
     phase = ""
     for number, step in enumerate(first.steps, 1):
         for gate in plan.gates:
@@ -89,6 +91,14 @@ def _group(plan: Plan, group: list[Service], told: set[str], level: int) -> Iter
         said += "" if said.endswith((".", "!", "?", "…")) else "."
         yield f"{number}. [ ] {_tag(step.when)}{said}{_after(step, first)}"
     yield ""
+
+
+def _when(window: Window) -> str:
+    """When its steps are due; the time of day with its offset, as the plan has it."""
+    start, end = (
+        datetime.fromisoformat(at).isoformat(" ", "minutes") if at else "" for at in (window.start, window.end)
+    )
+    return f"from {start} {f'to {end}' if end else 'on'}" if start else f"until {end}" if end else ""
 
 
 def _same(group: list[Service], step: Step) -> list[Step]:

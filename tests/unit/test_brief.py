@@ -60,6 +60,21 @@ def test_services_that_take_the_same_steps_share_a_checklist(tmp_path: Path) -> 
     assert "bob" not in brief(load_plan(file), service="ann").partition("## Wave")[2]
 
 
+def test_who_answers_for_a_service_and_when_it_is_due_stand_above_its_steps(tmp_path: Path) -> None:
+    """S41: a window that only begins is a due date."""
+    file = tmp_path / "plan.yaml"
+    rows = {"ann": "window: {start: 2026-11-23T09:00:00+01:00}", "bob": "window: {end: 2026-11-24T09:00:00Z}"}
+    text = PLAN
+    for name, window in rows.items():
+        text = text.replace(f"id: {name}, ", f"id: {name}, {window}, ")
+    file.write_text(text)
+    for name, line in (
+        ("ann", "Owner Ann; from 2026-11-23 09:00+01:00 on."),
+        ("bob", "Owner Bob; until 2026-11-24 09:00+00:00."),
+    ):
+        assert line in brief(load_plan(file), service=name).splitlines()
+
+
 def test_the_night_of_the_clients_reads_as_its_author_told_it(tmp_path: Path) -> None:
     """S7: the nine steps stand in the account's order, and the page goes up on new first."""
     examples()["karl"].write(tmp_path / "karl.yaml")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.plan.findings import nearest
-from cockpit.plan.model import Action, Condition, HttpCheck, Manual, Need, ProbeCheck, Shell, Step, Sync, WaitLog
+from cockpit.plan.model import (
+    ADJACENT,
+    Action,
+    Condition,
+    HttpCheck,
+    Manual,
+    Need,
+    ProbeCheck,
+    Shell,
+    Step,
+    Sync,
+    WaitLog,
+)
 from cockpit.plan.parts.given import declared, given
 from cockpit.plan.parts.health import expectation, url
 from cockpit.plan.parts.people import manual, notice
@@ -154,7 +166,7 @@ def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[S
 
 def _needs(scope: Scope, obj: Obj, before: str) -> tuple[Need, ...]:
     if "needs" not in obj.named:
-        return (Need(step=before, reason="the step before it"),) if before else ()
+        return (Need(step=before, reason=ADJACENT),) if before else ()
     needs: list[Need] = []
     for item in obj.items("needs"):
         leaf = item if isinstance(item, Leaf) else item.leaf("step") if isinstance(item, Obj) else None

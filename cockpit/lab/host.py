@@ -37,6 +37,7 @@ class LabHost:
 
     @property
     def fqdn(self) -> str:
+        """Its name with the stage's domain."""
         return f"{self.name}.{self.domain}"
 
     def build(self, folders: tuple[str, ...] = ()) -> None:

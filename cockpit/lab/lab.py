@@ -71,10 +71,12 @@ class Lab:
 
     @property
     def old(self) -> LabHost:
+        """The host that the plan calls old. Raises KeyError in a stage without one."""
         return self.hosts["old"]
 
     @property
     def new(self) -> LabHost:
+        """The host that the plan calls new. Raises KeyError in a stage without one."""
         return self.hosts["new"]
 
     @classmethod

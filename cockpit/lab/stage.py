@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 class Server(Protocol):
     """What can be killed and started again at the same place."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Listen, or run. Raises OSError or LabError when it cannot."""
+        ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Cut whoever is connected, and be away; what is stopped already stays so."""
+        ...
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -86,6 +86,7 @@ class Person:
 
     @property
     def source(self) -> str:
+        """The address that they come from."""
         return self._source
 
     async def act(self) -> None:

@@ -37,6 +37,7 @@ class Zone:
 
     @property
     def soa(self) -> dns.rrset.RRset:
+        """The SOA record, made from the serial."""
         master = f"hostmaster.{self.primary.partition('.')[2]}"
         text = f"{self.primary} {master} {self.serial} 2 1 3600 {NEGATIVE_TTL}"
         return dns.rrset.from_text(self.origin, NEGATIVE_TTL, "IN", "SOA", text)

@@ -137,7 +137,8 @@ def test_the_top_level_holds_only_what_is_meant() -> None:
 def test_no_file_is_past_what_can_be_read_in_one_sitting() -> None:
     long = {
         path.name: count
-        for path in (ROOT / "cockpit").rglob("*.py")
-        if (count := len(path.read_text().splitlines())) > 500
+        for top in ("cockpit", "tests")
+        for path in (ROOT / top).rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 450
     }
     assert not long

@@ -22,6 +22,7 @@ class Silent(Exception):
 
 
 def packed(name: str) -> bytes:
+    """A name as it stands in a message: labels with their lengths."""
     labels = [label.encode() for label in name.strip(".").split(".") if label]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
@@ -82,6 +83,7 @@ def records(message: bytes) -> list[tuple[str, str, str]]:
 
 
 def text(message: bytes, at: int, type: str) -> str:
+    """A record's data as text, '' for a type that is not known here. Raises Silent, IndexError or struct.error."""
     if type == "a":
         return socket.inet_ntoa(message[at : at + 4])
     if type == "mx":

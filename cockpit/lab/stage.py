@@ -77,6 +77,10 @@ class Stage:
     shared: tuple[str, ...] = ()
     """Recipes that it shares with other plans of the lab."""
 
+    def of(self, clients: tuple[str, ...]) -> Stage:
+        """The stage with these of its clients only. Raises LabError where it has none to choose among."""
+        raise LabError(f"the demo {self.name} has no clients to choose among: leave --clients out")
+
     def plan(self, lab: Lab) -> Written:
         """The plan, with this lab's addresses, keys and paths. Raises LabError."""
         plans = resources.files("cockpit.lab").joinpath("plans")

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest_asyncio
 
 from cockpit.lab import Lab
+from cockpit.lab.stages.karl import Karl
 from cockpit.probes.dns.ask import Asker
 
 
 @pytest_asyncio.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab.start(tmp_path / "lab", ("osf",), traffic=False) as running:
+    async with Lab.open(Karl(("osf",)), tmp_path / "lab", traffic=False) as running:
         yield running
 
 

@@ -24,11 +24,10 @@ def plan(tmp_path: Path) -> Plan:
 def test_each_check_after_the_move_has_its_due_date_but_for_what_is_due_at_once(plan: Plan) -> None:
     """S41: "after a day or two, raise TTL back", "after a month or two, delete the Etch server", and looks in between."""
     afterwards = {service.id: service for service in plan.services if service.steps[-1].phase == "post-migration"}
-    # "Activate backup mirroring" stands first in the account, and waits for nothing.
-    assert list(afterwards) == ["backup", "first-day", "normal-ttl", "first-week", "etch"]
+    # In the account's order. "Activate backup mirroring" stands first, and waits for nothing.
+    assert list(afterwards) == ["backup", "first-day", "first-week", "normal-ttl", "etch"]
     assert afterwards.pop("backup").window is None
     days = {id: (_due(service) - GONE_OVER).total_seconds() / 86400 for id, service in afterwards.items()}
-    assert list(days.values()) == sorted(days.values())
     assert 1 <= days["first-day"] <= 2
     assert 1 <= days["normal-ttl"] <= 2
     assert 6 <= days["first-week"] <= 8

@@ -6,16 +6,19 @@ from typing import Literal
 
 import msgspec
 
+Mood = Literal["", "good", "bad", "mind"]
+"""Whether something is good or bad news, or to be minded."""
+
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what a section holds."""
 
 
 class Text(Block, frozen=True, kw_only=True):
-    """A paragraph. `mood` says whether it is good or bad news, in words that the text has, too."""
+    """A paragraph. Its text says its mood, too: a colour alone tells nothing."""
 
     text: str
-    mood: Literal["", "good", "bad", "mind"] = ""
+    mood: Mood = ""
 
 
 class Row(Block, frozen=True, kw_only=True):
@@ -23,7 +26,7 @@ class Row(Block, frozen=True, kw_only=True):
 
     cells: tuple[str, ...]
     seq: int = 0
-    mood: Literal["", "good", "bad", "mind"] = ""
+    mood: Mood = ""
     more: tuple[tuple[str, str], ...] = ()
 
 

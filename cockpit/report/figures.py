@@ -70,14 +70,7 @@ def _end(step: StepFact, now: float) -> float:
 
 
 def _step_lane(step: StepFact, lives: dict[str, list[Attempt]], first: float, now: float) -> Lane:
-    bars = [
-        Bar(
-            start=step.planned_start,
-            end=step.planned_end,
-            sort="planned",
-            text=f"{step.ref}, planned {seconds(step.forecast)}",
-        )
-    ]
+    bars = _planned(step)
     for item in lives.get(step.ref, ()):
         sort = item.what if item.what in {"undo", "verify"} else "actual"
         bars.append(
@@ -92,11 +85,15 @@ def _step_lane(step: StepFact, lives: dict[str, list[Attempt]], first: float, no
     return Lane(name=step.ref, bars=tuple(bars))
 
 
+def _planned(step: StepFact) -> list[Bar]:
+    """A step's planned bar; none for a step that the plan leaves out, or of which it does not say how long it takes."""
+    start, end = step.planned_start, step.planned_end
+    text = f"{step.ref}, planned {seconds(end - start)}"
+    return [Bar(start=start, end=end, sort="planned", text=text)] if end > start else []
+
+
 def _service_lane(service: ServiceFact, first: float, now: float) -> Lane:
-    bars = [
-        Bar(start=step.planned_start, end=step.planned_end, sort="planned", text=f"{step.ref}, planned")
-        for step in service.steps
-    ]
+    bars = [bar for step in service.steps for bar in _planned(step)]
     bars += [
         Bar(
             start=step.started - first,

@@ -52,9 +52,9 @@ def _block(block: Block, run: str, numbers: Iterator[int]) -> Iterator[str]:
             mood = f' class="{block.mood}"' if block.mood else ""
             yield f"<p{mood}>{_GLYPHS[block.mood]}{in_html(block.text)}</p>\n"
         case Gantt():
-            yield _figure(block.id, block.title, gantt(block))
+            yield _figure(block, gantt(block))
         case Curve():
-            yield _figure(block.id, block.title, curve(block))
+            yield _figure(block, curve(block))
         case Table(rows=()):
             yield f"<p>{in_html(block.caption)}: none.</p>\n"
         case Table(folded=True):
@@ -66,10 +66,11 @@ def _block(block: Block, run: str, numbers: Iterator[int]) -> Iterator[str]:
             yield from _table(block, run, next(numbers))
 
 
-def _figure(id: str, title: str, picture: str) -> str:
+def _figure(chart: Gantt | Curve, picture: str) -> str:
+    title = in_html(chart.title)
     return (
-        f'<figure><figcaption id="{id}-caption">{in_html(title)}</figcaption>'
-        f'<div class="scroll" role="region" aria-label="Chart: {in_html(title)}" tabindex="0">'
+        f"<figure><figcaption><strong>{title}</strong><br/>{in_html(chart.text)}</figcaption>"
+        f'<div class="scroll" role="region" aria-label="Chart: {title}" tabindex="0">'
         f'<div class="chart">{picture}</div></div></figure>\n'
     )
 

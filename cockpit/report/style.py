@@ -65,7 +65,7 @@ summary{cursor:pointer;padding:.3rem 0;font-weight:600;color:var(--link)}
 p.good,p.bad,p.mind{font-weight:600}
 tr.bad>th,tr.bad>td:first-child{color:var(--bad)}tr.mind>th{color:var(--mind)}
 figure{margin:1rem 0}
-figcaption{font-weight:600}
+figcaption{max-width:75ch;overflow-wrap:anywhere}
 .chart{min-width:44rem;max-width:80rem}
 svg{display:block;width:100%;height:auto}
 svg text{font:11px ui-monospace,monospace;fill:var(--ink)}

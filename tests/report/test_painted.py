@@ -91,7 +91,7 @@ def test_the_html_needs_nothing_beside_it_and_no_script(page: str) -> None:
     assert "@import" not in css()
 
 
-def test_tables_have_captions_and_scoped_heads_and_charts_have_texts(tree: ElementTree.Element) -> None:
+def test_tables_have_captions_and_scoped_heads_and_charts_have_texts(tree: ElementTree.Element, report: Report) -> None:
     for table in tree.iter(f"{XHTML}table"):
         assert "".join(table.findall(f"{XHTML}caption")[0].itertext()).strip()
         width = len(table.findall(f"{XHTML}thead/{XHTML}tr/{XHTML}th"))
@@ -109,7 +109,11 @@ def test_tables_have_captions_and_scoped_heads_and_charts_have_texts(tree: Eleme
         assert title.text
         assert desc.text
         assert picture.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
-    assert sum(rect.get("class") == "planned" for rect in tree.iter(f"{XHTML}rect")) == 84
+    bars = [rect.get("class") for rect in tree.iter(f"{XHTML}rect")]
+    steps = [fact for whole in report.services for fact in whole.steps]
+    assert bars.count("planned") == sum(fact.planned_end > fact.planned_start for fact in steps) == 73
+    assert bars.count("critical") >= len(report.run.critical) == 25
+    assert (bars.count("undo"), bars.count("verify")) == (1, 1)
 
 
 def test_there_are_landmarks_one_heading_and_sections_in_the_order_of_their_list(tree: ElementTree.Element) -> None:
@@ -239,6 +243,14 @@ def test_markdown_keeps_words_as_they_are() -> None:
     assert in_markdown("a_b *c* <d> [e](f) | g\nh") == r"a\_b \*c\* \<d\> \[e\](f) \| g h"
     assert in_markdown("- no list") == r"\- no list"
     assert code_in_markdown("a `b` | c", cell=True) == r"`` a `b` \| c ``"
+
+
+@pytest.mark.parametrize("form", [".html", ".md", ".json"])
+def test_the_losses_that_the_plan_accepts_are_in_every_form(form: str, report: Report) -> None:
+    """S47."""
+    page = painted(report, form)
+    for text in ("sessions on the old hosts", "users log in again after the switch", "release manager"):
+        assert text in page
 
 
 def test_the_same_journal_makes_the_same_report(recording: Path, page: str) -> None:

@@ -42,11 +42,12 @@ for (const scheme of ["light", "dark"]) {
 await page.emulateMediaFeatures([]);
 await page.setViewport({ width: 1100, height: 900 });
 await page.goto(url);
-await page.emulateMediaType("print");
-const closed = await page.evaluate(
+const folded = () => page.evaluate(
   () => [...document.querySelectorAll("details:not([open]) > :not(summary)")].filter((item) => item.getBoundingClientRect().height === 0).length,
 );
-result.print = { closed, ...(await findings()) };
+const control = await folded();
+await page.emulateMediaType("print");
+result.print = { closed: await folded(), control, ...(await findings()) };
 const pdf = Buffer.from(await page.pdf({ preferCSSPageSize: true }));
 result.print.pages = (pdf.toString("latin1").match(/\/Type\s*\/Page\b/g) || []).length;
 

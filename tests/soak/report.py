@@ -61,8 +61,9 @@ def _told(found: dict[str, Any], folder: Path, took: float) -> int:
         )
         for item in view["violations"]:
             print(f"  {item['impact']}: {item['id']}: {item['help']} ({item['count']}): {item['first']}")
-    print(f"print: {found['print']['closed']} folded parts are not on paper")
-    wrong += found["print"]["closed"] > 0
+    closed, control = found["print"]["closed"], found["print"]["control"]
+    print(f"print: of {control} parts that are folded on the screen {closed} are not on paper")
+    wrong += closed > 0 or control == 0
     keys = found["keyboard"]
     print(
         f"keyboard: {keys['stops']} stops of {keys['all']}, {keys['unseen']} without a visible focus, first {keys['first']}, "

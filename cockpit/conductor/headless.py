@@ -90,6 +90,7 @@ class Headless:
 
     @property
     def state(self) -> RunState:
+        """The run as it is now, verdict and exit status included once it has ended."""
         return self._ledger.state
 
     async def run(self) -> None:

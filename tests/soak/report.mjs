@@ -24,7 +24,7 @@ async function findings() {
     violations: found.violations.map((item) => ({
       id: item.id, impact: item.impact, help: item.help, count: item.nodes.length, first: item.nodes[0].html.slice(0, 200),
     })),
-    unsure: found.incomplete.map((item) => `${item.id} (${item.nodes.length})`),
+    unsure: found.incomplete.map((item) => `${item.id} (such as ${item.nodes[0].html.slice(0, 80)})`),
   };
 }
 
@@ -43,7 +43,7 @@ await page.emulateMediaFeatures([]);
 await page.setViewport({ width: 1100, height: 900 });
 await page.goto(url);
 const folded = () => page.evaluate(
-  () => [...document.querySelectorAll("details:not([open]) > :not(summary)")].filter((item) => item.getBoundingClientRect().height === 0).length,
+  () => [...document.querySelectorAll("details:not([open]) > :not(summary)")].filter((item) => !item.checkVisibility()).length,
 );
 const control = await folded();
 await page.emulateMediaType("print");

@@ -68,6 +68,10 @@ class Log(Frozen, frozen=True, kw_only=True):
         return self.file or self.unit
 
 
+ADJACENT = "the step before it"
+"""The reason of a need that nobody wrote."""
+
+
 class Need(Frozen, frozen=True, kw_only=True):
     """A dependency: `step` is `service/step`; `reason` is shown where it blocks."""
 
@@ -217,6 +221,8 @@ class Step(Frozen, frozen=True, kw_only=True):
 
 
 class Contact(Frozen, frozen=True, kw_only=True):
+    """Somebody to turn to: `for` what, and over which channel a person reaches them."""
+
     name: str
     channel: str
     for_: str = msgspec.field(name="for", default="")

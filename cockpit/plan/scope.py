@@ -69,7 +69,7 @@ class Scope:
             self.used.add(name)
             value = self.vars.get(name)
             if value is None and name in self.site.secrets:
-                at = _inside(leaf, match.group(0))
+                at = inside(leaf, match.group(0))
                 what = f"{name} is a secret: plain fields are shown and written down"
                 self.site.found.error(
                     at, "secret-field", what, f"give it to a script with secrets: [{name}]", self.service
@@ -77,7 +77,7 @@ class Scope:
                 return match.group(0)
             if value is None:
                 self.site.found.error(
-                    _inside(leaf, match.group(0)),
+                    inside(leaf, match.group(0)),
                     "undefined-variable",
                     f"{{{name}}} is defined nowhere",
                     nearest(name, self.vars) or f"add vars: {{{name}: …}}",
@@ -104,12 +104,15 @@ class Scope:
         return Spot(node.line, node.column + (0 if node.plain else 1) + len(_written(before, node.style)))
 
     def field(self, obj: Obj | None, key: str, default: str = "") -> str:
+        """The filled text of an object's key; `default` where either is not there."""
         return self.text(obj.leaf(key), default) if obj is not None else default
 
     def texts(self, obj: Obj, key: str) -> tuple[str, ...]:
+        """The filled texts of a key's list."""
         return tuple(self.text(leaf) for leaf in obj.leaves(key))
 
     def table(self, obj: Obj, key: str) -> dict[str, str]:
+        """The filled texts of a key's map, by their own keys."""
         return {name: self.text(value) for name, (_, value) in obj.entries(key).items() if isinstance(value, Leaf)}
 
     def host(self, leaf: Leaf | None) -> str:
@@ -134,9 +137,12 @@ def _written(text: str, style: str) -> str:
     return re.sub(r'([\\"\n\t])', r"\\\1", text) if style == '"' else text
 
 
-def _inside(leaf: Leaf, word: str) -> Spot:
-    """Where a word stands inside a scalar (its beginning, when the scalar spans lines)."""
-    node = leaf.node
-    if not node.one_line:
-        return Spot(node.line, node.column)
-    return Spot(node.line, node.column + (0 if node.plain else 1) + max(leaf.text.find(word), 0))
+def inside(leaf: Leaf, word: str, offset: int = 0) -> Spot:
+    """Where a word stands inside a scalar, looked for from `offset` on. In a block that keeps its lines that is its line; of
+    another scalar that spans lines it is the beginning."""
+    node, at = leaf.node, max(leaf.text.find(word, offset), 0)
+    if node.one_line:
+        return Spot(node.line, node.column + (0 if node.plain else 1) + at)
+    if node.style == "|":
+        return Spot(node.line + 1 + leaf.text.count("\n", 0, at), 1)
+    return Spot(node.line, node.column)

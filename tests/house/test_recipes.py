@@ -30,6 +30,11 @@ def own() -> list[Path]:
     return sorted(path for place in places for path in place.glob("*/recipes/*.sh"))
 
 
+def lab() -> list[Path]:
+    """Recipes of the lab's plans."""
+    return sorted((ROOT / "cockpit" / "lab" / "plans").glob("*/recipes/*.sh"))
+
+
 def table() -> str:
     """The library by group, as the docs show it."""
     lines: list[str] = []
@@ -94,6 +99,18 @@ def test_a_recipe_s_optional_parameters_may_be_left_out(name: str) -> None:
         bare = re.findall(rf"\$\{{{param}\}}|\${param}\b", body)
         guarded = re.search(rf"\$\{{{param}(:?[-+=?])", body)
         assert guarded or not bare, f"{name} uses ${param} without a default"
+
+
+def test_a_parameter_that_a_recipe_runs_is_declared_as_shell_text() -> None:
+    """Else a plan could fill values into it, and they would be run."""
+    for path in [*sorted((ROOT / "cockpit" / "recipes").glob("*.sh")), *own(), *lab()]:
+        found = parse(path.stem, path.read_text())
+        run = set(re.findall(r'(?:\bsh -e?u?c|\beval) "\n?\$\{?(\w+)', found.text))
+        assert run & set(found.params) <= found.shell, (
+            f"{path.name} runs its parameters {run & set(found.params) - found.shell}"
+        )
+        if re.search(r'\bsh -e?u?c "\n?\$', found.text):
+            assert found.shell, f"{path.name} runs a text, and says of none of its parameters that it is shell text"
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])

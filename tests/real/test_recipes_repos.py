@@ -94,6 +94,26 @@ def test_s32_a_repository_that_is_not_as_on_old_is_named(
     assert says in said.out
 
 
+def test_a_host_without_setpriv_reads_its_repositories_as_their_owner_too(hosts: tuple[RealHost, RealHost]) -> None:
+    old = hosts[0]
+    figures = Trial(old, "repos-figures", REPOS, captured={"figures": "absent"})
+    figures.must("apply")
+    wanted = old.run("cat /srv/figures; rm /srv/figures")
+    old.run(
+        "mv /usr/bin/setpriv /usr/bin/setpriv.hidden; printf '#!/bin/sh\nid -u >>/tmp/ran\n' >/srv/own; chmod 755 /srv/own"
+    )
+    old.run("cd '/srv/it/re pos'; git config -f work/.git/config core.fsmonitor /srv/own; chown mover work/.git/config")
+    try:
+        figures.must("apply")
+        assert old.run("cat /srv/figures") == wanted
+    finally:
+        old.run("mv /usr/bin/setpriv.hidden /usr/bin/setpriv; rm /srv/own")
+        old.run(
+            "cd '/srv/it/re pos'; git config -f work/.git/config --unset core.fsmonitor; chown mover work/.git/config"
+        )
+    assert "0" not in old.run("cat /tmp/ran; rm -f /tmp/ran", check=False).split()
+
+
 def test_what_a_repository_has_run_is_not_run_as_root(hosts: tuple[RealHost, RealHost]) -> None:
     """Owners choose what git and darcs run in their repositories; root only reads them."""
     look = carried(hosts, "repos-figures", "repos-verify", REPOS)

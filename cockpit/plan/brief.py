@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from cockpit.plan.model import Condition, Gate, Manual, Plan, Service, Shell, Step, Sync
+from cockpit.plan.model import ADJACENT, Condition, Gate, Manual, Plan, Service, Shell, Step, Sync, Window
+from cockpit.plan.order import Group, groups, in_order
 from cockpit.plan.people import Notice
 from cockpit.plan.recipes import parse
 from cockpit.plan.zones import DnsChange, DnsTtl, RecordSet
@@ -22,10 +23,10 @@ def brief(plan: Plan, service: str = "", tag: str = "") -> str:
 
 
 def checklist(plan: Plan, services: list[Service], level: int = 2) -> Iterator[str]:
-    """A list for each group of services, in waves."""
+    """A list for each group of services: one for those that take the same steps, one for those that go together."""
     told: set[str] = set()
-    for group in _groups(services):
-        yield from _group(plan, group, told, level)
+    for group in groups(plan, services):
+        yield from _list(plan, group, told, level)
 
 
 def _facts(plan: Plan) -> Iterator[str]:
@@ -49,50 +50,79 @@ def _facts(plan: Plan) -> Iterator[str]:
     yield ""
 
 
-def _groups(services: list[Service]) -> list[list[Service]]:
-    """Services of the same wave that take the same steps, at the place of the first of them."""
-    groups: dict[tuple[object, ...], list[Service]] = {}
-    for service in sorted(services, key=lambda one: one.wave):
-        # A step that a condition leaves out of one service is in the list of the others all the same.
-        shape = (service.wave, service.disposition, tuple((step.id, step.phase, step.kind) for step in service.steps))
-        groups.setdefault(shape if service.steps else (service.id,), []).append(service)
-    return list(groups.values())
-
-
-def _group(plan: Plan, group: list[Service], told: set[str], level: int) -> Iterator[str]:
-    first = group[0]
-    names = [service.title or service.id for service in group]
-    head = names[0] if len(group) == 1 else f"{len(group)} services, one after the other"
-    yield from (f"{'#' * level} Wave {first.wave}: {head}", "")
-    if len(group) > 1:
-        yield from (f"For each of: {', '.join(names)}. Written out for {names[0]}.", "")
-    window = first.window
-    facts = [
-        f"owner {first.owner}" if first.owner and len(group) == 1 else "",
-        f"window {window.start or 'any time'} to {window.end or 'any time'}" if window is not None else "",
-        f"may be away for {_time(first.downtime.budget)}"
-        if first.downtime is not None and first.downtime.budget
-        else "",
-    ]
-    if any(facts):
-        yield from ("; ".join(fact for fact in facts if fact).capitalize() + ".", "")
+def _list(plan: Plan, group: Group, told: set[str], level: int) -> Iterator[str]:
+    yield from _head(group, level)
+    first = group.services[0]
+    steps = list(in_order(plan, group)) if group.linked else list(first.steps)
     phase = ""
-    for number, step in enumerate(first.steps, 1):
-        for gate in plan.gates:
-            if gate.id not in told and any(same.ref in gate.before for same in _same(group, step)):
-                told.add(gate.id)
-                yield from (*([""] if number > 1 else []), f"- [ ] **{_gate(gate)}**", "")
+    for number, step in enumerate(steps, 1):
+        same = {step.ref} if group.linked else {f"{service.id}/{step.id}" for service in group.services}
+        gates = [gate for gate in plan.gates if gate.id not in told and same & set(gate.before)]
+        if gates or step.phase != phase:
+            yield from [""] * (number > 1)
+        for gate in gates:
+            told.add(gate.id)
+            yield f"- [ ] **{_gate(gate)}**"
+        if gates:
+            yield ""
         if step.phase != phase:
-            yield from (*([""] if phase else []), f"**{step.phase.capitalize()}**", "")
+            yield from (f"**{step.phase.capitalize()}**", "")
             phase = step.phase
-        said = entry(step)
+        said = _tagged(step.when, entry(step))
         said += "" if said.endswith((".", "!", "?", "…")) else "."
-        yield f"{number}. [ ] {_tag(step.when)}{said}{_after(step, first)}"
+        whose = f"{step.service}: " if group.linked else ""
+        before = steps[number - 2].ref if number > 1 else ""
+        yield f"{number}. [ ] {whose}{said}{_after(step, before, group.linked)}"
     yield ""
 
 
-def _same(group: list[Service], step: Step) -> list[Step]:
-    return [other for service in group for other in service.steps if other.id == step.id]
+def _head(group: Group, level: int) -> Iterator[str]:
+    """Whose list it is, and when and for how long they may be away."""
+    services = group.services
+    names = [service.title or service.id for service in services]
+    many = "together" if group.linked else "one after the other"
+    head = names[0] if len(services) == 1 else f"{len(services)} services, {many}"
+    waves = group.waves
+    span = f"Wave {waves[0]}" if len(waves) == 1 else f"Waves {waves[0]} to {waves[-1]}"
+    yield from (f"{'#' * level} {span}: {head}", "")
+    facts = [_bounds(service) for service in services]
+    if len(services) == 1:
+        if facts[0]:
+            yield from (f"{facts[0][0].upper()}{facts[0][1:]}.", "")
+        return
+    if group.linked:
+        yield from (
+            f"- {s.id}: {name}{f'; {fact}' if fact else ''}"
+            for s, name, fact in zip(services, names, facts, strict=True)
+        )
+        yield ""
+        return
+    if len(set(facts)) == 1:
+        yield from (f"For each of: {', '.join(names)}. Written out for {names[0]}.", "")
+        if facts[0]:
+            yield from (f"{facts[0][0].upper()}{facts[0][1:]}.", "")
+        return
+    yield from (f"For each of these, and written out for {names[0]}:", "")
+    yield from (f"- {name}{f'; {fact}' if fact else ''}" for name, fact in zip(names, facts, strict=True))
+    yield ""
+
+
+def _bounds(service: Service) -> str:
+    window, down = service.window, service.downtime
+    said = [f"owner {service.owner}"] if service.owner else []
+    if window is not None:
+        said.append(_when(window))
+    if down is not None and down.budget:
+        said.append(f"may be away for {_time(down.budget)}")
+    return "; ".join(said)
+
+
+def _when(window: Window) -> str:
+    """When its steps are due; the time of day with its offset, as the plan has it."""
+    start, end = (
+        datetime.fromisoformat(at).isoformat(" ", "minutes") if at else "" for at in (window.start, window.end)
+    )
+    return f"from {start} {f'to {end}' if end else 'on'}" if start else f"until {end}" if end else "at any time"
 
 
 def _gate(gate: Gate) -> str:
@@ -100,28 +130,34 @@ def _gate(gate: Gate) -> str:
     return f"{'Decide' if gate.kind == 'human' else 'Wait for evidence'}: {asked} (gate {gate.id})"
 
 
-def _tag(when: Condition | None) -> str:
-    """`[Web]`, as checklists write it."""
+def _tagged(when: Condition | None, said: str) -> str:
+    """An entry with `[Web]` in front of it, as checklists write it; a title that has it already keeps it."""
     if when is None:
-        return ""
-    return f"[{when.tag or f'not {when.not_tag}' if when.tag or when.not_tag else f'{when.var} = {when.equals}'}] "
+        return said
+    tag = when.tag or (f"not {when.not_tag}" if when.not_tag else f"{when.var} = {when.equals}")
+    own, closed, rest = said[1:].partition("] ")
+    if not (said.startswith("[") and closed):
+        return f"[{tag}] {said}"
+    return said if own.casefold() == tag.casefold() else f"[{own}; {tag}] {rest}"
 
 
-def _after(step: Step, service: Service) -> str:
-    """What else has to come before, and what there is to mind."""
-    refs = [other.ref for other in service.steps]
-    before = refs[refs.index(step.ref) - 1] if refs.index(step.ref) else ""
+def _after(step: Step, before: str, linked: bool) -> str:
+    """What else has to come before, and what there is to mind. In a list of steps that go together the order says the rest."""
     said = [
-        f"after {need.step.removeprefix(service.id + '/')}" + (f": {need.reason}" if need.reason else "")
+        f"after {_short(need.step, step)}" + (f": {need.reason}" if need.reason else "")
         for need in step.needs
-        if need.step != before
+        if need.step != before and (not linked or need.reason not in {"", ADJACENT})
     ]
     said += [f"mind: {step.warns}"] if step.warns else []
-    said += [f"until {step.released_by.removeprefix(service.id + '/')}"] if step.released_by else []
+    said += [f"until {_short(step.released_by, step)}"] if step.released_by else []
     said += ["no way back"] if step.point_of_no_return == "hard" else []
     said += ["going back loses writes from here on"] if step.point_of_no_return == "soft" else []
     checks = _checks(step)
     return (f" *({'; '.join(said)})*" if said else "") + (f" Verify: {checks}." if checks else "")
+
+
+def _short(ref: str, step: Step) -> str:
+    return ref.removeprefix(f"{step.service}/")
 
 
 def entry(step: Step) -> str:

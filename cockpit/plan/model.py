@@ -68,6 +68,10 @@ class Log(Frozen, frozen=True, kw_only=True):
         return self.file or self.unit
 
 
+ADJACENT = "the step before it"
+"""The reason of a need that nobody wrote."""
+
+
 class Need(Frozen, frozen=True, kw_only=True):
     """A dependency: `step` is `service/step`; `reason` is shown where it blocks."""
 

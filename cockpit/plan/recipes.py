@@ -31,7 +31,8 @@ _FUNCTION = re.compile(r"^[ \t]*(probe|capture|apply|verify|undo|verify_undo)[ \
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A POSIX shell file: its text as it will run, the functions it defines and the parameters it declares.
 
-    `optional` are the parameters whose description says `optional` or `default`. `danger` is a word of DANGERS, `why` what
+    `optional` are the parameters whose description says `optional` or `default`, `shell` those whose description begins with
+    `shell text`: a host runs them, so a plan fills nothing into them. `danger` is a word of DANGERS, `why` what
     users feel; `undo` what taking it back does; `needs` the commands that the host must have.
     """
 
@@ -40,6 +41,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     functions: frozenset[str]
     params: dict[str, str]
     optional: frozenset[str]
+    shell: frozenset[str] = frozenset()
     title: str = ""
     group: str = ""
     danger: str = ""
@@ -60,6 +62,7 @@ def parse(name: str, text: str) -> Recipe:
         optional=frozenset(
             key for key, words in params.items() if re.search(r"optional|default", words, re.IGNORECASE)
         ),
+        shell=frozenset(key for key, words in params.items() if words.startswith("shell text")),
         title=said.get("recipe", ""),
         group=said.get("group", ""),
         danger=danger,

@@ -69,7 +69,7 @@ class Scope:
             self.used.add(name)
             value = self.vars.get(name)
             if value is None and name in self.site.secrets:
-                at = _inside(leaf, match.group(0))
+                at = inside(leaf, match.group(0))
                 what = f"{name} is a secret: plain fields are shown and written down"
                 self.site.found.error(
                     at, "secret-field", what, f"give it to a script with secrets: [{name}]", self.service
@@ -77,7 +77,7 @@ class Scope:
                 return match.group(0)
             if value is None:
                 self.site.found.error(
-                    _inside(leaf, match.group(0)),
+                    inside(leaf, match.group(0)),
                     "undefined-variable",
                     f"{{{name}}} is defined nowhere",
                     nearest(name, self.vars) or f"add vars: {{{name}: …}}",
@@ -137,9 +137,12 @@ def _written(text: str, style: str) -> str:
     return re.sub(r'([\\"\n\t])', r"\\\1", text) if style == '"' else text
 
 
-def _inside(leaf: Leaf, word: str) -> Spot:
-    """Where a word stands inside a scalar (its beginning, when the scalar spans lines)."""
-    node = leaf.node
-    if not node.one_line:
-        return Spot(node.line, node.column)
-    return Spot(node.line, node.column + (0 if node.plain else 1) + max(leaf.text.find(word), 0))
+def inside(leaf: Leaf, word: str, offset: int = 0) -> Spot:
+    """Where a word stands inside a scalar, looked for from `offset` on. In a block that keeps its lines that is its line; of
+    another scalar that spans lines it is the beginning."""
+    node, at = leaf.node, max(leaf.text.find(word, offset), 0)
+    if node.one_line:
+        return Spot(node.line, node.column + (0 if node.plain else 1) + at)
+    if node.style == "|":
+        return Spot(node.line + 1 + leaf.text.count("\n", 0, at), 1)
+    return Spot(node.line, node.column)

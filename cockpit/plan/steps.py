@@ -5,14 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.plan.findings import nearest
-from cockpit.plan.model import Action, Condition, HttpCheck, Manual, Need, ProbeCheck, Shell, Step, Sync, WaitLog
+from cockpit.plan.model import (
+    ADJACENT,
+    Action,
+    Condition,
+    HttpCheck,
+    Manual,
+    Need,
+    ProbeCheck,
+    Shell,
+    Step,
+    Sync,
+    WaitLog,
+)
+from cockpit.plan.parts.given import declared, given
 from cockpit.plan.parts.health import expectation, url
 from cockpit.plan.parts.people import manual, notice
 from cockpit.plan.parts.zones import change, ttl
 from cockpit.plan.people import Notice
 from cockpit.plan.recipes import Recipe, parse
 from cockpit.plan.scope import Link, Scope
-from cockpit.plan.secrets import usable, wanted
+from cockpit.plan.secrets import wanted
 from cockpit.plan.shape import Leaf, Obj
 from cockpit.plan.syncs import sync
 from cockpit.plan.zones import DnsChange, DnsTtl
@@ -129,10 +142,6 @@ def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[S
     found, on = scope.site.found, obj.leaf("on")
     if "on" not in obj.named:
         found.error(obj, "no-host", f"a step with {act} does not say where", "write on: new")
-    params = scope.table(obj, "with")
-    for name, (word, _) in obj.entries("with").items():
-        if not usable(name):
-            found.error(word, "parameter", f"{name} cannot be a shell variable here", "use letters, digits and `_`")
     host, recipe, run = scope.host(on), None, obj.obj("run")
     if act == "use":
         leaf = obj.leaf("use")
@@ -141,8 +150,9 @@ def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[S
             known = scope.site.shelf.names()
             mend = nearest(leaf.text, known) or f"write recipes/{leaf.text}.sh beside the plan"
             found.error(leaf, "unknown-recipe", f"there is no recipe {leaf.text}", mend)
+        params = given(scope, obj, recipe)
         if recipe is not None:
-            _params(scope, obj, recipe, params | secrets)
+            declared(scope, obj, recipe, params | secrets)
             text = recipe.text
             return Shell(host=host, recipe=recipe.name, recipe_text=text, params=params, secrets=secrets), recipe
         return (Shell(host=host, recipe=leaf.text, params=params) if leaf is not None else None), None
@@ -151,28 +161,12 @@ def _shell(scope: Scope, obj: Obj, act: str, secrets: dict[str, str]) -> tuple[S
     texts = {op: run.verbatim(op) for op in _OPS}
     if not texts["apply"]:
         found.error(run, "no-apply", "run has no apply: there is nothing to do", "write apply: …, or leave run out")
-    return Shell(host=host, params=params, secrets=secrets, **texts), None
-
-
-def _params(scope: Scope, obj: Obj, recipe: Recipe, given: dict[str, str]) -> None:
-    if not recipe.params:
-        return
-    found, entries = scope.site.found, obj.entries("with")
-    for name, (word, _) in entries.items():
-        if name not in recipe.params:
-            mend = nearest(name, recipe.params)
-            found.warn(word, "unknown-parameter", f"recipe {recipe.name} takes no {name}", mend)
-    for name, words in recipe.params.items():
-        if name not in given and name not in recipe.optional:
-            at = obj.named.get("with") or obj.named["use"]
-            found.warn(
-                at, "missing-parameter", f"recipe {recipe.name} wants {name}: {words}", f"write with: {{{name}: …}}"
-            )
+    return Shell(host=host, params=given(scope, obj, None), secrets=secrets, **texts), None
 
 
 def _needs(scope: Scope, obj: Obj, before: str) -> tuple[Need, ...]:
     if "needs" not in obj.named:
-        return (Need(step=before, reason="the step before it"),) if before else ()
+        return (Need(step=before, reason=ADJACENT),) if before else ()
     needs: list[Need] = []
     for item in obj.items("needs"):
         leaf = item if isinstance(item, Leaf) else item.leaf("step") if isinstance(item, Obj) else None

@@ -50,7 +50,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def script(needs: Needs) -> str:
     """The shell text that asks a host for all of it."""
-    lists = (needs.tools, needs.rights, [copy.path for copy in needs.sends], [copy.into for copy in needs.takes])
+    tools = dict.fromkeys(name for tool in needs.tools for name in tool.split("|"))
+    lists = (tools, needs.rights, [copy.path for copy in needs.sends], [copy.into for copy in needs.takes])
     words = " ".join(" ".join([*(quoted(word) for word in part), "''"]) for part in lists)
     return f"set -- {words}\n" + files("cockpit.preflight").joinpath("facts.sh").read_text()
 

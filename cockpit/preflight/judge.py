@@ -85,13 +85,15 @@ def host_rows(host: Host, needs: Needs, facts: Facts) -> Iterator[Row]:
     else:
         yield row("jobs", "ok", f"{size(facts.jobs_free)} free in {facts.jobs}")
     for tool in needs.tools:
-        at, version = facts.tools.get(tool, ("", ""))
+        names = tool.split("|")
+        name = next((name for name in names if facts.tools.get(name, ("", ""))[0]), names[0])
+        at, version = facts.tools.get(name, ("", ""))
         if at:
-            yield row(tool, "ok", version or at)
+            yield row(name, "ok", version or at)
         elif tool == "rsync":
             yield row(tool, "warn", "not there: copies go by tar", f"install it on {host.id}: apt-get install rsync")
         else:
-            yield row(tool, "fail", "not there", f"install {tool} on {host.id}")
+            yield row(tool, "fail", "not there", f"install {' or '.join(names)} on {host.id}")
     for right in needs.rights:
         if facts.rights.get(right):
             yield row("rights", "ok", f"may run {right} without a password")

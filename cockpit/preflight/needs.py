@@ -28,6 +28,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     tools: tuple[str, ...] = ()
+    """Commands; `a|b` is one of several, the best first."""
     rights: tuple[str, ...] = ()
     sends: tuple[Copy, ...] = ()
     takes: tuple[Copy, ...] = ()

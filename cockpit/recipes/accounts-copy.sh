@@ -4,7 +4,7 @@
 # undo: removes what it made, gives back what it changed; homes that hold anything stay
 # param: file the export of the other host, as accounts-export writes it
 # param: keys where keys lie in a home, default .ssh/authorized_keys
-# needs: useradd usermod userdel groupadd groupdel gpasswd chpasswd passwd chage getent setpriv base64 sha256sum awk
+# needs: useradd usermod userdel groupadd groupdel gpasswd chpasswd passwd chage getent setpriv|perl|su base64 sha256sum awk
 # shellcheck shell=sh disable=SC2154,SC2030,SC2031
 
 sane() {
@@ -50,11 +50,40 @@ here() {
     name=$2 awk -F: '$1 == ENVIRON["name"]' "/etc/$1"
 }
 
+as_account() (
+    # Runs the program $4 … with the user id $1, the group id $2 and the further groups $3 (numbers with commas, or nothing). Old
+    # systems have no setpriv. su comes last: it knows names only, and refuses an account that has expired.
+    uid=$1 gid=$2 groups=$3
+    shift 3
+    if setpriv --reuid="$uid" true 2> /dev/null; then
+        if [ -n "$groups" ]; then set -- --groups "$groups" -- "$@"; else set -- --clear-groups -- "$@"; fi
+        exec setpriv --reuid="$uid" --regid="$gid" "$@"
+    fi
+    if perl -MPOSIX -e 1 2> /dev/null; then
+        # shellcheck disable=SC2016
+        PERL_BADLANG=0 exec perl -MPOSIX -e '
+            my ($uid, $gid, $groups) = splice @ARGV, 0, 3;
+            $) = join " ", $gid, split /,/, $groups || $gid;
+            POSIX::setgid($gid) and POSIX::setuid($uid) and $> == $uid or die "user id $uid cannot be taken on: $!\n";
+            exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\n"' "$uid" "$gid" "$groups" "$@"
+    fi
+    name=$(getent passwd "$uid") || {
+        echo "user id $uid has no name here, and without setpriv and Perl it cannot be taken on" >&2
+        exit 2
+    }
+    text=
+    for word in "HOME=$HOME" "PATH=$PATH" "$@"; do
+        word=$(printf '%s.' "$word" | LC_ALL=C sed "s/'/'\\\\''/g")
+        text="$text '${word%.}'"
+    done
+    exec su -s /bin/sh "${name%%:*}" -c "exec env$text"
+)
+
 as_user() {
     # The program $2 … as the user and group `ID:GROUP` in $1: what he has put in his home leads no further than he may.
     ids=$1
     shift
-    setpriv --reuid="${ids%:*}" --regid="${ids#*:}" --clear-groups -- "$@"
+    as_account "${ids%:*}" "${ids#*:}" "" "$@"
 }
 
 ids_of() {

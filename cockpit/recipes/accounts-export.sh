@@ -6,7 +6,7 @@
 # param: least the lowest id that belongs to a person, default 1000
 # param: most the highest, default 59999
 # param: keys where keys lie in a home, default .ssh/authorized_keys
-# needs: awk base64 setpriv
+# needs: awk base64 setpriv|perl|su
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -31,11 +31,41 @@ placed() {
     }
 }
 
+as_account() (
+    # Runs the program $4 … with the user id $1, the group id $2 and the further groups $3 (numbers with commas, or nothing). Old
+    # systems have no setpriv. su comes last: it knows names only, and refuses an account that has expired.
+    uid=$1 gid=$2 groups=$3
+    shift 3
+    if setpriv --reuid="$uid" true 2> /dev/null; then
+        if [ -n "$groups" ]; then set -- --groups "$groups" -- "$@"; else set -- --clear-groups -- "$@"; fi
+        exec setpriv --reuid="$uid" --regid="$gid" "$@"
+    fi
+    if perl -MPOSIX -e 1 2> /dev/null; then
+        # shellcheck disable=SC2016
+        PERL_BADLANG=0 exec perl -MPOSIX -e '
+            my ($uid, $gid, $groups) = splice @ARGV, 0, 3;
+            $) = join " ", $gid, split /,/, $groups || $gid;
+            POSIX::setgid($gid) and POSIX::setuid($uid) and $> == $uid or die "user id $uid cannot be taken on: $!\n";
+            exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\n"' "$uid" "$gid" "$groups" "$@"
+    fi
+    name=$(getent passwd "$uid") || {
+        echo "user id $uid has no name here, and without setpriv and Perl it cannot be taken on" >&2
+        exit 2
+    }
+    text=
+    for word in "HOME=$HOME" "PATH=$PATH" "$@"; do
+        word=$(printf '%s.' "$word" | LC_ALL=C sed "s/'/'\\\\''/g")
+        text="$text '${word%.}'"
+    done
+    exec su -s /bin/sh "${name%%:*}" -c "exec env$text"
+)
+
 keys_of() {
     # In base64, of the user id $1 with the group $2 and the home $3. Read as that user, whose links lead no further than he may.
+    # 9: there are none.
     # shellcheck disable=SC2016
-    setpriv --reuid="$1" --regid="$2" --clear-groups -- \
-        sh -c '[ -f "$1" ] && [ -r "$1" ] && exec base64 < "$1"' sh "$3/${keys:-.ssh/authorized_keys}" < /dev/null
+    as_account "$1" "$2" "" \
+        sh -c '[ -f "$1" ] && [ -r "$1" ] || exit 9; exec base64 < "$1"' sh "$3/${keys:-.ssh/authorized_keys}" < /dev/null
 }
 
 taken() {
@@ -50,9 +80,13 @@ taken() {
         }' /etc/passwd /etc/shadow /etc/group | LC_ALL=C sort
     while IFS=: read -r name _ id group _ home _; do
         case $id in "" | *[!0-9]*) continue ;; esac
-        if [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ] && text=$(keys_of "$id" "$group" "$home"); then
-            printf 'key:%s:%s\n' "$name" "$(printf '%s' "$text" | tr -d '\n')"
-        fi
+        { [ "$id" -ge "${least:-1000}" ] && [ "$id" -le "${most:-59999}" ]; } || continue
+        text=$(keys_of "$id" "$group" "$home")
+        case $? in
+            0) printf 'key:%s:%s\n' "$name" "$(printf '%s' "$text" | tr -d '\n')" ;;
+            9) ;;
+            *) echo "the keys of $name cannot be asked for" >&2 && return 1 ;;
+        esac
     done < /etc/passwd
 }
 

@@ -10,8 +10,37 @@
 # param: user the role (optional: the account's name)
 # param: password the role's password, a secret (optional)
 # param: account the account that speaks to the server when the login is root (default postgres)
-# needs: pg_dump pg_restore psql setpriv sha256sum
+# needs: pg_dump pg_restore psql setpriv|perl|su sha256sum
 # shellcheck shell=sh disable=SC2154
+
+as_account() (
+    # Runs the program $4 … with the user id $1, the group id $2 and the further groups $3 (numbers with commas, or nothing). Old
+    # systems have no setpriv. su comes last: it knows names only, and refuses an account that has expired.
+    uid=$1 gid=$2 groups=$3
+    shift 3
+    if setpriv --reuid="$uid" true 2> /dev/null; then
+        if [ -n "$groups" ]; then set -- --groups "$groups" -- "$@"; else set -- --clear-groups -- "$@"; fi
+        exec setpriv --reuid="$uid" --regid="$gid" "$@"
+    fi
+    if perl -MPOSIX -e 1 2> /dev/null; then
+        # shellcheck disable=SC2016
+        PERL_BADLANG=0 exec perl -MPOSIX -e '
+            my ($uid, $gid, $groups) = splice @ARGV, 0, 3;
+            $) = join " ", $gid, split /,/, $groups || $gid;
+            POSIX::setgid($gid) and POSIX::setuid($uid) and $> == $uid or die "user id $uid cannot be taken on: $!\n";
+            exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\n"' "$uid" "$gid" "$groups" "$@"
+    fi
+    name=$(getent passwd "$uid") || {
+        echo "user id $uid has no name here, and without setpriv and Perl it cannot be taken on" >&2
+        exit 2
+    }
+    text=
+    for word in "HOME=$HOME" "PATH=$PATH" "$@"; do
+        word=$(printf '%s.' "$word" | LC_ALL=C sed "s/'/'\\\\''/g")
+        text="$text '${word%.}'"
+    done
+    exec su -s /bin/sh "${name%%:*}" -c "exec env$text"
+)
 
 client() (
     # Runs a client of the server, as the server's own account where the login is root: peer authentication knows no root.
@@ -23,10 +52,10 @@ client() (
     if [ -n "${password-}" ]; then export PGPASSWORD="$password"; fi
     [ "$(id -u)" = 0 ] || exec "$@"
     account=${account:-postgres}
-    group=$(id -gn -- "$account") || exit
+    groups=$(id -G -- "$account") || exit
     HOME=$(getent passwd "$account" | cut -d : -f 6)
     cd / || exit
-    exec setpriv --reuid="$account" --regid="$group" --init-groups -- "$@"
+    as_account "$(id -u -- "$account")" "$(id -g -- "$account")" "$(printf %s "$groups" | tr ' ' ,)" "$@"
 )
 
 sql() {

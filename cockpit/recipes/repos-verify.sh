@@ -4,7 +4,7 @@
 # undo: nothing to take back: it only looked
 # param: root the folder in which the repositories lie
 # param: figures the other host's figures, as repos-figures writes them
-# needs: find git setpriv sha256sum stat
+# needs: find git setpriv|perl|su sha256sum stat
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -37,15 +37,45 @@ repositories() {
     (cd "$root" && find . -type d \( -name _darcs -o -name objects \) -prune -print) | sed -e 's,/_darcs$,,' -e 's,/objects$,,' -e 's,/[.]git$,,' | LC_ALL=C sort -u
 }
 
+as_account() (
+    # Runs the program $4 … with the user id $1, the group id $2 and the further groups $3 (numbers with commas, or nothing). Old
+    # systems have no setpriv. su comes last: it knows names only, and refuses an account that has expired.
+    uid=$1 gid=$2 groups=$3
+    shift 3
+    if setpriv --reuid="$uid" true 2> /dev/null; then
+        if [ -n "$groups" ]; then set -- --groups "$groups" -- "$@"; else set -- --clear-groups -- "$@"; fi
+        exec setpriv --reuid="$uid" --regid="$gid" "$@"
+    fi
+    if perl -MPOSIX -e 1 2> /dev/null; then
+        # shellcheck disable=SC2016
+        PERL_BADLANG=0 exec perl -MPOSIX -e '
+            my ($uid, $gid, $groups) = splice @ARGV, 0, 3;
+            $) = join " ", $gid, split /,/, $groups || $gid;
+            POSIX::setgid($gid) and POSIX::setuid($uid) and $> == $uid or die "user id $uid cannot be taken on: $!\n";
+            exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\n"' "$uid" "$gid" "$groups" "$@"
+    fi
+    name=$(getent passwd "$uid") || {
+        echo "user id $uid has no name here, and without setpriv and Perl it cannot be taken on" >&2
+        exit 2
+    }
+    text=
+    for word in "HOME=$HOME" "PATH=$PATH" "$@"; do
+        word=$(printf '%s.' "$word" | LC_ALL=C sed "s/'/'\\\\''/g")
+        text="$text '${word%.}'"
+    done
+    exec su -s /bin/sh "${name%%:*}" -c "exec env$text"
+)
+
 owned() {
     # The program $2 … in the folder $1, as its owner if we are root: what a repository has run when it is read is his choice.
     (
         cd -- "$1" || exit
         shift
         [ "$(id -u)" = 0 ] || exec "$@"
-        groups=--init-groups
-        [ "$(stat -c %U .)" != UNKNOWN ] || groups=--clear-groups
-        HOME=/ exec setpriv --reuid="$(stat -c %u .)" --regid="$(stat -c %g .)" "$groups" -- "$@"
+        owner=$(stat -c %U .) groups=
+        [ "$owner" = UNKNOWN ] || groups=$(id -G -- "$owner" | tr ' ' ,)
+        HOME=/
+        as_account "$(stat -c %u .)" "$(stat -c %g .)" "$groups" "$@"
     ) < /dev/null
 }
 

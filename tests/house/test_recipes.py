@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.plan.recipes import DANGERS, GROUPS, Recipe, Shelf, library
+from cockpit.plan.recipes import DANGERS, GROUPS, Recipe, Shelf, library, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "recipes.md"
@@ -25,8 +25,14 @@ def recipe(name: str) -> Recipe:
 
 
 def own() -> list[Path]:
-    """Recipes that belong to an example."""
-    return sorted((ROOT / "cockpit" / "examples").glob("*/recipes/*.sh"))
+    """Recipes that belong to an example, or to a demo of the lab."""
+    places = (ROOT / "cockpit" / place for place in ("examples", "lab/plans"))
+    return sorted(path for place in places for path in place.glob("*/recipes/*.sh"))
+
+
+def lab() -> list[Path]:
+    """Recipes of the lab's plans."""
+    return sorted((ROOT / "cockpit" / "lab" / "plans").glob("*/recipes/*.sh"))
 
 
 def table() -> str:
@@ -57,9 +63,8 @@ def test_the_table_in_the_docs_is_what_the_headers_say() -> None:
     assert shown == fresh, "docs/recipes.md is stale: COCKPIT_GOLDEN=write pytest tests/house/test_recipes.py"
 
 
-@pytest.mark.parametrize("name", library())
-def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None:
-    found = recipe(name)
+def tells_enough(found: Recipe) -> None:
+    """A header that says what its reader wants to know, and what it says is so."""
     assert found.title
     assert found.group in GROUPS
     assert found.danger in DANGERS
@@ -67,10 +72,23 @@ def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None
     assert found.undo
     assert {"probe", "apply", "verify", "undo"} <= found.functions, sorted(found.functions)
     body = re.sub(r"(?m)^\s*#.*$", "", found.text)
-    for param in found.params:
-        assert re.search(rf"\$\{{?{param}\b", body), f"{name} never uses its parameter {param}"
+    for param, words in found.params.items():
+        if not words.startswith("passed on"):
+            assert re.search(rf"(\$\{{?|environ\S*\"){param}\b", body), f"{found.name} never uses its parameter {param}"
     for word in re.findall(r"\$\{?captured_(\w+)", body):
-        assert re.search(rf"(?:\b|\\n){word}=", body), f"{name} uses captured_{word}, which it does not capture"
+        assert re.search(rf"(?:\b|\\n){word}=", body), f"{found.name} uses captured_{word}, which it does not capture"
+
+
+@pytest.mark.parametrize("name", library())
+def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None:
+    tells_enough(recipe(name))
+
+
+def test_so_do_the_headers_of_a_plan_s_own_recipes() -> None:
+    files = own()
+    assert {path.parents[1].parent.name for path in files} == {"examples", "plans"}
+    for path in files:
+        tells_enough(parse(path.stem, path.read_text()))
 
 
 @pytest.mark.parametrize("name", library())
@@ -81,6 +99,18 @@ def test_a_recipe_s_optional_parameters_may_be_left_out(name: str) -> None:
         bare = re.findall(rf"\$\{{{param}\}}|\${param}\b", body)
         guarded = re.search(rf"\$\{{{param}(:?[-+=?])", body)
         assert guarded or not bare, f"{name} uses ${param} without a default"
+
+
+def test_a_parameter_that_a_recipe_runs_is_declared_as_shell_text() -> None:
+    """Else a plan could fill values into it, and they would be run."""
+    for path in [*sorted((ROOT / "cockpit" / "recipes").glob("*.sh")), *own(), *lab()]:
+        found = parse(path.stem, path.read_text())
+        run = set(re.findall(r'(?:\bsh -e?u?c|\beval) "\n?\$\{?(\w+)', found.text))
+        assert run & set(found.params) <= found.shell, (
+            f"{path.name} runs its parameters {run & set(found.params) - found.shell}"
+        )
+        if re.search(r'\bsh -e?u?c "\n?\$', found.text):
+            assert found.shell, f"{path.name} runs a text, and says of none of its parameters that it is shell text"
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])

@@ -57,6 +57,17 @@ def test_repositories_are_read_in_one_way_on_both_hosts(name: str) -> None:
     assert functions("repos-figures")[name] == functions("repos-verify")[name]
 
 
+def test_another_account_is_taken_on_in_one_way() -> None:
+    texts = {path.stem: functions(path.stem).get("as_account") for path in RECIPES.glob("*.sh")}
+    assert len({text for text in texts.values() if text}) == 1
+    assert {name for name, text in texts.items() if text} >= {
+        "accounts-export",
+        "accounts-copy",
+        "repos-figures",
+        "postgres-dump",
+    }
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nginx_and_apache_recipes_of_a_kind_look_for_the_same(kind: str) -> None:
     nginx, apache = functions(f"nginx-{kind}"), functions(f"apache-{kind}")
@@ -91,3 +102,17 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
         for name in ("alone", "fresh", "reload", "insist"):
             if name != "insist" or not other.endswith("-reload"):
                 assert found[name] == wanted[name], (other, name)
+
+
+@pytest.mark.parametrize(
+    ("function", "recipes"),
+    [
+        ("newest", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
+        ("aged", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
+        ("unlinked", ["systemd-start", "timer-start"]),
+        ("noted", ["mail-hold", "mail-release"]),
+        ("kept", ["mail-hold", "mail-release"]),
+    ],
+)
+def test_services_and_the_lab_s_queues_are_seen_in_one_way(function: str, recipes: list[str]) -> None:
+    assert len({functions(name)[function] for name in recipes}) == 1

@@ -13,7 +13,10 @@ from tests.lab.demos import demo, differ, lab, standing, whole
 from tests.real.night.night import conducting
 
 pytestmark = pytest.mark.xdist_group("demos")
-SERVICES = ("server", "rt", "accounts", "projects", "trac", "lists", "mail", "planet", "backup", "normal-ttl", "etch")
+SERVICES = (
+    *("server", "rt", "accounts", "projects", "trac", "lists", "mail", "planet"),
+    *("backup", "first-day", "first-week", "normal-ttl", "etch"),
+)
 
 
 def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:

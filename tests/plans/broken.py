@@ -41,6 +41,7 @@ def change(value: str, act: str = "dns") -> str:
 A = "{name: a.x.test, type: A, old: [], new: [192.0.2.1]}"
 OK = "id: ok, phase: copy, sync: {from: old, to: new, paths: [srv/]}"
 RUN = "on: new, run: {apply: touch a, verify: test -e a, undo: rm a}"
+SWITCH = "on: new, use: release-switch, with: {releases: /r, tag: '1'"
 RECORDS = "records: [{name: a.x.test, type: A, old: [192.0.2.1], new: [192.0.2.2]}]"
 TEMPLATE = HEAD + "template: t\nservices:\n"
 E_, W = "error", "warning"
@@ -141,6 +142,12 @@ BROKEN: list[tuple[str, str, str]] = [
     ("unknown-template", E_, HEAD + "services: [{id: a, template: §tmpl, steps: [{" + OK + "}]}]\n"),
     ("unknown-template", E_, HEAD + "template: §tmpl\nservices: [{id: a, steps: [{" + OK + "}]}]\n"),
     ("unknown-recipe", E_, steps("- {id: a, phase: copy, on: new, use: §no-such-recipe}")),
+    ("unknown-parameter", W, steps("- {id: a, phase: copy, " + SWITCH + ", §restrat: 'true'}}")),
+    ("missing-parameter", W, steps("- {id: a, phase: copy, on: new, use: release-switch, §with: {tag: '1'}}")),
+    ("templated-shell", E_, steps("- {id: a, phase: copy, " + SWITCH + ", restart: 'touch ${service} §{service}'}}")),
+    ("templated-shell", E_, steps("- id: a", "  phase: copy", "  on: new", "  use: release-switch", "  with:", "    releases: /r",
+        "    tag: '1'", "    restart: |", "      true", "@      touch {service}").replace("      @", "§      ")),
+    ("taken-parameter", E_, steps("- {id: a, phase: copy, " + SWITCH + ", §link: x, restart: 'touch ${link}'}}")),
     ("unknown-step", E_, steps("- {id: a, phase: copy, needs: [§b], " + RUN + "}")),
     ("unknown-step", E_, steps("- {id: a, phase: copy, needs: [{step: §osf/b, reason: r}], " + RUN + "}")),
     ("unknown-step", E_, top("gates: [{id: g, question: q, before: {steps: [§osf/no]}}, {id: h, question: q, before: {wave: 2}}]")),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from cockpit.plan.examples import examples
 from tests.real.night.accountant import Accountant, numbers
-from tests.real.night.night import Wrong, conducting
+from tests.real.night.night import Night, Wrong, conducting
 from tests.real.night.releases import CLIENTS, EVOLVES, NO_BUILD, NO_EVOLVE, PLAIN, SOUND, Releases
 from tests.real.rig import Rig
 from tests.real.world import needs_world
@@ -20,30 +23,47 @@ def writes(client: str, tag: str) -> str:
     return f"/srv/karl/{client}/data/{tag}/data/writes"
 
 
+@dataclass
+class Tries:
+    """The releases that are tried, with what each has left."""
+
+    site: Releases
+    folder: Path
+    runs: dict[str, bool] = field(default_factory=dict)
+    """Each run with whether it was taken back."""
+    faults: list[str] = field(default_factory=list)
+
+    def night(self, tag: str, *, evolve: bool = False) -> AbstractAsyncContextManager[Night]:
+        self.runs[tag] = False
+        return conducting(self.folder / f"run-{tag}", self.site.plan(self.folder / tag, tag, evolve=evolve))
+
+    @asynccontextmanager
+    async def taken_back(self, tag: str, *, evolve: bool = False) -> AsyncIterator[Night]:
+        """A release that is taken back, all the way: both hosts are then as before to the byte, but for what users wrote since."""
+        past = self.site.past()
+        async with self.night(tag, evolve=evolve) as it:
+            yield it
+            await it.back()
+            await it.end()
+        self.runs[tag] = True
+        self.faults += [f"{tag}: {fault}" for fault in self.site.since(past)]
+
+
 async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig, tmp_path: Path) -> None:
     site = Releases(desk)
-    runs: list[Path] = []
-
-    def night(tag: str) -> Path:
-        runs.append(tmp_path / f"run-{tag}")
-        return runs[-1]
-
+    tries = Tries(site, tmp_path)
     with site.people() as crowd:
         for client in CLIENTS:
             await crowd.see("write", client, by=SOUND)
 
         # A build that fails: nobody notices, and the failure says so.
-        async with conducting(night(NO_BUILD), site.plan(tmp_path / NO_BUILD, NO_BUILD)) as it:
+        async with tries.taken_back(NO_BUILD) as it:
             with pytest.raises(Wrong, match=r"build is failed(?s:.*)no user impact"):
                 await it.go()
-            await it.back()
-            await it.end()
         # An evolve that fails on its copy: users could not write for a moment, and that is all.
-        async with conducting(night(NO_EVOLVE), site.plan(tmp_path / NO_EVOLVE, NO_EVOLVE, evolve=True)) as it:
+        async with tries.taken_back(NO_EVOLVE, evolve=True) as it:
             with pytest.raises(Wrong, match=r"evolve is failed(?s:.*)no user impact"):
                 await it.go()
-            await it.back()
-            await it.end()
         for client in CLIENTS:
             await crowd.see("write", client, by=SOUND)
             acts = crowd.ledger.of("visit", client)
@@ -51,7 +71,7 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
             assert (site.current(client), site.current(client, "data/")) == (SOUND, SOUND)
 
         # One that works, with its data evolved.
-        async with conducting(night(EVOLVES), site.plan(tmp_path / EVOLVES, EVOLVES, evolve=True)) as it:
+        async with tries.night(EVOLVES, evolve=True) as it:
             await it.go()
             await it.end()
         for client in CLIENTS:
@@ -59,14 +79,12 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
             assert (site.current(client), site.current(client, "data/")) == (EVOLVES, EVOLVES)
 
         # The next one is gone back from, to the release that was recorded; nothing that was written is lost.
-        async with conducting(night(PLAIN), site.plan(tmp_path / PLAIN, PLAIN)) as it:
+        async with tries.taken_back(PLAIN) as it:
             await it.go()
             for client in CLIENTS:
                 await crowd.see("write", client, by=PLAIN)
-            await it.back()
-            for client in CLIENTS:
-                await crowd.see("write", client, by=EVOLVES)
-            await it.end()
+        for client in CLIENTS:
+            await crowd.see("write", client, by=EVOLVES)
         crowd.home()
 
     books = Accountant(crowd.ledger)
@@ -75,9 +93,11 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
         assert (site.current(client), site.current(client, "data/")) == (EVOLVES, EVOLVES)
         books.visits(client, [SOUND, EVOLVES, PLAIN, EVOLVES])
         books.writes(client, numbers(site.karl, writes(client, EVOLVES)))
-    for run in runs[2:]:
-        books.journal(run)
+    assert list(tries.runs.items()) == [(NO_BUILD, True), (NO_EVOLVE, True), (EVOLVES, False), (PLAIN, True)]
+    for tag, undone in tries.runs.items():
+        books.journal(tmp_path / f"run-{tag}", undone=undone)
     books.settle()
+    assert tries.faults == []
 
 
 def test_the_mode_recipe_is_the_same_in_every_example_that_has_it() -> None:

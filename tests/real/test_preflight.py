@@ -58,7 +58,7 @@ def written(folder: Path, old: RealHost, new: RealHost, at_new: str = "") -> Pat
         undo_reason: it only looks
         run:
           apply: |
-            # needs: no-such-tool id
+            # needs: no-such-tool id no-such-other|id neither|nor
             sudo id && sudo -n systemctl restart nginx
           verify: "true"
 """
@@ -85,6 +85,8 @@ def test_each_thing_is_tried_and_what_is_missing_has_a_mend(
     assert found(rows, "new", "rsync").mend == "install it on new: apt-get install rsync"
     assert found(rows, "new", "no-such-tool").grade == "fail"
     assert found(rows, "new", "id").grade == "ok"
+    assert found(rows, "new", "neither|nor").mend == "install neither or nor on new"
+    assert not [row for row in rows if "no-such-other" in row.what]
     rights = {row.found: row.grade for row in rows if row.what == "rights"}
     assert rights == {
         "may run id without a password": "ok",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import EVIL, SHELLS, Trial, evil_left
 from tests.real.world import needs_world
 
 pytestmark = needs_world
@@ -141,6 +141,50 @@ def test_links_that_users_put_in_their_homes_lead_root_nowhere(new: RealHost, ol
     # A home without the folder gets it, and is as it was after the undo.
     trial.there_and_back()
     new.run("userdel -r mal; rm /srv/mal")
+
+
+@pytest.mark.parametrize("without", ["setpriv", "setpriv perl"])
+def test_old_systems_without_setpriv_read_and_write_keys_as_the_user_too(
+    old: RealHost, new: RealHost, without: str
+) -> None:
+    """Debian's Etch has Perl and su, others su alone, which is told where it refuses an account."""
+    old.run(
+        "useradd -m -u 1040 kim; useradd -m -u 1041 lou; echo 'k \"$(touch /tmp/owned)\"' >~kim/keys; mkdir ~kim/.ssh ~lou/.ssh;"
+        "mv ~kim/keys ~kim/.ssh/authorized_keys; chown -R kim ~kim; chmod 600 ~kim/.ssh/*; ln -s /etc/shadow ~lou/.ssh/authorized_keys"
+    )
+    export = Trial(old, "accounts-export", {"file": "/srv/kim"}, captured={"file": "absent"})
+    export.must("apply")
+    wanted = old.run("cat /srv/kim")
+    assert "key:kim:" in wanted
+    assert "key:lou:" not in wanted
+    hide = "for tool in {}; do mv /usr/bin/$tool{} /usr/bin/$tool{}; done"
+    for host in (old, new):
+        host.run(hide.format(without, "", ".hidden"))
+    try:
+        for shell in SHELLS:
+            export.must("apply", 0, shell)
+            assert old.run("cat /srv/kim") == wanted
+        old.run("chage -E 0 kim")
+        if "perl" in without:
+            assert "the keys of kim cannot be asked for" in export.must("apply", 1)
+        else:
+            export.must("apply")
+            assert "key:kim:" in old.run("cat /srv/kim")
+        put(new, "\n".join(line for line in wanted.splitlines() if line.split(":")[1] == "kim") + "\n", "/srv/kim")
+        trial = copy(new, file="/srv/kim")
+        trial.capture()
+        trial.must("apply")
+        trial.must("verify")
+        assert "touch /tmp/owned" in new.run(
+            "cat ~kim/.ssh/authorized_keys; stat -c %U ~kim/.ssh/authorized_keys | grep kim"
+        )
+        trial.back()
+    finally:
+        for host in (old, new):
+            host.run(hide.format(without, ".hidden", ""))
+        old.run("userdel -r kim; userdel -r lou; rm /srv/kim")
+    assert not evil_left(old)
+    assert not evil_left(new)
 
 
 def test_a_group_that_was_here_before_and_an_empty_password_come_back(new: RealHost) -> None:

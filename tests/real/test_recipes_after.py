@@ -99,14 +99,14 @@ def test_a_restic_backup_is_checked_and_a_sample_comes_back(host: RealHost) -> N
     before = backup.seen()
     assert not backup.recognised()
     backup.capture()
-    backup._cut("apply", 14)
+    backup.killed("apply", 14)
     backup.must("apply", shell="bash --posix")
     assert "already" in backup.must("apply", shell="busybox sh")
     assert backup.seen().split()[-1] == "1"
     backup.must("verify")
     host.run(f"echo changed >>/srv/site/{QUOTED}")
     assert "something else" in backup.must("verify", 1)
-    backup._cut("undo", 12)
+    backup.killed("undo", 12)
     backup.back()
     assert backup.seen() == before
     backup.secrets = {"password": "wrong"}

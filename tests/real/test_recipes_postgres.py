@@ -63,6 +63,21 @@ def shops(db: RealHost) -> tuple[str, str]:
     return "shop", NAME
 
 
+def test_a_host_without_setpriv_speaks_to_the_server_as_its_own_account_too(
+    db: RealHost, shops: tuple[str, str]
+) -> None:
+    figures = Trial(db, "postgres-figures", {"database": NAME, "file": "/srv/figures"}, captured={"file": "absent"})
+    figures.must("apply")
+    wanted = db.run("cat /srv/figures; rm /srv/figures")
+    assert wanted
+    db.run("mv /usr/bin/setpriv /usr/bin/setpriv.hidden")
+    try:
+        figures.must("apply")
+    finally:
+        db.run("mv /usr/bin/setpriv.hidden /usr/bin/setpriv")
+    assert db.run("cat /srv/figures; rm /srv/figures") == wanted
+
+
 def test_a_dump_can_be_read_to_its_end_and_taken_back(db: RealHost, shops: tuple[str, str]) -> None:
     db.run("mkdir -p /srv/dumps; echo before > /srv/dumps/a; chmod 640 /srv/dumps/a; chown mover /srv/dumps/a")
     state = "cd /srv/dumps; ls -ln --time-style=+%s; sha256sum *"

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cockpit.plan.keys import OBJECTS
 from cockpit.plan.load import load_plan, loads
 from cockpit.plan.model import Plan, Shell
 from cockpit.plan.schema import json_schema, reference
+from cockpit.plan.script import script_for
 from cockpit.plan.show import markdown
 from cockpit.plan.starter import STARTER
 from cockpit.plan.watched import Downtime, Expect, Traffic, Writer
@@ -90,6 +92,36 @@ def test_shell_text_is_never_templated_and_parameters_are(tmp_path: Path) -> Non
     action = plan.step("osf/a").action
     assert isinstance(action, Shell)
     assert (action.apply, action.params) == ("echo {service} $x", {"x": "osf"})
+
+
+SWITCH = """
+- id: a
+  phase: switch
+  on: new
+  use: release-switch
+  with: {releases: "FOLDER/releases", tag: "1", restart: 'printf "%s" "$who" >FOLDER/told; echo ${who} {{none}} >/dev/null', who: "{who}"}
+"""
+
+
+def test_a_parameter_that_is_shell_text_is_never_templated_and_gets_values_as_variables(tmp_path: Path) -> None:
+    """A value that would be a command is told as it is: the shell text that names it runs nothing of it."""
+    hostile = f"x'\"; touch {tmp_path}/spoilt; $(touch {tmp_path}/spoilt) `touch {tmp_path}/spoilt`\n\\"
+    lines = SWITCH.replace("FOLDER", str(tmp_path)).strip().splitlines()
+    text = steps(*lines).replace("    steps:", f"    vars: {json.dumps({'who': hostile})}\n    steps:")
+    loaded = loads(text.encode(), tmp_path / "p.yaml")
+    assert loaded.plan is not None
+    assert [finding.code for finding in loaded.findings] == []
+    action = loaded.plan.step("osf/a").action
+    assert isinstance(action, Shell)
+    assert "echo ${who} {{none}}" in action.params["restart"]
+    release = tmp_path / "releases" / "1"
+    release.mkdir(parents=True)
+    (release / ".built").write_text("tag 1\nbuild 0\n")
+    script = script_for(action, "apply", {})
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "told").read_text() == hostile
+    assert not (tmp_path / "spoilt").exists()
 
 
 def test_a_value_in_a_pattern_matches_itself_and_braces_stay(tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ printf '<title>Planet Haskell</title>\\n<p>Run %s</p>\\n' "$(wc -l < runs)" > in
 """
 LETTER = "From a@b.test Thu Jan  1 00:00:00 2026\nSubject: hello\n\nAn old letter.\n\n"
 ANSWERS = {
-    **dict.fromkeys(("communicate", "provision", "scripts", "monitor-network", "tune"), ("server", "done")),
+    **dict.fromkeys(("communicate", "provision", "scripts"), ("server", "done")),
     **dict.fromkeys(("igloo-checks", "malcolm-checks"), ("mail", "all there")),
+    "network": ("first-day", "it is and it does"),
+    "tune": ("first-week", "done"),
     "delete": ("etch", "done"),
     **dict.fromkeys(("mirror-host", "mirror-script"), ("backup", "done")),
 }

@@ -10,6 +10,7 @@ from tests.real.night import app
 from tests.real.night.names import Fixed
 from tests.real.night.stage import forget, plant
 from tests.real.night.traffic import Crowd
+from tests.real.night.wayback import Past, differences, grown, remember
 from tests.real.rig import Rig
 from tests.real.trial import Trial
 from tests.real.world import listening, until, write
@@ -79,6 +80,22 @@ class Releases:
             crowd.browse(client, f"http://{client}.karl.test/", every=0.2)
             crowd.write(client, f"http://{client}.karl.test/write", every=0.3)
         return crowd
+
+    def past(self) -> list[Past]:
+        """Both hosts as they are now."""
+        asked = {"programs": "supervisorctl status | sed 's/ *pid .*//'", "crontab": "crontab -l"}
+        skip = ["/root/.cockpit*", "/root/.cache*"]
+        paths = ["/srv", "/etc", "/var/lib/karl", "/usr/local", "/root", "/home"]
+        return [remember(host, paths, asked=asked, skip=skip) for host in (self.karl, self.staging)]
+
+    def since(self, past: list[Past]) -> list[str]:
+        """What is not as it was, but for what users wrote."""
+        users = {"/srv/karl/*/data/*/data/writes": grown}
+        return [
+            fault
+            for was, host in zip(past, (self.karl, self.staging), strict=True)
+            for fault in differences(was, host, but=users)
+        ]
 
     def current(self, client: str, what: str = "") -> str:
         """Where a link called `current` leads."""

@@ -3,7 +3,7 @@
 # danger: none
 # undo: nothing to take back
 # param: ports the TCP ports on which something must listen, with spaces between
-# param: checks commands that must succeed, one a line (optional)
+# param: checks shell text, one command a line, each of which must succeed (optional)
 # needs: ss
 # shellcheck shell=sh disable=SC2154
 

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{target} cannot be written: {error.strerror}.", file=sys.stderr)
         return 2
-    recipes = f" with {len(written) - 1} recipes of its own beside it" if len(written) > 1 else ""
+    own = len(written) - 1
+    recipes = f" with {own} recipe{'s' if own > 1 else ''} of its own beside it" if own else ""
     print(f"{target} is written{recipes}. Next: cockpit check {target}")
     return 0
 

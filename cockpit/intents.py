@@ -44,6 +44,8 @@ class Undo(Intent, frozen=True, kw_only=True, tag="undo"):
 
 
 class Skip(Intent, frozen=True, kw_only=True, tag="skip"):
+    """Leave a step out, with a reason that the report prints."""
+
     ref: str
     reason: str
 
@@ -103,10 +105,14 @@ class OpenGate(Intent, frozen=True, kw_only=True, tag="open-gate"):
 
 
 class CloseGate(Intent, frozen=True, kw_only=True, tag="close-gate"):
+    """Close a gate that somebody has opened."""
+
     gate: str
 
 
 class AddNote(Intent, frozen=True, kw_only=True, tag="note"):
+    """Write a remark into the journal, about the step or service `ref`, or about the run with ''."""
+
     text: str
     ref: str = ""
 

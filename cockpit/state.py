@@ -60,6 +60,8 @@ class StepView(Data, frozen=True, kw_only=True):
 
 
 class HealthView(Data, frozen=True, kw_only=True):
+    """What a health probe saw last at one vantage; `utc` says when."""
+
     ok: bool
     ms: float
     status: int
@@ -214,6 +216,8 @@ class TrafficView(Data, frozen=True, kw_only=True):
 
 
 class DownView(Data, frozen=True, kw_only=True):
+    """A service's outage so far, seconds with both bounds, as `DowntimeSeen` tells it."""
+
     lower: float = 0.0
     upper: float = 0.0
     ongoing: bool = False
@@ -294,6 +298,8 @@ class ServiceView(Data, frozen=True, kw_only=True):
 
 
 class LogView(Data, frozen=True, kw_only=True):
+    """A tailed log: its last lines, and how it runs."""
+
     host: str
     file: str
     lines: tuple[tuple[int, float, str, bool], ...] = ()
@@ -324,6 +330,8 @@ class ClockView(Data, frozen=True, kw_only=True):
 
 
 class HostView(Data, frozen=True, kw_only=True):
+    """A host's link, since when it is so, and whose the host is."""
+
     link: Literal["up", "down", "connecting", "silent"] = "connecting"
     detail: str = ""
     identity: str = ""
@@ -333,6 +341,8 @@ class HostView(Data, frozen=True, kw_only=True):
 
 
 class GateView(Data, frozen=True, kw_only=True):
+    """A gate as somebody or its evidence has left it; `reason` says why it was closed again."""
+
     open: bool = False
     by: str = ""
     override: str = ""
@@ -350,6 +360,8 @@ class QuestionView(Data, frozen=True, kw_only=True):
 
 
 class TimelineEntry(Data, frozen=True, kw_only=True):
+    """A line of the timeline: what became of `ref` in a word, and the text."""
+
     seq: int
     utc: float
     actor: str

@@ -13,7 +13,7 @@ DEMOS = (
     ("release", "a new tag for two customers, built apart, switched at one stroke; a build and an evolve break off"),
     (
         "community",
-        "a whole server: accounts, repositories, trackers, lists, mailboxes, a cron job, eight names; RT goes first",
+        "a whole server: accounts, repositories, trackers, lists, mailboxes, a cron job, six names; RT goes first",
     ),
     ("floating", "a site relaunched behind a floating IP: a long import, partial freezes, one health file, no DNS"),
     ("charon", "five users leave a home server one by one, each with some of web, mail and a game; three name servers"),

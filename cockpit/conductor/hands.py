@@ -19,9 +19,13 @@ from cockpit.text import harmless
 class LogMarks(Protocol):
     """Positions in tailed logs, and waiting for a pattern behind one."""
 
-    async def mark(self, host: str, file: str, unit: str = "") -> str: ...
+    async def mark(self, host: str, file: str, unit: str = "") -> str:
+        """Where a log ends now, as a word for `wait_for`. Raises Unreachable, also for a log that cannot be read."""
+        ...
 
-    async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]: ...
+    async def wait_for(self, log: WaitLog, mark: str) -> tuple[bool, str]:
+        """Wait for the pattern behind the mark, as long as the check allows: whether it came, and the line or why not."""
+        ...
 
 
 HttpChecker = Callable[[HttpCheck, str], Awaitable[tuple[bool, str]]]

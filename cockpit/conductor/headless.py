@@ -90,6 +90,7 @@ class Headless:
 
     @property
     def state(self) -> RunState:
+        """The run as it is now, verdict and exit status included once it has ended."""
         return self._ledger.state
 
     async def run(self) -> None:
@@ -146,7 +147,7 @@ class Headless:
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds() and not self._gone:
-            await self._clock.sleep(0.02)
+            await self._clock.sleep(0.05)
             if not self._engine.busy:
                 long_ago = self._clock.utc() - self._orders.link_wait
                 away = [id for id, host in self.state.hosts.items() if host.link != "up" and 0 < host.since < long_ago]

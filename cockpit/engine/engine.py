@@ -48,6 +48,7 @@ class Engine:
 
     @property
     def state(self) -> RunState:
+        """The run as it is after the last event that was written."""
         return self._ledger.state
 
     @property

@@ -8,6 +8,8 @@ from cockpit.events.base import Event
 
 
 class HostSeen(Event, frozen=True, kw_only=True, tag="host.seen"):
+    """A host's link, and what is so in words. `identity` is the machine's, once it is known."""
+
     host: str
     link: Literal["up", "down", "connecting", "silent"]
     detail: str = ""

@@ -21,6 +21,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
 
 
 class RunResumed(Event, frozen=True, kw_only=True, tag="run.resumed"):
+    """A conductor has taken over a run that another one left; its process id, and what it found in the journal."""
+
     pid: int
     after: int
     """The last sequence number found."""
@@ -29,18 +31,22 @@ class RunResumed(Event, frozen=True, kw_only=True, tag="run.resumed"):
 
 
 class RunPaused(Event, frozen=True, kw_only=True, tag="run.paused"):
+    """Nothing new starts from now on."""
+
     reason: str = ""
 
 
 class RunContinued(Event, frozen=True, kw_only=True, tag="run.continued"):
-    pass
+    """A pause or a panic is over."""
 
 
 class RunPanicked(Event, frozen=True, kw_only=True, tag="run.panicked"):
-    pass
+    """Nothing is touched from now on; what is under way on the hosts is left to itself."""
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run.ended"):
+    """The run is over: its verdict as a sentence, and the exit status of a headless run."""
+
     verdict: str
     exit: int = 0
 
@@ -61,6 +67,8 @@ class WheelLost(Event, frozen=True, kw_only=True, tag="wheel.lost"):
 
 
 class WatchersChanged(Event, frozen=True, kw_only=True, tag="watchers"):
+    """How many read-only views are connected now."""
+
     count: int
 
 
@@ -72,11 +80,15 @@ class IntentTaken(Event, frozen=True, kw_only=True, tag="intent.taken"):
 
 
 class IntentRefused(Event, frozen=True, kw_only=True, tag="intent.refused"):
+    """What was asked, in the words of the intent's JSON, was not done; `reason` is a sentence."""
+
     intent: str
     reason: str
 
 
 class Noted(Event, frozen=True, kw_only=True, tag="note"):
+    """A remark of somebody, about the step or service `ref`, or about the run with ''."""
+
     text: str
     ref: str = ""
 
@@ -113,6 +125,8 @@ class AskGivenUp(Event, frozen=True, kw_only=True, tag="ask.given_up"):
 
 
 class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):
+    """A gate was opened by somebody, or by its evidence. `override` is the reason where evidence was missing."""
+
     gate: str
     by: str
     override: str = ""
@@ -122,5 +136,7 @@ class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):
 
 
 class GateClosed(Event, frozen=True, kw_only=True, tag="gate.closed"):
+    """A gate is closed again: somebody closed it, or its evidence does not hold any more."""
+
     gate: str
     reason: str

@@ -56,6 +56,8 @@ class StepMoved(Event, frozen=True, kw_only=True, tag="step.moved"):
 
 
 class StepCaptured(Event, frozen=True, kw_only=True, tag="step.captured"):
+    """What undo will need of the state before the act, by name; synced before the act."""
+
     ref: str
     attempt: int
     captured: dict[str, str]
@@ -87,6 +89,8 @@ class StepOutput(Event, frozen=True, kw_only=True, tag="step.output"):
 
 
 class StepProgress(Event, frozen=True, kw_only=True, tag="step.progress"):
+    """How far an act has come."""
+
     ref: str
     fraction: float
     """0 to 1; -1 when the total is not known."""

@@ -47,6 +47,8 @@ class Certificate(Part, frozen=True, kw_only=True):
 
 
 class HealthSeen(Event, frozen=True, kw_only=True, tag="health.seen"):
+    """One answer to a health probe, at old, at new or as the world sees it. `ms` is until its last byte."""
+
     service: str
     probe: str
     at: Vantage
@@ -100,6 +102,8 @@ class CompareSeen(Event, frozen=True, kw_only=True, tag="compare.seen"):
 
 
 class WriterSeen(Event, frozen=True, kw_only=True, tag="writer.seen"):
+    """Which host takes a service's writes now."""
+
     service: str
     writer: WriterSide
     writes: int = -1

@@ -48,6 +48,7 @@ class Sum:
         self._lacking: list[tuple[str, float]] = []
 
     def says(self, text: str) -> None:
+        """What is so, as a piece of the text."""
         self._texts.append(text)
 
     def lacks(self, missing: str, eta: float = 0.0) -> None:
@@ -69,6 +70,7 @@ class Sum:
 
 
 def side_of(state: RunState, host: str) -> Side | None:
+    """Whether a host of the plan is old or new; None for any other one, and while there is no plan."""
     planned = state.plan.hosts.get(host) if state.plan is not None else None
     return planned.role if planned is not None and planned.role != "other" else None
 

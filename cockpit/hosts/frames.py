@@ -116,9 +116,13 @@ class Frame(msgspec.Struct, frozen=True):
 class Reader(Protocol):
     """A stream of bytes with back-pressure."""
 
-    async def readuntil(self, separator: bytes, /) -> bytes: ...
+    async def readuntil(self, separator: bytes, /) -> bytes:
+        """Bytes up to and with the separator. Raises IncompleteReadError."""
+        ...
 
-    async def readexactly(self, n: int, /) -> bytes: ...
+    async def readexactly(self, n: int, /) -> bytes:
+        """So many bytes. Raises IncompleteReadError."""
+        ...
 
 
 async def frames(stream: Reader) -> AsyncIterator[Frame]:

@@ -18,7 +18,9 @@ PATIENCE = 20.0
 class Locked(Protocol):
     """Whether a host is ours."""
 
-    async def refusal(self, host: str) -> str: ...
+    async def refusal(self, host: str) -> str:
+        """Why the host cannot be acted on now, as a sentence; '' when it is ours."""
+        ...
 
 
 def touched(step: Step) -> tuple[str, ...]:

@@ -4,6 +4,5 @@ from cockpit.lab.addresses import Addresses, LabError
 from cockpit.lab.lab import Lab
 from cockpit.lab.stage import Stage
 from cockpit.lab.stages import stage, stages
-from cockpit.lab.stages.karl import CLIENTS, OWN_DNS, Karl
 
-__all__ = ["CLIENTS", "OWN_DNS", "Addresses", "Karl", "Lab", "LabError", "Stage", "stage", "stages"]
+__all__ = ["Addresses", "Lab", "LabError", "Stage", "stage", "stages"]

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from cockpit.lab import Karl, Lab, LabError, Stage, stage
+from cockpit.lab import Lab, LabError, Stage, stage
 from cockpit.lab.control import serve
 
 
@@ -26,9 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     clients = tuple(name for name in options.clients.split(",") if name)
     try:
         chosen = stage(options.plan)
-        if clients and not isinstance(chosen, Karl):
-            raise LabError(f"--clients is for the demo karl, and this is {chosen.name}")
-        chosen = Karl(clients) if clients else chosen
+        chosen = chosen.of(clients) if clients else chosen
         asyncio.run(run(options.folder, chosen, until_eof=options.until_stdin_closes, traffic=not options.quiet))
     except LabError as error:
         print(f"cockpit lab: {error}", file=sys.stderr)

@@ -33,46 +33,57 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ssh_port(self) -> int:
+        """Where SSH listens at each host."""
         return self.ports["ssh"]
 
     @property
     def http_port(self) -> int:
+        """Where web servers listen at each host."""
         return self.ports["http"]
 
     @property
     def smtp_port(self) -> int:
+        """Where mail servers listen at each host."""
         return self.ports["smtp"]
 
     @property
     def dns_port(self) -> int:
+        """Where authorities and resolvers listen, over UDP and TCP."""
         return self.ports["dns"]
 
     @property
     def old(self) -> str:
+        """The address of the usual first host."""
         return self.host(HOSTS[0])
 
     @property
     def new(self) -> str:
+        """The address of the usual second host."""
         return self.host(HOSTS[1])
 
     @property
     def service(self) -> str:
+        """The address that moves from host to host."""
         return self.host(SERVICE)
 
     @property
     def primary(self) -> str:
+        """The name server that takes updates."""
         return self.host(AUTHORITIES[0])
 
     @property
     def secondaries(self) -> tuple[str, ...]:
+        """The name servers that follow the primary."""
         return tuple(self.host(last) for last in AUTHORITIES[1:])
 
     @property
     def authorities(self) -> tuple[str, ...]:
+        """All name servers of the zones, the primary first."""
         return (self.primary, *self.secondaries)
 
     @property
     def resolvers(self) -> tuple[str, ...]:
+        """The resolvers that the world asks."""
         return tuple(self.host(last) for last in RESOLVERS)
 
     def host(self, last: int) -> str:
@@ -86,9 +97,6 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     def visitor(self, index: int) -> str:
         """The source address of one of the clients of the world."""
         return self.host(101 + index % 100)
-
-    def at(self, address: str, port: int) -> str:
-        return f"{address}:{port}"
 
 
 def choose(hosts: tuple[int, ...] = HOSTS, more: tuple[str, ...] = (), attempts: int = 40) -> Addresses:

@@ -10,10 +10,36 @@ import time
 import uuid
 from pathlib import Path
 
+import asyncssh
+
 from cockpit.lab.addresses import LabError
 
 TOOLS = Path(__file__).parent / "tools"
+EMPTY_QUEUE = """\
+#!/bin/sh
+# Asked again and again, and empty most of the time: nobody has to be started to say that.
+for file in "$HOME"/var/queue/*; do
+    case ${{file##*/}} in '*' | *.*) ;; *) exec {more} ;; esac
+done
+{nothing}
+"""
 FOLDERS = ("bin", "logs", "srv", "tmp", "etc/mail", "var/queue")
+
+
+def keep_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, whatever the umask is; its folder is there."""
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+
+
+def at_home(host: LabHost, user: str, keys: Path) -> str:
+    """Give a user a home on a host, with a key that lets them in; the private one, which is returned, is kept in `keys` too."""
+    key = asyncssh.generate_private_key("ssh-ed25519", comment=f"{user}@{host.name}")
+    private = key.export_private_key("openssh").decode()
+    keep_private(keys / user, private)
+    host.put(f"home/{user}/.ssh/authorized_keys", key.export_public_key().decode(), 0o600)
+    host.put(f"home/{user}/.profile", "umask 022\n")
+    return private
 
 
 class LabHost:
@@ -34,9 +60,11 @@ class LabHost:
         self.refuse_mail = False
         self.disk_full = False
         self._numbers = itertools.count(1)
+        self._root, self._etc = str(home), str(home / "etc")
 
     @property
     def fqdn(self) -> str:
+        """Its name with the stage's domain."""
         return f"{self.name}.{self.domain}"
 
     def build(self, folders: tuple[str, ...] = ()) -> None:
@@ -45,8 +73,10 @@ class LabHost:
             for folder in (*FOLDERS, *folders):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             (self.home / "etc/machine-id").write_text(self.machine_id + "\n")
-            for tool in ("sendmail", "mailq", "postqueue"):
-                self.tool(tool, "mail.py")
+            self.tool("sendmail", "mail.py")
+            for tool, nothing in (("mailq", 'echo "-- 0 in the queue"'), ("postqueue", ":")):
+                text = EMPTY_QUEUE.format(more=self._alone("mail.py", tool), nothing=nothing)
+                self.put(f"bin/{tool}", text, 0o755)
             if shutil.which("curl") is None:
                 self.tool("curl", "curl.py")
             if shutil.which("ss") is None:
@@ -58,9 +88,10 @@ class LabHost:
 
     def tool(self, name: str, script: str) -> None:
         """Give the host a command of its own, by a script that runs alone."""
-        path = self.home / "bin" / name
-        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{TOOLS / script}" {name} "$@"\n')
-        path.chmod(0o755)
+        self.put(f"bin/{name}", f"#!/bin/sh\nexec {self._alone(script, name)}\n", 0o755)
+
+    def _alone(self, script: str, name: str) -> str:
+        return f'"{sys.executable}" -I -S "{TOOLS / script}" {name} "$@"'
 
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the host, with its folder."""
@@ -69,14 +100,21 @@ class LabHost:
         target.write_text(text, encoding="utf-8")
         target.chmod(mode)
 
+    def knows_names(self, port: int) -> None:
+        """Give the host a command that asks name servers, and tell it the port that they listen at."""
+        self.put("etc/dns", f"{self.address} {port}\n")
+        self.tool("nslookup", "names.py")
+
     def configure(self, smtp_port: int) -> None:
         """Tell the host's commands where its mail server is."""
         (self.home / "etc/mail/server").write_text(f"{self.address} {smtp_port}\n")
 
     def flag(self, path: str) -> str | None:
         """The stripped content of a configuration file below etc/, None when it is not there."""
+        # Asked several times by each request: a Path would cost more than the reading.
         try:
-            return (self.home / "etc" / path).read_text(errors="replace").strip()
+            with open(f"{self._etc}/{path}", "rb") as file:
+                return file.read().decode(errors="replace").strip()
         except OSError:
             return None
 
@@ -86,14 +124,12 @@ class LabHost:
 
     def append(self, path: str, text: str) -> None:
         """Append text to a file of the host, making its folder."""
-        target = self.home / path
+        target, data = f"{self._root}/{path}", text.encode()
         try:
-            with target.open("a", encoding="utf-8") as out:
-                out.write(text)
+            _appended(target, data)
         except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("a", encoding="utf-8") as out:
-                out.write(text)
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            _appended(target, data)
 
     def number(self) -> str:
         """A name that is unique on this host and sorts by time."""
@@ -114,3 +150,8 @@ class LabHost:
             "COCKPIT_LOCK": str(self.home / "var/cockpit.lock"),
             "COCKPIT_MACHINE_ID_FILE": str(self.home / "etc/machine-id"),
         }
+
+
+def _appended(file: str, data: bytes) -> None:
+    with open(file, "ab", buffering=0) as out:
+        out.write(data)

@@ -60,6 +60,7 @@ class Keeper:
 
     @property
     def master(self) -> bool:
+        """Whether its host holds the address now."""
         return self._side.address in self._web.held
 
     async def start(self) -> None:

@@ -22,12 +22,11 @@ import msgspec
 
 from cockpit.lab.account import Account, account
 from cockpit.lab.addresses import Addresses, LabError, choose
-from cockpit.lab.host import LabHost
+from cockpit.lab.host import LabHost, keep_private
 from cockpit.lab.mail import MailServer
 from cockpit.lab.names import Primary, Resolver, Secondary
 from cockpit.lab.ssh import SshServer
 from cockpit.lab.stage import Server, Stage
-from cockpit.lab.stages.karl import CLIENTS, Karl
 from cockpit.lab.traffic import Tally
 from cockpit.lab.web import WebServer
 from cockpit.lab.zone import Zone
@@ -71,18 +70,13 @@ class Lab:
 
     @property
     def old(self) -> LabHost:
+        """The host that the plan calls old. Raises KeyError in a stage without one."""
         return self.hosts["old"]
 
     @property
     def new(self) -> LabHost:
+        """The host that the plan calls new. Raises KeyError in a stage without one."""
         return self.hosts["new"]
-
-    @classmethod
-    def start(
-        cls, folder: Path | None = None, clients: tuple[str, ...] = CLIENTS, *, traffic: bool = True
-    ) -> contextlib.AbstractAsyncContextManager[Lab]:
-        """Start the lab of KARL's clients, see `open`."""
-        return cls.open(Karl(clients), folder, traffic=traffic)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -157,7 +151,7 @@ class Lab:
         if not zones:
             return
         secret = secrets.token_bytes(32)
-        write_secret(self.tsig_path, secret)
+        keep_private(self.tsig_path, base64.b64encode(secret).decode() + "\n")
         ours, *theirs = zones
         keys = {name: _key(f"owner-of-{name}", secrets.token_bytes(32)) for name in theirs}
         keys[ours] = _key("cutover", secret)
@@ -237,12 +231,6 @@ class _Tasks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def write_secret(path: Path, secret: bytes) -> None:
-    """A TSIG key file, readable by its owner only: base64 on one line."""
-    path.touch(mode=0o600)
-    path.write_text(base64.b64encode(secret).decode() + "\n")
 
 
 def _key(name: str, secret: bytes) -> dns.tsig.Key:

@@ -294,6 +294,6 @@ class _Protocol(SMTP):
 
 
 def _queued(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return sorted(path for path in folder.iterdir() if not path.suffix)[:500]
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        return [folder / name for name in sorted(entry.name for entry in found) if "." not in name][:500]
     return []

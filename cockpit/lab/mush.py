@@ -62,6 +62,7 @@ class Mush:
         self.players: dict[socket.socket, str] = {}
 
     def info(self) -> str:
+        """The line that `INFO` gets, without a login."""
         with self.lock:
             players = sum(name != "wizard" for name in self.players.values())
             kept = "lost" if self.notice else "kept"
@@ -93,6 +94,7 @@ class Mush:
             return f"Saved: {len(self.things)}"
 
     def say(self, text: str) -> None:
+        """A line in the log, with the local time."""
         self.log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
         self.log.flush()
 
@@ -129,6 +131,7 @@ class Session(socketserver.StreamRequestHandler):
     server: Server
 
     def handle(self) -> None:
+        """Answer line after line until the client says QUIT or goes."""
         mush = self.server.mush
         self._tell(f"Welcome to {mush.name} on {mush.host}. connect NAME, INFO or QUIT")
         who = ""
@@ -229,6 +232,7 @@ def _keep(mush: Mush, every: float) -> None:
 
 
 def main() -> int:
+    """By the command line. 0, or 1 when a save cannot be loaded."""
     words = argparse.ArgumentParser(description="A small MUSH.")
     words.add_argument("--check", type=Path)
     words.add_argument("--name", default="mush")

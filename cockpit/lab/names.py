@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import struct
 import time
+from collections.abc import Hashable, Iterable
 
 import dns.edns
 import dns.exception
@@ -14,6 +16,7 @@ import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import dns.tsig
@@ -35,9 +38,14 @@ class Primary:
     def __init__(self, address: str, port: int, zones: dict[str, Zone], keys: dict[str, dns.tsig.Key]) -> None:
         self.zones = {zone.origin: zone for zone in zones.values()}
         self._owner = {zone.origin: keys[name].name for name, zone in zones.items()}
-        self.server = DnsServer("dns primary", address, port, self._reply, {key.name: key for key in keys.values()})
+        self.server = DnsServer(
+            "dns primary", address, port, self._reply, {key.name: key for key in keys.values()}, self._version
+        )
         self.changed = asyncio.Event()
         self.updates = 0
+
+    def _version(self, _: bytes) -> Hashable:
+        return _revisions(self.zones.values())
 
     async def _reply(self, message: dns.message.Message, tcp: bool) -> dns.message.Message | None:
         if isinstance(message, dns.update.UpdateMessage):
@@ -70,7 +78,10 @@ class Secondary:
         self._primary = primary
         self._lag = lag
         self.zones = [Zone(origin, "primary.invalid.", 0) for origin in origins]
-        self.server = DnsServer(name, address, port, self._reply)
+        self.server = DnsServer(name, address, port, self._reply, version=self._version)
+
+    def _version(self, _: bytes) -> Hashable:
+        return _revisions(self.zones)
 
     async def _reply(self, message: dns.message.Message, tcp: bool) -> dns.message.Message | None:
         response = dns.message.make_response(message)
@@ -132,12 +143,20 @@ class Resolver:
         self._count = len(authorities)
         self._cache: dict[tuple[dns.name.Name, int], tuple[float, dns.message.Message]] = {}
         self._refreshing: dict[tuple[dns.name.Name, int], asyncio.Task[dns.message.Message | None]] = {}
+        self._expires: dict[bytes, float] = {}
+        """Until when what the cache holds is good, by questions as they come over the wire."""
         self.stale_for = stale_for
-        self.server = DnsServer(name, address, port, self._reply)
+        self.server = DnsServer(name, address, port, self._reply, version=self._version)
 
     def flush(self) -> None:
         """Forget everything."""
         self._cache.clear()
+        self._expires.clear()
+
+    def _version(self, question: bytes) -> Hashable | None:
+        expires = self._expires.get(question, 0.0)
+        left = expires - time.monotonic()
+        return (expires, _whole(left)) if left > 0 else None
 
     async def close(self) -> None:
         """Stop refreshing."""
@@ -176,7 +195,7 @@ class Resolver:
 
     def _fill(self, response: dns.message.Message, known: dns.message.Message, left: float) -> dns.message.Message:
         response.set_rcode(known.rcode())
-        ttl = max(int(left + 0.999), 0)
+        ttl = _whole(left)
         for source, target in ((known.answer, response.answer), (known.authority, response.authority)):
             for one in source:
                 copy = dns.rrset.from_rdata_list(one.name, min(ttl, one.ttl), list(one))
@@ -194,10 +213,22 @@ class Resolver:
                 continue
             ttl = min((one.ttl for one in got.answer), default=NEGATIVE_TTL)
             if len(self._cache) >= CACHE:
-                self._cache.clear()
-            self._cache[key] = (time.monotonic() + ttl, got)
+                self.flush()
+            expires = time.monotonic() + ttl
+            self._cache[key] = (expires, got)
+            self._expires[key[0].to_digestable() + struct.pack("!HH", key[1], dns.rdataclass.IN)] = expires
             return got
         return None
+
+
+def _whole(left: float) -> int:
+    """A TTL of what is left, in whole seconds."""
+    return max(int(left + 0.999), 0)
+
+
+def _revisions(zones: Iterable[Zone]) -> Hashable:
+    """What an authority's answers depend on."""
+    return tuple((zone.serial, zone.revision) for zone in zones)
 
 
 def _transfer(zones: list[Zone], message: dns.message.Message, tcp: bool) -> dns.message.Message | None:

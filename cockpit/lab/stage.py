@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 class Server(Protocol):
     """What can be killed and started again at the same place."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Listen, or run. Raises OSError or LabError when it cannot."""
+        ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Cut whoever is connected, and be away; what is stopped already stays so."""
+        ...
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -72,6 +76,10 @@ class Stage:
     """Recipes that the plan shares with the example of the same name."""
     shared: tuple[str, ...] = ()
     """Recipes that it shares with other plans of the lab."""
+
+    def of(self, clients: tuple[str, ...]) -> Stage:
+        """The stage with these of its clients only. Raises LabError where it has none to choose among."""
+        raise LabError(f"the demo {self.name} has no clients to choose among: leave --clients out")
 
     def plan(self, lab: Lab) -> Written:
         """The plan, with this lab's addresses, keys and paths. Raises LabError."""

@@ -86,6 +86,7 @@ class Person:
 
     @property
     def source(self) -> str:
+        """The address that they come from."""
         return self._source
 
     async def act(self) -> None:
@@ -149,6 +150,28 @@ class Person:
                 writer.close()
         self.tally.answers[status] += 1
         return status, rest.partition(b"\r\n\r\n")[2]
+
+    async def give(self, address: str, name: str, path: str, kind: str, service: str, text: str = "n={token}") -> bool:
+        """POST something with a token of its own, `{token}` in the text: 201 is taken, 503 is refused in words, anything else
+        is a failure. Whether it was taken. Raises as `http`."""
+        token = self.token()
+        status, said = await self.http(address, name, "POST", path, text.replace("{token}", token).encode())
+        if status == 201:
+            self.tally.take(Act(kind, service, token))
+        elif status == 503:
+            self.tally.refused[kind] += 1
+        else:
+            self.tally.fail(self.who, f"{path} was answered with {status}: {said[:60]!r}")
+        return status == 201
+
+    async def read(self, address: str, name: str, path: str, *, announced: bool = False) -> None:
+        """GET a page; another status than 200 is a failure. Where people were told of maintenance beforehand (`announced`),
+        its page, a 503, is a refusal in words. Raises as `http`."""
+        status, said = await self.http(address, name, "GET", path)
+        if announced and status == 503:
+            self.tally.refused["pages"] += 1
+        elif status != 200:
+            self.tally.fail(self.who, f"{path} was answered with {status}: {said[:60]!r}")
 
     async def mail(self, address: str, recipient: str, service: str, kind: str = "mails") -> bool:
         """Hand a message with a token to the server at an address. Whether it was taken."""

@@ -8,7 +8,6 @@ import mimetypes
 import time
 from email.utils import formatdate
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -68,14 +67,16 @@ class Onward(msgspec.Struct, frozen=True):
     """Seconds for which a target that does not listen is asked again: it may be starting."""
 
 
-class Site(Protocol):
+class Site:
     """What a host serves: a stage's own application."""
 
     def onward(self, request: Request) -> Onward | None:
         """Where the request is handed to; None when this host answers itself."""
+        return None
 
     async def answer(self, request: Request) -> Answer:
         """The answer of this host."""
+        raise NotImplementedError
 
 
 class WebServer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import dns.flags
 import dns.message
 import dns.name
@@ -24,19 +26,33 @@ class Zone:
         self.origin = dns.name.from_text(origin)
         self.primary = primary
         self.serial = serial
+        self.revision = 0
+        """How often it has changed, whoever changed it."""
         self.sets: dict[Key, tuple[int, frozenset[dns.rdata.Rdata]]] = {}
 
     def put(self, name: str, ttl: int, type: str, *values: str) -> None:
         """Set a record set; no values removes it."""
         key = (dns.name.from_text(name), dns.rdatatype.from_text(type))
         data = frozenset(dns.rdata.from_text("IN", type, value, relativize=False) for value in values)
+        self.revision += 1
         if data:
             self.sets[key] = (ttl, data)
         else:
             self.sets.pop(key, None)
 
+    @classmethod
+    def of(cls, domain: str, servers: Iterable[str], hosts: Iterable[tuple[str, str]]) -> Zone:
+        """A zone with its name servers ns1, ns2 … at these addresses, and a name for each of the hosts (name, address)."""
+        zone = cls(f"{domain}.", f"ns1.{domain}.")
+        names = {f"ns{number}.{domain}.": address for number, address in enumerate(servers, 1)}
+        zone.put(f"{domain}.", 60, "NS", *names)
+        for name, address in (*names.items(), *((f"{name}.", address) for name, address in hosts)):
+            zone.put(name, 60, "A", address)
+        return zone
+
     @property
     def soa(self) -> dns.rrset.RRset:
+        """The SOA record, made from the serial."""
         master = f"hostmaster.{self.primary.partition('.')[2]}"
         text = f"{self.primary} {master} {self.serial} 2 1 3600 {NEGATIVE_TTL}"
         return dns.rrset.from_text(self.origin, NEGATIVE_TTL, "IN", "SOA", text)
@@ -59,6 +75,7 @@ class Zone:
     def load(self, answer: list[dns.rrset.RRset]) -> None:
         """Take over what a transfer brought."""
         self.serial = next(iter(answer[0])).serial
+        self.revision += 1
         self.sets = {
             (one.name, one.rdtype): (one.ttl, frozenset(one)) for one in answer if one.rdtype != dns.rdatatype.SOA
         }
@@ -78,6 +95,7 @@ class Zone:
         if self.sets == before:
             return dns.rcode.NOERROR, False
         self.serial += 1
+        self.revision += 1
         return dns.rcode.NOERROR, True
 
     def _prerequisites(self, message: dns.update.UpdateMessage) -> dns.rcode.Rcode | None:

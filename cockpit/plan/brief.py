@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from cockpit.plan.model import ADJACENT, Condition, Gate, Manual, Plan, Service, Shell, Step, Sync
+from cockpit.plan.model import ADJACENT, Condition, Gate, Manual, Plan, Service, Shell, Step, Sync, Window
 from cockpit.plan.order import Group, groups, in_order
 from cockpit.plan.people import Notice
 from cockpit.plan.recipes import parse
@@ -111,10 +111,18 @@ def _bounds(service: Service) -> str:
     window, down = service.window, service.downtime
     said = [f"owner {service.owner}"] if service.owner else []
     if window is not None:
-        said.append(f"window {window.start or 'any time'} to {window.end or 'any time'}")
+        said.append(_when(window))
     if down is not None and down.budget:
         said.append(f"may be away for {_time(down.budget)}")
     return "; ".join(said)
+
+
+def _when(window: Window) -> str:
+    """When its steps are due; the time of day with its offset, as the plan has it."""
+    start, end = (
+        datetime.fromisoformat(at).isoformat(" ", "minutes") if at else "" for at in (window.start, window.end)
+    )
+    return f"from {start} {f'to {end}' if end else 'on'}" if start else f"until {end}" if end else "at any time"
 
 
 def _gate(gate: Gate) -> str:

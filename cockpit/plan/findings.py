@@ -31,9 +31,14 @@ class Place(Protocol):
     """Anything that knows where it stands in the file."""
 
     @property
-    def line(self) -> int: ...
+    def line(self) -> int:
+        """The line, counted from 1."""
+        ...
+
     @property
-    def column(self) -> int: ...
+    def column(self) -> int:
+        """The column, counted from 1."""
+        ...
 
 
 class Findings:
@@ -44,9 +49,11 @@ class Findings:
         self._found: dict[tuple[int, int, Severity, str, str, str], dict[str, None]] = {}
 
     def error(self, at: Place, code: str, message: str, mend: str = "", service: str = "") -> None:
+        """Tell of what makes the plan unusable: a code, what is wrong, and how to mend it."""
         self._add(at, "error", code, message, mend, service)
 
     def warn(self, at: Place, code: str, message: str, mend: str = "", service: str = "") -> None:
+        """Tell of what is probably not meant, in the same words."""
         self._add(at, "warning", code, message, mend, service)
 
     def _add(self, at: Place, severity: Severity, code: str, message: str, mend: str, service: str) -> None:

@@ -221,6 +221,8 @@ class Step(Frozen, frozen=True, kw_only=True):
 
 
 class Contact(Frozen, frozen=True, kw_only=True):
+    """Somebody to turn to: `for` what, and over which channel a person reaches them."""
+
     name: str
     channel: str
     for_: str = msgspec.field(name="for", default="")

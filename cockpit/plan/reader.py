@@ -48,10 +48,13 @@ class Scalar(msgspec.Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
+        """Whether it stands for nothing at all, as a key without a value does."""
         return self.plain and self.text in {"", "~", "null", "Null", "NULL"}
 
 
 class Seq(msgspec.Struct, frozen=True):
+    """A list; `size` counts all nodes in it, itself included."""
+
     line: int
     column: int
     items: tuple[Node, ...]
@@ -59,6 +62,8 @@ class Seq(msgspec.Struct, frozen=True):
 
 
 class Map(msgspec.Struct, frozen=True):
+    """A map, in the order of the file; `size` counts all nodes in it, itself included."""
+
     line: int
     column: int
     pairs: tuple[tuple[Scalar, Node], ...]

@@ -104,12 +104,15 @@ class Scope:
         return Spot(node.line, node.column + (0 if node.plain else 1) + len(_written(before, node.style)))
 
     def field(self, obj: Obj | None, key: str, default: str = "") -> str:
+        """The filled text of an object's key; `default` where either is not there."""
         return self.text(obj.leaf(key), default) if obj is not None else default
 
     def texts(self, obj: Obj, key: str) -> tuple[str, ...]:
+        """The filled texts of a key's list."""
         return tuple(self.text(leaf) for leaf in obj.leaves(key))
 
     def table(self, obj: Obj, key: str) -> dict[str, str]:
+        """The filled texts of a key's map, by their own keys."""
         return {name: self.text(value) for name, (_, value) in obj.entries(key).items() if isinstance(value, Leaf)}
 
     def host(self, leaf: Leaf | None) -> str:

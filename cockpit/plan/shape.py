@@ -29,14 +29,17 @@ class Leaf(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> int:
+        """The line that it begins in, counted from 1."""
         return self.node.line
 
     @property
     def column(self) -> int:
+        """The column that it begins at, counted from 1."""
         return self.node.column
 
     @property
     def text(self) -> str:
+        """The value as text."""
         return str(self.value)
 
 
@@ -64,47 +67,59 @@ class Obj(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> int:
+        """The line that it begins in, counted from 1."""
         return self.node.line
 
     @property
     def column(self) -> int:
+        """The column that it begins at, counted from 1."""
         return self.node.column
 
     def leaf(self, key: str) -> Leaf | None:
+        """The scalar of a key, None where there is none."""
         value = self.fields.get(key)
         return value if isinstance(value, Leaf) else None
 
     def obj(self, key: str) -> Obj | None:
+        """The object of a key, None where there is none."""
         value = self.fields.get(key)
         return value if isinstance(value, Obj) else None
 
     def items(self, key: str) -> tuple[Value, ...]:
+        """The list of a key, empty where there is none."""
         value = self.fields.get(key)
         return value.items if isinstance(value, Items) else ()
 
     def objects(self, key: str) -> tuple[Obj, ...]:
+        """The objects in a key's list."""
         return tuple(item for item in self.items(key) if isinstance(item, Obj))
 
     def leaves(self, key: str) -> tuple[Leaf, ...]:
+        """The scalars in a key's list."""
         return tuple(item for item in self.items(key) if isinstance(item, Leaf))
 
     def entries(self, key: str) -> dict[str, tuple[Scalar, Value]]:
+        """The map of a key with its own keys' places, empty where there is none."""
         value = self.fields.get(key)
         return value.entries if isinstance(value, Table) else {}
 
     def seconds(self, key: str, default: float) -> float:
+        """A duration in seconds."""
         leaf = self.leaf(key)
         return float(leaf.value) if leaf is not None and isinstance(leaf.value, int | float) else default
 
     def number(self, key: str, default: int) -> int:
+        """A whole number."""
         leaf = self.leaf(key)
         return leaf.value if leaf is not None and isinstance(leaf.value, int) else default
 
     def truth(self, key: str, default: bool) -> bool:
+        """A yes or no."""
         leaf = self.leaf(key)
         return leaf.value if leaf is not None and isinstance(leaf.value, bool) else default
 
     def verbatim(self, key: str, default: str = "") -> str:
+        """A text in which nothing is filled in."""
         leaf = self.leaf(key)
         return leaf.text if leaf is not None else default
 

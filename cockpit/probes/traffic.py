@@ -110,6 +110,7 @@ class Listener:
         self._match = re.compile(spec.match) if spec.match else None
 
     def wants(self, line: str) -> bool:
+        """Whether the plan counts this line for the service."""
         return self._match is None or self._match.search(line) is not None
 
 

@@ -16,7 +16,8 @@ sane() {
     case $(property LoadState) in
         loaded) ;;
         "") echo "systemd does not answer"; return 1 ;;
-        not-found) echo "there is no unit $unit"; return 1 ;;
+        # Disabling a unit whose file is elsewhere removes the link that it was found by.
+        not-found) [ -n "${captured_path-}" ] || { echo "there is no unit $unit"; return 1; } ;;
         *) echo "systemd does not take $unit: $(property LoadState), $(property LoadError)"; return 1 ;;
     esac
 }
@@ -25,12 +26,17 @@ property() {
     systemctl show -p "$1" -- "$unit" 2> /dev/null | sed -n "s/^$1=//p"
 }
 
+gone() {
+    [ "$(property LoadState)/$(property ActiveState)" = not-found/inactive ]
+}
+
 active() {
     case $(property ActiveState) in active | reloading | activating) ;; *) return 1 ;; esac
 }
 
 enabled() {
-    case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime) ;; *) return 1 ;; esac
+    # A link alone says where its file is, and what is enabled at run time is so until the host starts anew.
+    [ "$(property UnitFileState)" = enabled ]
 }
 
 installable() {
@@ -61,6 +67,7 @@ capture() {
     sane || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
+    printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
 }
 
 apply() {
@@ -88,10 +95,22 @@ verify() {
     echo "$unit runs next at $at"
 }
 
+unlinked() {
+    # What our `enable` made is removed, and with it the link to a file that is elsewhere.
+    case ${captured_enabled-} in
+        disabled | linked | linked-runtime | enabled-runtime) gone || systemctl --quiet disable -- "$unit" || return ;;
+    esac
+    case ${captured_enabled-} in
+        linked) systemctl --quiet link -- "$captured_path" || return ;;
+        linked-runtime) systemctl --quiet --runtime link -- "$captured_path" || return ;;
+        enabled-runtime) systemctl --quiet --runtime enable -- "$captured_path" || return ;;
+    esac
+}
+
 undo() {
     sane || return
-    case ${captured_active-} in active) ;; *) systemctl stop -- "$unit" || return ;; esac
-    case ${captured_enabled-} in disabled) systemctl --quiet disable -- "$unit" || return ;; esac
+    case ${captured_active-} in active) ;; *) gone || systemctl stop -- "$unit" || return ;; esac
+    unlinked || return
     echo "$unit is ${captured_active:-inactive} and ${captured_enabled:-disabled}, as before"
 }
 

@@ -13,6 +13,7 @@ ALARM_AGAIN = 30.0
 
 
 def of_log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
+    """The state with a log's new lines, its rate, and an alarm on the timeline."""
     key = f"{event.host}:{event.file}"
     log = state.logs.get(key) or LogView(host=event.host, file=event.file)
     alarms = frozenset(event.alarms)

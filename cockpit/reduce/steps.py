@@ -30,6 +30,7 @@ PASSES = 40
 
 
 def of_step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
+    """The state with what a step's event says; the same where the plan has no such step."""
     service = state.services.get(event.ref.partition("/")[0])
     step = service.steps.get(event.ref) if service is not None else None
     if service is None or step is None:

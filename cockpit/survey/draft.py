@@ -16,6 +16,7 @@ KNOWN = frozenset(
 """What listens on every host and is not moved."""
 WEB, MAIL = frozenset({"apache2", "httpd", "nginx"}), frozenset({"master", "exim4", "exim", "sendmail", "sendmail-mta"})
 BASES = frozenset({"postgres", "mariadbd", "mysqld"})
+NO_HOME = frozenset({"/", "/nonexistent", "/dev/null", "/var/empty"})
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +83,9 @@ def services(found: Inventory) -> list[Service]:
     return made
 
 
-def copy(id: str, paths: list[str], phase: str = "copy") -> Step:
-    """A copy of folders and files to the same place on new."""
-    listed = ", ".join(plain(path) for path in paths)
+def copy(id: str, folders: list[str], phase: str = "copy") -> Step:
+    """A copy of folders to the same place on new. A sync takes no files."""
+    listed = ", ".join(plain(f"{folder.rstrip('/')}/") for folder in folders)
     return Step(id=id, phase=phase, act=f"sync: {{from: old, to: new, paths: [{listed}]}}")
 
 
@@ -95,6 +96,13 @@ def draft(id: str, phase: str, title: str) -> Step:
 
 def _paths(items: list[Item], number: int) -> list[str]:
     return sorted({item.field(number) for item in items if not item.odd and item.field(number).startswith("/")})
+
+
+def _there(found: Inventory, paths: list[str], ids: Ids) -> tuple[list[str], list[Step]]:
+    """Those of the paths that are folders, and a draft for each that is configured and is none."""
+    absent = {item.field(0) for item in found.of("absent")}
+    gone = [draft(ids.make("no-folder"), "copy", f"{path} is no folder") for path in paths if path in absent]
+    return [path for path in paths if path not in absent], gone
 
 
 def _odd(items: list[Item], number: int, ids: Ids) -> list[Step]:
@@ -120,9 +128,10 @@ def _accounts(found: Inventory, ids: Ids) -> Iterator[Service]:
         away = f", mail is forwarded to {forwards[user.field(0)]}" if user.field(0) in forwards else ""
         title = f"account {user.field(0)}, uid {user.field(1)}, {user.field(4)}{away}"
         steps.append(draft(inner.make("user", user.field(0)), "prepare", title))
-    homes = [home for home in _paths(users, 3) if home not in {"/", "/nonexistent"}]
-    if homes:
-        steps.append(copy(inner.make("homes"), [f"{home.rstrip('/')}/" for home in homes]))
+    # Who has one of these has no home.
+    homes, gone = _there(found, [home for home in _paths(users, 3) if home not in NO_HOME], inner)
+    steps += [copy(inner.make("homes"), homes)] if homes else []
+    steps += gone
     steps += _odd([user for user in users if user.odd], 3, inner)
     steps.append(draft(inner.make("accounts-since-first-copy"), "freeze", "accounts that came up since the first copy"))
     yield Service(id=ids.make("accounts"), title="Accounts and homes", wave=1, steps=tuple(steps), tags=("accounts",))
@@ -136,7 +145,7 @@ def _repositories(found: Inventory, ids: Ids) -> Iterator[Service]:
     for root, held in sorted(roots.items()):
         inner = Ids()
         kinds = ", ".join(sorted({item.field(0) for item in held}))
-        steps = [copy(inner.make("copy"), [f"{path.rstrip('/')}/" for path in _paths(held, 1)])] if root else []
+        steps = [copy(inner.make("copy"), _paths(held, 1))] if root else []
         steps += _odd(held if not root else [], 1, inner)
         steps.append(
             draft(inner.make("frozen-copy"), "sync", f"freeze writers, copy {root} again, verify hooks and modes")
@@ -167,8 +176,13 @@ def _databases(found: Inventory, ids: Ids) -> Iterator[Service]:
             )
         ]
         if kind == "sqlite" and not item.odd:
+            # A file that is being written to is no database when it arrives, and its folder may hold anything.
             steps = [
-                copy(inner.make("copy"), [name]),
+                draft(
+                    inner.make("copy"),
+                    "copy",
+                    f"copy of {name}: by sqlite-copy on old, then a sync of the folder it made it in",
+                ),
                 draft(inner.make("final-copy"), "sync", f"stop the writer of {name}, copy it again"),
             ]
         yield Service(
@@ -189,7 +203,9 @@ def _sites(found: Inventory, ids: Ids) -> Iterator[Service]:
         inner = Ids()
         aliases = list(dict.fromkeys(word for item in held for word in item.field(3).split()))
         roots = [path for path in dict.fromkeys(item.field(4) for item in held if not item.odd) if path.startswith("/")]
-        steps = [copy(inner.make("copy"), [f"{root.rstrip('/')}/" for root in roots])] if roots else []
+        roots, gone = _there(found, roots, inner)
+        steps = [copy(inner.make("copy"), roots)] if roots else []
+        steps += gone
         steps += _odd([item for item in held if item.odd], 4, inner)
         for item in held:
             steps.append(
@@ -257,8 +273,12 @@ def _mail(found: Inventory, ids: Ids) -> Iterator[Service]:
         )
     boxes = found.of("mailbox")
     if boxes:
+        # A mailbox is a file in the spool, or a folder of its own.
+        folders = sorted(
+            {path if path.endswith("/Maildir") else str(PurePosixPath(path).parent) for path in _paths(boxes, 1)}
+        )
         moved = (
-            copy("copy", _paths(boxes, 1)),
+            *([copy("copy", folders)] if folders else []),
             *_odd(boxes, 1, Ids()),
             draft("final-copy", "sync", "mailboxes again, once mail is held"),
         )

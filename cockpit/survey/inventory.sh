@@ -16,6 +16,16 @@ as() { tr -d '\000' | awk -v kind="$1" '{ print kind "\t" $0 }'; }
 bounded() { if have timeout; then timeout 60 "$@"; else "$@"; fi; }
 # Names of files, one a line; tabs and newlines in them are made visible.
 named() { tr '\n\t\000' '\001\002\n'; }
+# Finds as they are, with a line more for each field $1 that names no folder: what is configured need not be there.
+foldered() {
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        path=$line at=$1
+        while [ "$at" -gt 1 ]; do path=${path#*"$tab"} at=$((at - 1)); done
+        path=${path%%"$tab"*}
+        case $path in /*) [ -d "$path" ] || printf 'absent\t%s\n' "$path" ;; esac
+    done
+}
 
 # --- the machine ---
 printf 'host\tname\t%s\n' "$(hostname 2> /dev/null || cat /etc/hostname)"
@@ -45,7 +55,7 @@ for file; do
         tolower($1) == "serveralias" { aliases = aliases (aliases == "" ? "" : " ") arg() }
         tolower($1) == "documentroot" { root = arg() }
         END { tell() }' "$file" 2> /dev/null
-done
+done | foldered 6
 set -- /etc/nginx/sites-enabled/* /etc/nginx/conf.d/*.conf /etc/nginx/nginx.conf
 for file; do
     [ -f "$file" ] || continue
@@ -60,7 +70,7 @@ for file; do
         inside && depth == at + 1 && /^root / { sub(/^root +/, ""); sub(/ *;$/, ""); gsub(/"/, ""); root = $0 }
         /\{$/ { depth++ }
         /\}$/ { depth--; if (inside && depth == at) { tell(); inside = 0 } }'
-done
+done | foldered 6
 
 # --- names ---
 for file in /etc/bind/named.conf.local /etc/bind/named.conf /etc/named.conf; do
@@ -94,7 +104,7 @@ for file in /var/spool/cron/atjobs/* /var/spool/at/*; do
 done
 
 # --- people ---
-{ getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }'
+{ getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }' | foldered 5
 { getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "group\t" $1 "\t" $3 "\t" $4 }'
 
 # --- databases ---

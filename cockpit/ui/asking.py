@@ -62,4 +62,5 @@ class Question(ModalScreen[Said | None]):
                 self.dismiss(None)
 
     def action_later(self) -> None:
+        """Leave the question open."""
         self.dismiss(None)

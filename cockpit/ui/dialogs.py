@@ -69,6 +69,7 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
 
     def action_cancel(self) -> None:
+        """Nothing was meant."""
         self.dismiss(None)
 
 
@@ -99,4 +100,5 @@ class Choose(ModalScreen[str | None]):
         self.dismiss(None if event.button.id == "cancel" else event.button.id)
 
     def action_cancel(self) -> None:
+        """None of them."""
         self.dismiss(None)

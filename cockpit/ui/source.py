@@ -37,7 +37,9 @@ class Source(Protocol):
         ...
 
     @property
-    def transport(self) -> Transport | None: ...
+    def transport(self) -> Transport | None:
+        """What moves through a replay; None where time cannot be moved."""
+        ...
 
     def now(self) -> float:
         """UTC of the moment shown, seconds."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from cockpit import intents as it
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
 from cockpit.engine.ports import Call, Outcome, Say
@@ -289,3 +290,19 @@ class Rig:
     @property
     def state(self) -> RunState:
         return self.ledger.state
+
+
+async def rig_at(**failing: str) -> Rig:
+    """A run of the small plan; `STEP__OP=VERDICT` is what comes of an op in the first service."""
+    rig = Rig(small_plan())
+    for key, verdict in failing.items():
+        step, _, op = key.partition("__")
+        rig.world.failing[(f"s0/{step}", op)] = verdict
+    await rig.start()
+    return rig
+
+
+async def run_all(rig: Rig, service: str = "s0") -> None:
+    """Let a service run as far as it may."""
+    assert await rig.submit(it.RunToGate(service=service)) == ""
+    await rig.settle()

@@ -9,12 +9,13 @@ import pytest_asyncio
 
 from cockpit.hosts.pool import HostPool
 from cockpit.lab import Lab
+from cockpit.lab.stages.karl import Karl
 from tests.hosts.told import Told, hosts_of, pooled
 
 
 @pytest_asyncio.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab.start(tmp_path / "lab", ("osf",), traffic=False) as running:
+    async with Lab.open(Karl(("osf",)), tmp_path / "lab", traffic=False) as running:
         yield running
     # The lab cuts what still runs; its pipes are closed on this loop, not on the next one.
     rest = asyncio.all_tasks() - {asyncio.current_task()}

@@ -102,3 +102,17 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
         for name in ("alone", "fresh", "reload", "insist"):
             if name != "insist" or not other.endswith("-reload"):
                 assert found[name] == wanted[name], (other, name)
+
+
+@pytest.mark.parametrize(
+    ("function", "recipes"),
+    [
+        ("newest", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
+        ("aged", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
+        ("unlinked", ["systemd-start", "timer-start"]),
+        ("noted", ["mail-hold", "mail-release"]),
+        ("kept", ["mail-hold", "mail-release"]),
+    ],
+)
+def test_services_and_the_lab_s_queues_are_seen_in_one_way(function: str, recipes: list[str]) -> None:
+    assert len({functions(name)[function] for name in recipes}) == 1

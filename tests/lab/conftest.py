@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest_asyncio
 
 from cockpit.lab import Lab
+from cockpit.lab.stages.karl import Karl
 
 
 @pytest_asyncio.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab.start(tmp_path / "lab", ("osf", "harbor"), traffic=False) as running:
+    async with Lab.open(Karl(("osf", "harbor")), tmp_path / "lab", traffic=False) as running:
         yield running

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from cockpit.lab import stages
+
 MAIN = "import sys; from cockpit.cli.main import main; sys.exit(main())"
 PATIENCE = 480.0
 """Seconds for a whole demo on a machine that has much else to do."""
@@ -51,8 +53,9 @@ def cockpit(*words: str, runs: Path) -> subprocess.CompletedProcess[str]:
 
 
 def demo(name: str, runs: Path) -> Ran:
-    """A whole demo, every gate opened."""
-    ran = cockpit("demo", "--plan", name, "--headless", "--go", "all", "--json", runs=runs)
+    """A whole demo, every gate opened. The first of the list is asked for without a name, as newcomers do."""
+    named = () if name == next(iter(stages())) else ("--plan", name)
+    ran = cockpit("demo", *named, "--headless", "--go", "all", "--json", runs=runs)
     assert ran.stdout, ran.stderr
     return Ran(ran.returncode, json.loads(ran.stdout), ran.stderr, next(runs.glob(f"*demo-{name}*")))
 
@@ -89,3 +92,28 @@ def tally(folder: Path) -> dict[str, Any]:
     """What a lab wrote down when it ended."""
     told: dict[str, Any] = json.loads((folder / "tally.json").read_text())
     return told
+
+
+PASSING = {"logs", "tmp", "run", ".cockpit", "cockpit.lock", "queue"}
+"""Folders and files of a host that are no part of what it is there for."""
+
+
+def standing(home: Path) -> dict[str, str]:
+    """All that stands on a host of a lab, by path: its mode, and what it holds or where it leads."""
+    found: dict[str, str] = {}
+    for path in sorted(home.rglob("*")):
+        name = path.relative_to(home)
+        if PASSING & set(name.parts):
+            continue
+        held = (
+            str(path.readlink()) if path.is_symlink() else "" if path.is_dir() else path.read_bytes().decode("latin-1")
+        )
+        found[str(name)] = f"{path.lstat().st_mode:o} {held}"
+    return found
+
+
+def differ(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """What is not the same, with what it was and what it is."""
+    paths = before.keys() | after.keys()
+    found = {path: (before.get(path, "absent")[:200], after.get(path, "absent")[:200]) for path in sorted(paths)}
+    return {path: two for path, two in found.items() if two[0] != two[1]}

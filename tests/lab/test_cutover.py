@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cockpit.hosts.hands import script_for
-from cockpit.lab import CLIENTS, Lab
+from cockpit.lab import Lab
+from cockpit.lab.stages.karl import CLIENTS, Karl
 from cockpit.plan.load import load
 from cockpit.plan.model import Op, Shell, Step, Sync
 from tests.lab.test_servers import get, link, post_mail, until
@@ -49,7 +50,7 @@ async def test_the_demo_plan_is_clean_and_has_the_nine_steps(lab: Lab) -> None:
 
 @pytest.mark.parametrize("clients", [CLIENTS, ("osf",), ("wwf", "harbor")])
 async def test_every_choice_of_clients_gives_a_clean_plan(tmp_path: Path, clients: tuple[str, ...]) -> None:
-    async with Lab.start(tmp_path / "lab", clients, traffic=False) as lab:
+    async with Lab.open(Karl(clients), tmp_path / "lab", traffic=False) as lab:
         loaded = load(lab.plan_path)
         assert [str(finding) for finding in loaded.findings] == []
         assert loaded.plan is not None

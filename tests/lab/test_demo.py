@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import smtplib
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cockpit.lab import CLIENTS
+from cockpit.lab.stages.karl import CLIENTS
+from tests.lab.demos import cockpit, demo, lab, tally, whole
 
-MAIN = "import sys; from cockpit.cli.main import main; sys.exit(main())"
+pytestmark = pytest.mark.xdist_group("demos")
 TOOLS = {"dig": "bind9-dnsutils", "curl": "curl", "ssh": "openssh-client"}
-
-
-def cockpit(*words: str, runs: Path, timeout: float = 480) -> subprocess.CompletedProcess[str]:
-    env = dict(os.environ, COCKPIT_RUNS=str(runs))
-    return subprocess.run(
-        [sys.executable, "-c", MAIN, *words], capture_output=True, text=True, env=env, timeout=timeout, check=False
-    )
-
-
-@contextmanager
-def lab(folder: Path, clients: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """`cockpit lab` with some of the clients and their visitors."""
-    words = [sys.executable, "-c", MAIN, "lab", "--folder", str(folder), "--until-stdin-closes"]
-    words += ["--clients", ",".join(clients)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 def until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
@@ -74,49 +53,57 @@ def complete(summary: dict[str, Any], clients: tuple[str, ...] = CLIENTS) -> Non
 
 
 def test_the_demo_cuts_all_six_over_and_tells_how(tmp_path: Path) -> None:
-    ran = cockpit("demo", "--headless", "--go", "all", "--json", runs=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    complete(json.loads(ran.stdout))
-    assert "Traceback" not in ran.stderr
+    ran = demo("karl", tmp_path)
+    whole(ran, *CLIENTS)
+    complete(ran.summary)
+    said = ran.tally
+    assert said["trouble"] == [], "what was not served was a maintenance page, which says so"
+    assert said["refused"]["pages"] > 0, "each client had its maintenance"
 
 
-def test_without_leave_to_open_the_gate_the_demo_stops_there(tmp_path: Path) -> None:
-    ran = cockpit("demo", "--headless", "--json", runs=tmp_path)
-    assert ran.returncode == 3, ran.stderr
-    summary = json.loads(ran.stdout)
-    assert [name for name, service in summary["services"].items() if service["complete"]] == ["osf"]
-    assert not summary["gates"]["pilot-good"]["open"]
-
-
-def test_clients_of_other_makers_confirm_the_end_state(tmp_path: Path) -> None:
+def test_a_run_that_waited_at_its_gate_goes_on_with_leave_and_clients_of_other_makers_confirm_the_end(
+    tmp_path: Path,
+) -> None:
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"needs apt-get install -y {' '.join(missing)}")
-    clients = ("osf", "harbor")
-    with lab(tmp_path / "lab", clients) as where:
-        ran = cockpit("run", where["plan"], "--headless", "--go", "all", "--json", runs=tmp_path / "runs")
+    clients, runs = ("osf", "harbor"), tmp_path / "runs"
+    with lab("karl", tmp_path / "lab", "--clients", ",".join(clients)) as where:
+        ran = cockpit("run", where["plan"], "--headless", "--json", runs=runs)
+        assert ran.returncode == 3, ran.stderr
+        summary = json.loads(ran.stdout)
+        assert [name for name, service in summary["services"].items() if service["complete"]] == ["osf"]
+        assert not summary["gates"]["pilot-good"]["open"]
+        ran = cockpit("run", "--resume", "last", "--headless", "--go", "all", "--json", runs=runs)
         assert ran.returncode == 0, ran.stderr
         complete(json.loads(ran.stdout), clients)
-        ports = where["ports"]
-        for client in clients:
-            name = f"{client}.karl.test"
-            for server in where["authorities"]:
-                assert dig(server, ports["dns"], name) == [where["new"]], (server, name)
-            # One resolver hands out what has expired for a while: it comes over last.
-            for server in where["resolvers"]:
-                assert until(lambda s=server, n=name: dig(s, ports["dns"], n) == [where["new"]]), (server, name)  # type: ignore[misc]
-            for host in ("old", "new"):
-                said = curl(name, ports["http"], where[host], "/whoami")
-                assert said == "shared", f"{name} at {host} is answered by {said}: the bridge must lead to new"
-            assert f"KARL {client}" in curl(name, ports["http"], where["new"], "/login")
-        key, hosts = Path(where["folder"]) / "keys/operator", tmp_path / "known_hosts"
-        count = "grep -c 'Subject: asked from outside' var/mail/osf/mbox"
-        for number, host in enumerate(("new", "old"), 1):
-            send(where[host], ports["smtp"], f"{host} list@osf.karl.test")
-            arrived = until(lambda n=number: ssh(where["new"], ports["ssh"], key, hosts, count) == str(n))  # type: ignore[misc]
-            assert arrived, f"mail handed to {host} never reached the mailbox on new"
-        assert ssh(where["old"], ports["ssh"], key, hosts, f"{count}; true") == "0", "old delivered mail itself"
-        assert ssh(where["new"], ports["ssh"], key, hosts, "cat etc/mode/osf") == "production"
+        _seen_by_others(where, clients, tmp_path)
+    seen = tally(tmp_path / "lab")
+    assert (seen["lost"], seen["doubled"]) == ([], [])
+
+
+def _seen_by_others(where: dict[str, Any], clients: tuple[str, ...], folder: Path) -> None:
+    """Names, pages, mail and modes are on new, as clients of other makers see them."""
+    ports = where["ports"]
+    for client in clients:
+        name = f"{client}.karl.test"
+        for server in where["authorities"]:
+            assert dig(server, ports["dns"], name) == [where["new"]], (server, name)
+        # One resolver hands out what has expired for a while: it comes over last.
+        for server in where["resolvers"]:
+            assert until(lambda s=server, n=name: dig(s, ports["dns"], n) == [where["new"]]), (server, name)  # type: ignore[misc]
+        for host in ("old", "new"):
+            said = curl(name, ports["http"], where[host], "/whoami")
+            assert said == "shared", f"{name} at {host} is answered by {said}: the bridge must lead to new"
+        assert f"KARL {client}" in curl(name, ports["http"], where["new"], "/login")
+    key, hosts = Path(where["folder"]) / "keys/operator", folder / "known_hosts"
+    count = "grep -c 'Subject: asked from outside' var/mail/osf/mbox"
+    for number, host in enumerate(("new", "old"), 1):
+        send(where[host], ports["smtp"], f"{host} list@osf.karl.test")
+        arrived = until(lambda n=number: ssh(where["new"], ports["ssh"], key, hosts, count) == str(n))  # type: ignore[misc]
+        assert arrived, f"mail handed to {host} never reached the mailbox on new"
+    assert ssh(where["old"], ports["ssh"], key, hosts, f"{count}; true") == "0", "old delivered mail itself"
+    assert ssh(where["new"], ports["ssh"], key, hosts, "cat etc/mode/osf") == "production"
 
 
 def dig(server: str, port: int, name: str) -> list[str]:
@@ -131,16 +118,7 @@ def curl(name: str, port: int, address: str, path: str) -> str:
 
 def ssh(address: str, port: int, key: Path, hosts: Path, command: str) -> str:
     options = ["StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={hosts}", "BatchMode=yes", "IdentitiesOnly=yes"]
-    words = [
-        "ssh",
-        "-F",
-        "none",
-        "-p",
-        str(port),
-        "-i",
-        str(key),
-        *(word for option in options for word in ("-o", option)),
-    ]
+    words = ["ssh", "-F", "none", "-p", str(port), "-i", str(key), *(f"-o{option}" for option in options)]
     ran = subprocess.run([*words, f"karl@{address}", command], capture_output=True, text=True, check=False, timeout=20)
     assert ran.returncode < 2, ran.stderr
     return ran.stdout.strip()

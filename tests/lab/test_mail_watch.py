@@ -14,6 +14,7 @@ from cockpit.clock import SystemClock
 from cockpit.events import Event, Record, RunStarted
 from cockpit.hosts.pool import HostPool, Unreachable
 from cockpit.lab import Lab
+from cockpit.lab.stages.karl import Karl
 from cockpit.plan.load import load
 from cockpit.plan.watched import Mail, Mailbox, Queue, Token
 from cockpit.probes.context import Context, Said
@@ -82,7 +83,7 @@ class Watched:
 
 
 async def test_queues_messages_and_stragglers_of_the_lab_are_told_as_they_are(tmp_path: Path) -> None:
-    async with Lab.start(tmp_path / "lab", ("osf",), traffic=False) as lab:
+    async with Lab.open(Karl(("osf",)), tmp_path / "lab", traffic=False) as lab:
         (lab.new.home / "etc/mode/osf").write_text("maintenance\n")
         (lab.new.home / "etc/mail/hold/osf").write_text("held\n")
         watched = Watched(lab)

@@ -28,7 +28,7 @@ def made(folder: Path, goodbye: str) -> tuple[Program, Path]:
     host.build()
     pid = host.home / "game/run/pid"
     pid.parent.mkdir(parents=True)
-    return Program("game", host, "lab", (sys.executable, "-c", SLOW, str(pid), goodbye), pid), pid
+    return Program("game", host, "lab", (sys.executable, "-c", SLOW, str(pid), goodbye), pid.parent, pid), pid
 
 
 @pytest.mark.parametrize("goodbye", ["1", "60"])

@@ -18,10 +18,11 @@ import httpx
 import pytest
 
 from cockpit.cli.lab import FAULTS as TOLD
-from cockpit.lab import CLIENTS, Karl, Lab, LabError
+from cockpit.lab import Lab, LabError
 from cockpit.lab.control import send, serve
 from cockpit.lab.faults import FAULTS, Order
 from cockpit.lab.host import LabHost
+from cockpit.lab.stages.karl import CLIENTS, Karl
 
 
 async def link(lab: Lab, role: str) -> asyncssh.SSHClientConnection:
@@ -115,7 +116,7 @@ async def test_a_stranger_key_is_refused(lab: Lab, tmp_path: Path) -> None:
 
 
 async def test_a_detached_job_outlives_the_link_but_not_the_lab(tmp_path: Path) -> None:
-    async with Lab.start(tmp_path / "lab", ("osf",), traffic=False) as lab:
+    async with Lab.open(Karl(("osf",)), tmp_path / "lab", traffic=False) as lab:
         async with await link(lab, "old") as conn:
             await conn.run("setsid sh -c 'echo $$ >tmp/pid; exec sleep 60' </dev/null >/dev/null 2>&1 &")
             await until(lambda: (lab.old.home / "tmp/pid").exists() and (lab.old.home / "tmp/pid").read_text().strip())
@@ -246,7 +247,7 @@ async def test_the_owner_of_a_zone_changes_it_after_a_letter(lab: Lab) -> None:
 
 
 async def test_the_world_browses_posts_and_writes(tmp_path: Path) -> None:
-    async with Lab.start(tmp_path / "lab") as lab:
+    async with Lab.open(Karl(), tmp_path / "lab") as lab:
         await until(
             lambda: lab.tally.taken["posts"] and lab.tally.taken["mails"] and lab.tally.answers.get(200, 0) > 5, 12
         )
@@ -287,7 +288,7 @@ async def test_faults_come_over_the_socket_and_go_again(lab: Lab) -> None:
 
 
 async def test_the_control_socket_answers_however_deep_its_folder_lies(tmp_path: Path) -> None:
-    async with Lab.start(tmp_path / ("deep" * 25), ("osf",), traffic=False) as lab, serve(lab):
+    async with Lab.open(Karl(("osf",)), tmp_path / ("deep" * 25), traffic=False) as lab, serve(lab):
         assert len(str(lab.control_path)) > 107
         said = await asyncio.to_thread(send, lab.folder, Order(fault="status"))
         assert said.data["down"] == []
@@ -299,7 +300,7 @@ def test_the_help_tells_of_every_fault() -> None:
 
 async def test_an_unknown_client_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="no client nobody"):
-        async with Lab.start(tmp_path / "lab", ("nobody",)):
+        async with Lab.open(Karl(("nobody",)), tmp_path / "lab"):
             pass
 
 

@@ -1,179 +1,31 @@
-"""How health probes are run: each on its own beat, judged also by what other vantages saw, good only after enough in a row."""
+"""What health probes tell: judged also by what other vantages saw, good only after enough in a row."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from cockpit.clock import SystemClock
-from cockpit.events import Certificate, Event, HealthSeen, Record, RunStarted, Trouble
+from cockpit.events import Certificate, HealthSeen, Record, RunStarted
 from cockpit.plan.base import Vantage
-from cockpit.plan.model import Host, Plan, ProbeCheck, Service
-from cockpit.plan.watched import Expect, Family, Login, Probe
+from cockpit.plan.watched import Expect, Login, Probe
 from cockpit.plan.zones import Dns
-from cockpit.probes import asking, health
-from cockpit.probes.aside import Aside
-from cockpit.probes.asking import Ask, HealthAsker
-from cockpit.probes.checks import check_probe
+from cockpit.probes import asking
+from cockpit.probes.asking import HealthAsker
 from cockpit.probes.context import Context, Said
 from cockpit.probes.health import Board, Post, posts
-from cockpit.probes.pace import TICK, Pace, Room, room_here
-from cockpit.probes.seen import Seen
+from cockpit.probes.pace import Room
 from cockpit.probes.turns import PER_HOST, Turns
 from cockpit.probes.world import Found, address_at, name_in, world_address
 from cockpit.reduce import reduce
 from cockpit.state import RunState
-from tests.probes.wild import hearing, saying, wild
+from tests.probes.beating import NOTHING, Told, plan_of, running, tcp
+from tests.probes.wild import saying, wild
 
-NOTHING = Expect(status=0)
 SEEN = {("hello", False), ("other", False), (None, True)}
-HOSTS = {
-    "old": Host(id="old", ssh="a@old", role="old", address="127.0.0.1"),
-    "new": Host(id="new", ssh="a@new", role="new", address="127.0.0.2", address6="::1"),
-    "db": Host(id="db", ssh="a@db"),
-}
-
-
-def plan_of(*probes: Probe, hosts: dict[str, Host] | None = None) -> Plan:
-    return Plan(name="p", hash="0", hosts=hosts or HOSTS, services=(Service(id="osf", health=probes, vars={"x": "y"}),))
-
-
-def tcp(port: int, **more: object) -> Probe:
-    fields = {"id": "port", "proto": "tcp", "target": f"x.test:{port}", "expect": NOTHING, "at": ("old",), "every": 0.1}
-    return Probe(**{**fields, **more})  # type: ignore[arg-type]
-
-
-class Told:
-    """What health probes told, in order; `answer` is what hosts say to scripts."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.answer: Callable[[str], Said] = lambda host: Said(0, f"{host}\n")
-        self._news = asyncio.Event()
-
-    def take(self, event: Event) -> None:
-        self.events.append(event)
-        self._news.set()
-
-    async def on_host(self, host: str, script: str, timeout: float) -> Said:
-        return self.answer(host)
-
-    def of(self, probe: str, at: str = "old") -> list[HealthSeen]:
-        return [e for e in self.events if isinstance(e, HealthSeen) and (e.probe, e.at) == (probe, at)]
-
-    async def until(self, holds: Callable[[], object], seconds: float = 15) -> None:
-        async with asyncio.timeout(seconds):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
-
-
-@asynccontextmanager
-async def running(plan: Plan, secrets: dict[str, str] | None = None) -> AsyncIterator[Told]:
-    told = Told()
-    context = Context(plan, told.take, SystemClock(), told.on_host, secrets)
-    tasks = [asyncio.create_task(watch.work()) for watch in health.watches(context)]
-    try:
-        yield told
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-# --- the beat ---------------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.floats(0.5, 60), st.floats(0, 0.5), st.lists(st.floats(0, 3), min_size=1, max_size=60), st.integers(0, 1 << 30)
-)
-def test_questions_keep_to_their_grid_whatever_answers_take(
-    every: float, jitter: float, took: list[float], seed: int
-) -> None:
-    """`took` are how long the answers take, in intervals."""
-    begins = random.Random(seed).uniform(0.5, 1.0)
-    chance = random.Random(seed)
-    pace, now, slots = Pace(every, jitter, 0.0, chance.uniform), 0.0, []
-    for share in took:
-        now += share * every
-        wait = pace.wait(now)
-        assert wait >= 0
-        now += wait
-        slot = now / every - begins
-        slots.append(round(slot - TICK / every / 2))
-        assert abs(slot - slots[-1]) <= jitter + TICK / every + 1e-6
-    if jitter < 0.4:
-        assert slots == sorted(set(slots)), "no slot is asked twice"
-        assert len(slots) + pace.missed == slots[-1] + 1, "each slot was asked or counted"
-
-
-def test_what_fell_due_while_an_answer_was_out_is_left_out_and_counted() -> None:
-    pace = Pace(10.0, 0.0, 0.0, lambda low, high: high)
-    assert pace.wait(0.0) == pytest.approx(10.0, abs=TICK)
-    assert pace.wait(11.0) == pytest.approx(9.0, abs=TICK)
-    assert pace.missed == 0
-    assert pace.wait(55.0) == pytest.approx(5.0, abs=TICK)
-    assert pace.missed == 3
-
-
-def test_a_full_room_leaves_questions_out_and_counts_them() -> None:
-    room = Room(2)
-    assert [room.enter() for _ in range(4)] == [True, True, False, False]
-    assert room.dropped == 2
-    room.leave()
-    assert room.enter()
-    assert room_here() >= 64
-
-
-async def test_a_slow_answer_delays_no_other_probe_s_question() -> None:
-    async with wild(hearing(b"")) as silent, wild(hearing(b"220 ready\r\n")) as quick:
-        wants = Expect(status=0, body="ready")
-        slow = [tcp(silent, id=f"slow{n}", expect=wants, timeout=30.0) for n in range(60)]
-        async with running(plan_of(*slow, tcp(quick, expect=wants))) as told:
-            await told.until(lambda: len(told.of("port")) >= 8, 6)
-            assert not [e for e in told.events if isinstance(e, HealthSeen) and e.probe != "port"]
-
-
-async def test_questions_that_find_no_room_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "room_here", lambda: 3)
-    monkeypatch.setattr(health, "AGAIN", 0.2)
-    async with wild(hearing(b"")) as silent:
-        slow = [tcp(silent, id=f"s{n}", expect=Expect(status=0, body="x"), timeout=30.0) for n in range(5)]
-        async with running(plan_of(*slow)) as told:
-            await told.until(lambda: any(isinstance(event, Trouble) for event in told.events))
-    [trouble, *more] = [event for event in told.events if isinstance(event, Trouble)]
-    assert "health questions were left out: 3 were waiting" in trouble.message
-    assert not more
-
-
-async def test_a_probe_has_one_question_out_at_a_time() -> None:
-    open_now = most = 0
-
-    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal open_now, most
-        open_now += 1
-        most = max(most, open_now)
-        await asyncio.sleep(0.35)
-        writer.write(b"hi\n")
-        await writer.drain()
-        open_now -= 1
-
-    async with wild(counting) as port, running(plan_of(tcp(port, expect=Expect(status=0, body="hi")))) as told:
-        await told.until(lambda: len(told.of("port")) >= 3)
-    assert most == 1
-    assert int(told.of("port")[-1].facts["missed"]) >= 3
-
-
-# --- good enough ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_probe_is_good_after_enough_good_answers_in_a_row_and_a_bad_one_begins_anew() -> None:
@@ -274,9 +126,6 @@ def test_the_name_stands_in_urls_and_in_targets() -> None:
 
 async def test_the_world_s_address_of_a_name_that_is_none_is_none() -> None:
     assert await world_address(plan_of(), "https://" + "a" * 300 + ".test/") == ""
-
-
-# --- protocols --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_probe_on_a_host_runs_at_each_side_or_on_the_one_it_names() -> None:
@@ -419,71 +268,3 @@ async def test_resolvers_that_say_nothing_end_in_a_stated_failure() -> None:
         async with running(plan) as told:
             await told.until(lambda: told.of("port", "world"), 5)
     assert told.of("port", "world")[0].detail == "no resolver answered within 0.3 s"
-
-
-# --- verifications by a probe -----------------------------------------------------------------------------------------
-
-
-async def test_a_verification_by_a_probe_asks_anew_until_it_is_good_often_enough() -> None:
-    turn = iter([b"down\n", b"up\n", b"up\n", *[b"down\n"] * 1000])
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(next(turn))
-
-    async with wild(talk) as port:
-        plan, told = plan_of(tcp(port, row=2, expect=Expect(status=0, body="up"))), Told()
-        asker = HealthAsker(Context(plan, told.take, SystemClock(), told.on_host))
-        check = ProbeCheck(probe="port", at="old", timeout=8.0)
-        assert await check_probe(check, asker, plan, "osf") == (True, "probe port at old: says up")
-        held, said = await check_probe(msgspec.structs.replace(check, timeout=0.1), asker, plan, "osf")
-    assert (held, said) == (False, "probe port at old: the server closed without 'up': down")
-
-
-async def test_a_verification_by_a_probe_asks_the_vantages_that_its_conditions_name() -> None:
-    probe = Probe(
-        id="count",
-        proto="command",
-        target="wc -l",
-        at=("old", "new"),
-        expect=Expect(status=0, that=("number == old.number",)),
-    )
-    plan, told = plan_of(probe), Told()
-    asker = HealthAsker(Context(plan, told.take, SystemClock(), told.on_host))
-    told.answer = lambda host: Said(0, "12\n" if host == "old" else "11\n")
-    check = ProbeCheck(probe="count", at="new", timeout=0.1)
-    held, said = await check_probe(check, asker, plan, "osf")
-    assert (held, "old.number is 12" in said) == (False, True), said
-    told.answer = lambda host: Said(0, "12\n")
-    assert (await check_probe(check, asker, plan, "osf"))[0]
-
-
-async def test_a_verification_by_a_probe_ends_when_its_time_is_over() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(30)
-
-    async with wild(silent) as port:
-        plan, told = plan_of(tcp(port, timeout=20.0, expect=Expect(status=0, body="up"))), Told()
-        asker = HealthAsker(Context(plan, told.take, SystemClock(), told.on_host))
-        async with asyncio.timeout(10):
-            found = await check_probe(ProbeCheck(probe="port", at="old", timeout=0.3), asker, plan, "osf")
-    assert found == (False, "probe port at old: no answer within 0.3 s")
-
-
-async def test_a_verification_compares_each_family_with_its_own() -> None:
-    asked: list[tuple[str, str]] = []
-
-    class Asker:
-        aside = Aside()
-
-        def asking(self, service: str, probe: Probe, at: Vantage, family: Family) -> Ask:
-            async def ask(others: Mapping[str, Mapping[str, str]]) -> Seen:
-                if at == "new":
-                    asked.append((family, others["old"]["via"]))
-                return Seen(ok=True, facts={"via": f"old over {family}"})
-
-            return ask
-
-    plan = plan_of(tcp(1, family="each", expect=Expect(status=0, that=("via != old.via",))))
-    check = ProbeCheck(probe="port", at="new", timeout=2.0)
-    assert (await check_probe(check, Asker(), plan, "osf"))[0]  # type: ignore[arg-type]
-    assert sorted(asked) == [("4", "old over 4"), ("6", "old over 6")]

@@ -49,4 +49,5 @@ def says_no(trial: Trial, about: str) -> None:
     said = trial.ask("apply")
     assert said.status != 0, said
     assert about in said.said, said
-    assert trial.seen() == before
+    after = trial.seen()
+    assert after == before, f"{before!r} -> {after!r}"

@@ -48,7 +48,7 @@ def old(rig: Rig) -> RealHost:
         "/usr/sbin/mariadbd", *words.split(), "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"
     )
     host.run(
-        "useradd -m ann; useradd -m -c 'Bob $(touch /tmp/owned)' bob; groupadd -g 4000 editors; usermod -aG editors ann;"
+        "useradd -m ann; useradd -M -d /srv/gone away; useradd -m -c 'Bob $(touch /tmp/owned)' bob; groupadd -g 4000 editors; usermod -aG editors ann;"
         "echo bob@elsewhere.test >/home/bob/.forward; echo mail >/var/mail/ann;"
         "printf '# no job\\nA=b\\n*/5 * * * * planet --run \"$(touch /tmp/owned)\"\\n' | crontab -u ann -;"
         "echo '0 3 * * * root backup.sh' >/etc/cron.d/backup; printf '#!/bin/sh\\n' >/etc/cron.daily/rotate-own; chmod 755 /etc/cron.daily/rotate-own;"
@@ -132,7 +132,7 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(drafted: Plan
         'cron job of ann: */5 * * * * planet --run "$(touch /tmp/owned)"', "cron job in /etc/cron.d/backup: 0 3 * * * root backup.sh",
         "daily /etc/cron.daily/rotate-own", "timer digest.timer: OnCalendar=Mon 04:00", "of root: mail-the-report",
         "List announce.lists.old.test", "List staff", "account ann, uid ", "mail is forwarded to bob@elsewhere.test", "group editors, gid 4000: ann",
-        "postgresql rt", "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "python3 listens on tcp 0.0.0.0:4201",
+        "postgresql rt", "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "copy of /srv/trac.db", "/srv/gone is no folder", "/srv/one is no folder", "python3 listens on tcp 0.0.0.0:4201",
     ):  # fmt: skip
         assert words in titles, f"{words} is not in:\n{titles}"
     assert "not.this" not in titles
@@ -141,12 +141,13 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(drafted: Plan
     assert {
         "/srv/www/shop/",
         "/srv/www/static/",
-        "/srv/one/",
         "/home/ann/",
         "/srv/git/site.git/",
         "/home/ann/work/notes/",
     } <= paths
-    assert {"/srv/darcs/planet/", "/srv/svn/old/", "/srv/hg/code/", "/srv/trac.db", "/var/mail/ann"} <= paths
+    assert {"/srv/darcs/planet/", "/srv/svn/old/", "/srv/hg/code/", "/var/mail/"} <= paths
+    # What is copied can be copied: a sync takes folders.
+    assert not [path for path in paths if not path.endswith("/") or not old.file(path).is_dir()]
     host = drafted.hosts["old"]
     assert (host.host_key, host.machine_id, host.hostname, host.address) == (
         old.host_key,

@@ -13,32 +13,12 @@ import pytest
 
 from cockpit.events import HostSeen
 from cockpit.hosts.pool import Unreachable, WrongHost
-from cockpit.plan.model import Host
 from tests.hosts.told import Told, pooled
 from tests.real.fido import SecurityKey, plugged
+from tests.real.linking import Person, config, hashed, named, unpinned, why_not, works
 from tests.real.rig import RealHost, Rig, needs_rig, sh
 
 pytestmark = needs_rig
-
-
-class Person:
-    """Answers what it is told to, and remembers what it was asked."""
-
-    def __init__(self, *answers: str, agrees: bool = False) -> None:
-        self._answers = list(answers)
-        self._agrees = agrees
-        self.asked: list[str] = []
-
-    async def ask(self, name: str, question: str) -> str:
-        self.asked.append(name)
-        return self._answers.pop(0)
-
-    def forget(self, name: str) -> None:
-        pass
-
-    async def confirm(self, name: str, question: str) -> bool:
-        self.asked.append(question)
-        return self._agrees
 
 
 @pytest.fixture(scope="module")
@@ -54,29 +34,6 @@ def new(rig: Rig) -> RealHost:
 @pytest.fixture
 def told(tmp_path: Path) -> Told:
     return Told(tmp_path)
-
-
-def unpinned(host: RealHost, known: Path, **more: str) -> Host:
-    return host.plan(host_key="", known_hosts=str(known), **more)
-
-
-async def works(host: Host, told: Told, asks: Person | None = None) -> bytes:
-    async with pooled({host.id: host}, told, asks) as pool:
-        return (await pool[host.id].run("id -un; hostname")).out
-
-
-async def why_not(host: Host, told: Told, asks: Person | None = None) -> str:
-    async with pooled({host.id: host}, told, asks):
-        return (await told.link(host.id, "down")).detail
-
-
-# --- the right machine --------------------------------------------------------------------------------------------------
-
-
-def hashed(host: RealHost, file: Path) -> None:
-    file.write_text(f"{host.address} {host.host_key}\n")
-    sh(f"ssh-keygen -q -H -f {file} && rm {file}.old")
-    assert host.address not in file.read_text()
 
 
 async def test_known_hosts_with_hashes_patterns_and_broken_lines_are_understood(
@@ -190,21 +147,6 @@ async def test_a_machine_that_became_another_between_two_steps_is_refused(desk: 
         finally:
             new.run(f"echo {new.machine_id} >/etc/machine-id")
         await pool["new"].prove()
-
-
-# --- ways in ------------------------------------------------------------------------------------------------------------
-
-
-def config(tmp_path: Path, old: RealHost, new: RealHost, text: str) -> str:
-    file = tmp_path / "config"
-    known = tmp_path / "known"
-    known.write_text("".join(f"{host.address},{host.name} {host.host_key}\n" for host in (old, new)))
-    file.write_text(f"{text}\nHost *\n User root\n UserKnownHostsFile {known}\n IdentityFile {old.rig.key}\n")
-    return str(file)
-
-
-def named(name: str, config: str) -> Host:
-    return Host(id=name, ssh=name, ssh_config=config)
 
 
 async def test_ssh_config_with_include_match_and_aliases_is_followed(
@@ -341,9 +283,6 @@ async def test_a_password_is_asked_once_for_a_host_that_wants_one(
     assert "nobody to ask" in await why_not(host, Told())
 
 
-# --- other accounts -------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def guarded(rig: Rig) -> RealHost:
     host = rig.host("guarded")
@@ -394,9 +333,6 @@ async def test_an_account_that_the_host_does_not_give_is_refused_in_a_sentence(
 ) -> None:
     said = await why_not(new.plan(user="mover", become="sudo"), told, Person("river", "river", "river", "river"))
     assert "sudo refused the password" in said
-
-
-# --- channels and links -----------------------------------------------------------------------------------------------------
 
 
 async def test_more_channels_than_a_connection_may_have_open_further_connections(

@@ -57,7 +57,7 @@ def test_the_address_goes_over_and_back_and_nobody_sees_the_token(cloud: Cloud, 
     """S42."""
     trial = give(cloud, recipe)
     trial.there_and_back()
-    trial.cut_anywhere(between=lambda: settled(cloud), ops=("apply",))
+    trial.cut_anywhere(between=lambda: settled(cloud))
     cloud.does(holder=0)
     trial.there()
     trial.back()

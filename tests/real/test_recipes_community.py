@@ -90,22 +90,6 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     start.must("verify_undo")
 
 
-def test_s32_lists_members_and_archives_are_compared(host: RealHost) -> None:
-    files = {"config": LISTS["config"], "archives": "/srv/archives", "file": "/root/lists.figures"}
-    figures = trial(host, "mailman-figures", "ls -la /root", **files)
-    figures.capture()
-    assert "1 lists" in figures.must("apply")
-    assert "2 members" in figures.must("verify")
-    assert host.run("stat -c %a /root/lists.figures") == "600\n"
-    same = trial(host, "mailman-same", **files)
-    assert "are the same" in same.must("verify")
-    host.run("echo two >/srv/archives/cafe/new/2")
-    assert "archive cafe/new" in same.must("verify", 1)
-    host.run("rm /srv/archives/cafe/new/2")
-    figures.back()
-    same.must("verify", 2)
-
-
 def test_s26_a_script_is_disabled_and_enabled(host: RealHost) -> None:
     name = f"/srv/{EVIL.replace('/', '_')}"
     host.run(f"printf '#!/bin/sh\\n' >/srv/script; chmod 755 /srv/script; mv /srv/script {_quoted(name)}")

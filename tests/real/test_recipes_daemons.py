@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
 from tests.real.world import listening, needs_world, until, write
+from tests.real.world.supervisor import supervisor
 
 pytestmark = needs_world
 
@@ -32,6 +35,7 @@ INIT = """\
 ### END INIT INFO
 case $1 in
     start) exec start-stop-daemon --start --oknodo --background --make-pidfile --pidfile /run/mush.pid --startas /usr/bin/python3 -- /srv/mush.py ;;
+    restart) "$0" stop; exec "$0" start ;;
     stop) exec start-stop-daemon --stop --oknodo --retry 20 --remove-pidfile --pidfile /run/mush.pid ;;
     status) exec start-stop-daemon --status --pidfile /run/mush.pid ;;
 esac
@@ -44,19 +48,11 @@ def made(rig: Rig) -> RealHost:
     host = rig.host("charon")
     write(host, "/srv/mush.py", MUSH)
     write(host, "/etc/init.d/mush", INIT, "755")
-    config = (
-        "[unix_http_server]\nfile=/run/supervisor.sock\n[supervisord]\nlogfile=/var/log/supervisord.log\npidfile=/run/supervisord.pid\n"
-        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
-        "[supervisorctl]\nserverurl=unix:///run/supervisor.sock\n"
+    supervisor(
+        host,
         "[program:mush]\ncommand=python3 /srv/mush.py\nstartsecs=0\nautostart=false\n"
-        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0"
-    )
-    write(host, "/etc/supervisor/rig it's.conf".replace(" ", "\\ ").replace("'", "\\'"), config)
-    host.spawn("/usr/bin/supervisord", "-n", "-c", CONFIG)
-    until(
-        lambda: "STOPPED" in host.run(f'supervisorctl -c "{CONFIG}" status', check=False),
-        lambda: host.said()[-500:],
-        60,
+        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0",
+        CONFIG,
     )
     return host
 
@@ -120,17 +116,11 @@ def test_a_sysv_service_starts_and_goes_back(host: RealHost) -> None:
 
 def test_a_program_of_supervisor_stops_and_starts_and_one_that_dies_is_told(host: RealHost) -> None:
     start = supervised(host, "supervisor-start")
+    start.there_and_back()
     start.there()
     stop = supervised(host, "supervisor-stop")
-    before = stop.seen()
-    stop.there("busybox sh", already=False)
-    stop.back("bash --posix")
-    stop.captured = {}
-    stop.capture()
-    stop._cut("apply", 12)
-    stop.must("undo")
-    stop.must("verify_undo")
-    assert stop.seen() == before
+    stop.there_and_back(shells=("busybox sh",))
+    stop.cut_anywhere()
     start.back()
     bad = supervised(host, "supervisor-start", name="bad", port="", within="1")
     bad.capture()
@@ -139,6 +129,86 @@ def test_a_program_of_supervisor_stops_and_starts_and_one_that_dies_is_told(host
     for wrong in ({"name": "none"}, {"config": f"/srv/{EVIL}"}, {"name": "all"}, {"name": EVIL}, {"port": "x"}):
         assert supervised(host, "supervisor-start", **wrong).ask("probe").status == 2
         assert supervised(host, "supervisor-stop", **wrong).ask("apply").status == 1
+    assert not evil_left(host)
+
+
+def changed(host: RealHost) -> str:
+    """A file that what runs has not read yet; started after it, it has."""
+    host.run("sleep 1.1; touch /srv/setting; sleep 0.1")
+    return "/srv/setting"
+
+
+def test_a_sysv_service_is_restarted_once_for_a_change(host: RealHost) -> None:
+    each = sysv(host, "sysv-restart", process="python3")
+    assert "what does not run is not restarted" in each.must("capture", 1)
+    host.run("service mush start")
+    settled(host, True)
+    each.there_and_back(already=False)
+    each.cut_anywhere()
+    assert "no process none is there" in replace(each, captured={}, params={**each.params, "process": "none"}).must(
+        "capture", 1
+    )
+    once = sysv(host, "sysv-restart", process="python3", newer=f"{changed(host)}\n/srv/mush.py")
+    once.capture()
+    assert "of before runs on" in once.must("verify", 1)
+    once.captured = {}
+    once.there()
+    once.must("undo")
+    once.must("verify_undo")
+    refused = sysv(host, "sysv-restart", process="python3", test="echo no such option; false")
+    assert "refused, mush is not restarted: no such option" in refused.must("apply", 1)
+    once.must("verify")
+
+
+def test_a_program_of_supervisor_is_restarted_once_for_a_change(host: RealHost) -> None:
+    each = supervised(host, "supervisor-restart")
+    assert "is STOPPED: what does not run is not restarted" in each.must("capture", 1)
+    host.run(f'supervisorctl -c "{CONFIG}" start mush')
+    settled(host, True)
+    each.there_and_back(already=False, shells=("bash --posix",))
+    each.cut_anywhere()
+    once = supervised(host, "supervisor-restart", newer=changed(host))
+    once.capture()
+    assert "runs on: it was not restarted" in once.must("verify", 1)
+    once.captured = {}
+    once.there()
+    refused = supervised(host, "supervisor-restart", test="echo no such option; false")
+    assert "refused, mush is not restarted: no such option" in refused.must("apply", 1)
+    once.must("verify")
+
+
+def test_a_program_of_supervisor_starts_with_the_host_or_no_more(host: RealHost) -> None:
+    trial = Trial(
+        host,
+        "supervisor-enable",
+        {"name": "mush", "config": CONFIG, "file": CONFIG},
+        f'cat "{CONFIG}"; ls -A /etc/supervisor',
+    )
+    trial.there_and_back(shells=("busybox sh",))
+    trial.cut_anywhere()
+    off = replace(trial, params={**trial.params, "start": "false"}, captured={})
+    trial.there()
+    off.there()
+    assert "supervisor says manual for mush" in off.must("verify")
+    assert "supervisor says manual for mush" in trial.must("verify", 1)
+    off.must("undo")
+    trial.must("verify")
+    trial.back()
+    for param, value in (
+        ("name", "none"),
+        ("name", EVIL),
+        ("file", f"/srv/{EVIL}"),
+        ("file", "more.conf"),
+        ("start", EVIL),
+    ):
+        bad = replace(trial, params={**trial.params, param: value}, captured={})
+        assert "nothing was changed" in bad.must("apply", 2), (param, value)
+        assert bad.ask("capture").status
+    before = trial.seen()
+    host.run(f'cp -p "{CONFIG}" /run/good; printf "[program:broken]\\nuser=none\\n" >> "{CONFIG}"')
+    assert "refuses its configuration" in trial.must("apply", 2)
+    host.run(f'cp -p /run/good "{CONFIG}"; rm /run/good')
+    assert trial.seen() == before
     assert not evil_left(host)
 
 

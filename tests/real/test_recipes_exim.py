@@ -27,7 +27,7 @@ virtual:
   driver = redirect
   data = ${{lookup{{$local_part@$domain}}lsearch{{{VIRTUAL}}}}}
 """
-STATE = "cd /etc/exim4; ls -a; stat -c '%U %G %a %n' *; cat hold_domains hubbed_hosts virtual; exim4 -bp"
+STATE = "cd /etc/exim4; ls -a; stat -c '%U %G %a %n' *; cat hold_domains hubbed_hosts virtual; exim4 -bp 2>&1 | sed 's/^[-0-9]* [0-9:]* Exim/Exim/'"
 
 
 class Pair:

@@ -86,7 +86,7 @@ def answers(host: RealHost) -> set[str]:
 def test_a_back_end_goes_from_one_server_to_the_other_and_back(balancer: RealHost) -> None:
     trial = switch(balancer)
     trial.there_and_back()
-    trial.cut_anywhere(ops=("apply",))
+    trial.cut_anywhere()
     closing = switch(balancer, order="close")
     closing.there()
     assert answers(balancer) == {"answered by new"}

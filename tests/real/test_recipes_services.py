@@ -22,6 +22,8 @@ def host(rig: Rig) -> RealHost:
     made = rig.host("web", init="systemd")
     write(made, "/etc/nginx/nginx.conf", "events { }\nhttp { server { listen 8080; } }")
     made.run("mkdir -p /var/log/nginx")
+    # A trial starts it more often than anybody should.
+    write(made, "/etc/systemd/system/nginx.service.d/often.conf", "[Unit]\nStartLimitIntervalSec=0")
     write(
         made,
         "/etc/systemd/system/planet.service",
@@ -76,17 +78,46 @@ def test_a_unit_starts_with_its_port_and_goes_back_disabled(host: RealHost) -> N
     host.run("systemctl stop nginx")
 
 
+def test_a_unit_is_restarted_once_for_a_change_and_a_broken_one_is_not(host: RealHost) -> None:
+    each = unit(host, "systemd-restart", port="8080", test="nginx -t")
+    assert "what does not run is not restarted" in each.must("capture", 1)
+    host.run("systemctl start nginx; cp -p /etc/nginx/nginx.conf /run/good")
+    each.there_and_back(already=False)
+    each.cut_anywhere()
+    # The change is younger than the start.
+    host.run("sleep 1.1; touch /etc/nginx/nginx.conf")
+    once = unit(host, "systemd-restart", port="8080", newer="/etc/nginx/nginx.conf\n/run/good")
+    once.capture()
+    assert "was not restarted" in once.must("verify", 1)
+    once.captured = {}
+    once.there()
+    once.must("undo")
+    once.must("verify_undo")
+    host.run("echo 'no such thing' >> /etc/nginx/nginx.conf")
+    assert "nginx.service is not restarted" in each.must("apply", 1)
+    assert "runs and listens" in once.must("verify_undo")
+    assert once.ask("probe").status == 1
+    wrong = unit(host, "systemd-restart", newer=f"/srv/{EVIL}")
+    assert wrong.ask("probe").status == 2
+    host.run("mv /run/good /etc/nginx/nginx.conf; systemctl stop nginx")
+
+
 APP = (
-    "find /etc/systemd/system -path '*app*' -printf '%y %p %l\\n' | sort;"
+    "find /etc/systemd/system /run/systemd/system -path '*app*' -printf '%y %p %l\\n' | sort;"
     "systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState app.service app.timer"
 )
 
 
-def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
+def app(host: RealHost) -> None:
+    """A service and a timer whose files are in no folder of systemd's."""
     write(host, "/srv/app/app.service", "[Service]\nExecStart=sleep 1000\n[Install]\nWantedBy=multi-user.target")
     write(
         host, "/srv/app/app.timer", "[Timer]\nOnCalendar=yearly\nUnit=planet.service\n[Install]\nWantedBy=timers.target"
     )
+
+
+def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
+    app(host)
     host.run("touch /srv/quiet; touch -d '1 hour ago' /srv/quiet")
     host.run(f"printf 'archive-sha256 {'ab' * 32}\\n' > /srv/evidence")
     last = {"services": "app.service", "quiet": "/srv/quiet", "seconds": "60", "backup": "/srv/evidence"}
@@ -105,7 +136,30 @@ def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
                 trial.cut_anywhere()
             # A link that is removed leaves nothing that could be stopped.
             host.run(f"systemctl stop {name}; systemctl disable {name} 2> /dev/null")
-    host.run("rm -r '/srv/app'")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "how"),
+    [
+        ("systemd-start", "app.service", "link"),
+        ("systemd-start", "app.service", "enable --runtime"),
+        ("timer-start", "app.timer", "link --runtime"),
+    ],
+)
+def test_what_was_only_linked_starts_with_the_host_and_goes_back(
+    host: RealHost, recipe: str, name: str, how: str
+) -> None:
+    app(host)
+    host.run(f"systemctl {how} /srv/app/{name} 2> /dev/null")
+    trial = unit(host, recipe, name)
+    trial.state = APP
+    before = trial.seen()
+    trial.there()
+    assert "UnitFileState=enabled\n" in trial.seen()
+    trial.back()
+    assert trial.seen() == before
+    trial.cut_anywhere()
+    host.run(f"systemctl stop {name}; systemctl disable {name}; systemctl --runtime disable {name}", check=False)
 
 
 def test_a_service_that_the_host_does_not_know_is_not_decommissioned(host: RealHost) -> None:
@@ -148,7 +202,7 @@ def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> Non
     assert "has no next run" in start.must("verify", 1)
 
 
-@pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "timer-stop", "timer-start"])
+@pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart", "timer-stop", "timer-start"])
 def test_a_unit_that_is_none_or_broken_is_refused(host: RealHost, recipe: str) -> None:
     write(host, "/etc/systemd/system/bad.timer", "[Timer]\nOnCalendar=never ever")
     write(host, "/etc/systemd/system/bad.service", "[Service]\nExecStart=relative/path")

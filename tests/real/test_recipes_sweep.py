@@ -89,7 +89,7 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     sweep = pair.sweep(ledger="/root/cut.ledger")
     sweep.capture()
     for point in range(40, 400, 35):
-        sweep._cut("apply", point)
+        sweep.cut("apply", point)
         sweep.ask("probe")
     sweep.must("apply")
     sweep.must("verify")

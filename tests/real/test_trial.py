@@ -60,3 +60,38 @@ def test_what_a_cut_leaves_behind_is_found(old: RealHost, tmp_path: Path) -> Non
     with pytest.raises(AssertionError, match="cut after"):
         trial(old, tmp_path, leaves).cut_anywhere()
     old.run("rm -rf /srv/*")
+
+
+def test_a_probe_that_says_yes_too_early_is_found(
+    old: RealHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = GOOD
+    for was, now in (
+        ("&& echo set", "&& touch /srv/second && echo set"),
+        ('&& echo "it', '&& [ -e /srv/second ] && echo "it'),
+        ("rm -f /srv/flag.new", "rm -f /srv/flag.new /srv/second"),
+    ):
+        assert was in early
+        early = early.replace(was, now)
+    one = trial(old, tmp_path, early)
+    one.there_and_back()
+    monkeypatch.setenv("COCKPIT_CUTS", "all")
+    with pytest.raises(AssertionError, match="probe says yes"):
+        one.cut_anywhere()
+    old.run("rm -rf /srv/*")
+
+
+def test_a_cut_kills_at_the_command_that_is_named(old: RealHost, tmp_path: Path) -> None:
+    lines = "".join(f"    echo {number} >> /srv/flag\n" for number in range(9))
+    one = trial(old, tmp_path, f"apply() {{\n{lines}}}\nundo() {{\n    rm -f /srv/flag\n}}\n")
+    length = one.traced("apply")
+    for point in range(length - 9, length):
+        one.must("undo")
+        one.cut("apply", point)
+        assert old.run("cat /srv/flag 2>/dev/null || :").count("\n") == point - (length - 9)
+    with pytest.raises(AssertionError, match="not cut"):
+        one.cut("apply", length + 1)
+    slow = trial(old, tmp_path, "apply() { sleep 1000; }\nundo() { :; }\n")
+    slow.cut("apply", length - 8)
+    assert "sleep" not in old.run("ps -eo args")
+    old.run("rm -rf /srv/*")

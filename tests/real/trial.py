@@ -14,7 +14,10 @@ same for all of them:
 from __future__ import annotations
 
 import contextlib
+import difflib
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -23,7 +26,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from shlex import quote
 
 from cockpit.plan.model import Op, Shell
 from cockpit.plan.script import script_for
@@ -69,8 +71,6 @@ class Trial:
     folder: Path | None = None
     """Where the recipe lies; None for the library."""
     captured: dict[str, str] = field(default_factory=dict)
-    user: str = ""
-    """The login that runs it; root without one."""
 
     @property
     def text(self) -> str:
@@ -123,6 +123,12 @@ class Trial:
         """The state that undo must restore, as it is now."""
         return self.host.run(f"( {self.state} ) 2>&1", check=False)
 
+    def same(self, before: str, what: str) -> None:
+        """The state is what it was; else this sentence, and what differs."""
+        now = self.seen()
+        differs = difflib.unified_diff(before.splitlines(), now.splitlines(), "before", "now", n=0, lineterm="")
+        assert now == before, "\n".join([what, *differs])
+
     def recognised(self, shell: str = SHELLS[0]) -> bool:
         """Whether it is already so, by the recipe's own probe; anything but yes and no is a failure."""
         said = self.ask("probe", shell)
@@ -143,7 +149,7 @@ class Trial:
             first = self.seen()
             self.must("apply", 0, shell)
             self.must("verify", 0, shell)
-            assert self.seen() == first, f"{self.recipe} applied twice is not what it is once"
+            self.same(first, f"{self.recipe} applied twice is not what it is once")
 
     def back(self, shell: str = SHELLS[0]) -> None:
         """Undo, and its verification."""
@@ -153,19 +159,20 @@ class Trial:
         else:
             assert not self.recognised(shell), f"{self.recipe} undone is still so"
 
-    def there_and_back(self, *, already: bool = True) -> None:
-        """Forward, twice, back, under dash; under the other shells once there and back (COCKPIT_SHELLS=all: all the way)."""
+    def there_and_back(self, *, already: bool = True, shells: Sequence[str] = SHELLS) -> None:
+        """Forward, twice, back, under the first shell; under the others once there and back (COCKPIT_SHELLS=all: all the way).
+        `shells` are fewer where each function takes its time."""
         before = self.seen()
         thorough = os.environ.get("COCKPIT_SHELLS") == "all"
-        for shell in SHELLS:
-            self.there(shell, already=already and (thorough or shell == SHELLS[0]))
+        for shell in SHELLS if thorough else shells:
+            self.there(shell, already=already and (thorough or shell == shells[0]))
             self.back(shell)
-            assert self.seen() == before, f"{self.recipe} undone under {shell} does not restore the state"
+            self.same(before, f"{self.recipe} undone under {shell} does not restore the state")
         assert not evil_left(self.host), f"{self.recipe} ran a parameter"
 
     def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
-        """Killed after some commands of `apply`, and of `undo`: the probe still answers, and the same function run again brings
-        it to its end. `between` mends what no recipe could, after each cut."""
+        """Killed after some commands of `apply`, and of `undo`: the probe still answers, what it takes for done can be verified,
+        and the same function run again brings it to its end. `between` mends what no recipe could, after each cut."""
         before = self.seen()
         points = self._points()
         for op in ops:
@@ -173,52 +180,84 @@ class Trial:
                 self.capture()
                 if op == "undo":
                     self.must("apply")
-                self._cut(op, point)
+                self._cut_off(op, point)
                 if between is not None:
                     between()
-                self.recognised()
+                self._true()
                 if op == "apply":
                     self.capture_again()
                 self.must(op)
                 if op == "apply":
                     self.must("verify")
                     self.must("undo")
-                assert self.seen() == before, f"{self.recipe}: {op} cut after {point} commands is not mended by {op}"
+                self.same(before, f"{self.recipe}: {op} cut after {point} commands is not mended by {op}")
         # From the middle of apply straight back.
         for point in points["apply"]:
             self.capture()
-            self._cut("apply", point)
+            self._cut_off("apply", point)
             if between is not None:
                 between()
             self.must("undo")
-            assert self.seen() == before, f"{self.recipe}: apply cut after {point} commands is not taken back by undo"
+            self.same(before, f"{self.recipe}: apply cut after {point} commands is not taken back by undo")
+
+    def _true(self) -> None:
+        """What the probe takes for done can be verified, but for what has gone on meanwhile, which the probe sees then, too."""
+        if self.recognised():
+            said = self.ask("verify")
+            assert said.status == 0 or not self.recognised(), f"{self.recipe} probe says yes, and verify {said}"
 
     def _points(self) -> dict[Op, list[int]]:
         """After how many commands each function is cut: there and back once more, which tells how many there are."""
         self.capture()
         points: dict[Op, list[int]] = {}
         for op in ("apply", "undo"):
-            length = self._cut(op, 1_000_000)
+            length = self.traced(op)
             # One place for each recipe and function, another one for each.
             share = zlib.crc32(f"{self.recipe} {op}".encode()) % 1000 / 1000
             every = os.environ.get("COCKPIT_CUTS") == "all"
             points[op] = list(range(1, length)) if every else [1 + int(share * max(length - 2, 0))]
         return points
 
-    def _cut(self, op: Op, point: int) -> int:
-        """Kill one function, with all that it has started, after so many commands. How many there were."""
-        count = 0
-        with self._file(self.script(op)) as file:
-            process = self._start(f"dash -x {file}")
-            assert process.stderr is not None
-            for line in process.stderr:
-                count += line.startswith(b"+")
-                if count >= point:
+    def traced(self, op: Op) -> int:
+        """Run one function to its end, which must be good. How many commands it has run."""
+        count, status = self._trace(op, None)
+        assert status == 0, f"{self.recipe} {op} ends with {status}"
+        return count
+
+    def cut(self, op: Op, point: int) -> None:
+        """Kill one function, with all that it has started, after its command of this number has begun: while that runs, or
+        before the next one when it takes no time."""
+        count, status = self._trace(op, point)
+        assert status == -signal.SIGKILL, f"{self.recipe} {op} ended with {status} after {count} commands: not cut"
+
+    def _cut_off(self, op: Op, point: int) -> None:
+        """As `cut`; earlier when the function waits for something, and this time is through with fewer commands."""
+        while self._trace(op, point)[1] != -signal.SIGKILL:
+            assert point > 1, f"{self.recipe} {op} ends before it can be cut"
+            self.must("undo" if op == "apply" else "apply")
+            point //= 2
+
+    def _trace(self, op: Op, point: int | None) -> tuple[int, int]:
+        """How many commands there were, and how it ended."""
+        count, line = 0, b""
+        # Each write is one of its own and there is room for one: the shell, which writes a line word by word, waits with its
+        # next command until this one was counted.
+        trace, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+        with self._file(self.script(op)) as file, open(trace, "rb", 0) as lines:
+            with open(end, "wb", 0) as writing:
+                process = self._start(f"dash -x {file}", writing.fileno())
+            while word := lines.read(65536):
+                line += word
+                *whole, line = line.split(b"\n")
+                count += sum(one.startswith(b"+") for one in whole)
+                if point is not None and count >= point:
+                    select.select([lines], [], [], 0.02)
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     break
-            process.communicate()
-        return count
+            process.communicate(timeout=240)
+        return count, process.returncode
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -230,15 +269,13 @@ class Trial:
         file.chmod(0o644)
         yield name
 
-    def _start(self, command: str) -> subprocess.Popen[bytes]:
-        if self.user:
-            command = f"su -s /bin/sh {quote(self.user)} -c {quote(command)}"
+    def _start(self, command: str, errors: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*self.host.entered(), "sh", "-c", f"cd ~ && exec {command}"],
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             start_new_session=True,
         )
 

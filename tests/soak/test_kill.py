@@ -7,13 +7,12 @@ import pytest
 from tests.soak.kill import positions, sample
 
 
-@pytest.mark.parametrize(("clients", "count"), [("osf", 5), ("harbor", 3)])
+@pytest.mark.parametrize(("clients", "count"), [("osf", 3), ("harbor", 1)])
 async def test_a_conductor_killed_on_the_way_there_or_back_resumes_to_the_same_end(
     clients: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await positions(clients, sample(count), "both", 1, print) == []
 
 
-async def test_killed_anywhere_in_the_cutover_of_six_it_resumes_to_the_same_end() -> None:
-    six = "osf,oxfam,wwf,jubilee,harbor,commons"
-    assert await positions(six, sample(1, seed=11), "there", 1, print) == []
+async def test_killed_anywhere_in_the_cutover_of_several_it_resumes_to_the_same_end() -> None:
+    assert await positions("osf,harbor,commons", sample(1, seed=11), "there", 1, print) == []

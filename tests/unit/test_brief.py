@@ -64,6 +64,21 @@ def test_services_that_take_the_same_steps_share_a_checklist(tmp_path: Path) -> 
     assert "bob" not in brief(load_plan(file), service="ann").partition("## Wave")[2]
 
 
+def test_who_answers_for_a_service_and_when_it_is_due_stand_above_its_steps(tmp_path: Path) -> None:
+    """S41: a window that only begins is a due date."""
+    file = tmp_path / "plan.yaml"
+    rows = {"ann": "window: {start: 2026-11-23T09:00:00+01:00}", "bob": "window: {end: 2026-11-24T09:00:00Z}"}
+    text = PLAN
+    for name, window in rows.items():
+        text = text.replace(f"id: {name}, ", f"id: {name}, {window}, ")
+    file.write_text(text)
+    for name, line in (
+        ("ann", "Owner Ann; from 2026-11-23 09:00+01:00 on."),
+        ("bob", "Owner Bob; until 2026-11-24 09:00+00:00."),
+    ):
+        assert line in brief(load_plan(file), service=name).splitlines()
+
+
 TOLD = {
     "karl": [
         "First copy", "Maintenance page on new", "Hold mail on new", "Redirect mail old → new", "Proxy old → new", "Final copy",
@@ -99,8 +114,8 @@ TOLD = {
         "Rsync Planet Haskell", "Move the planet domain", "Start the Planet Haskell hourly cron job",
         "verify remotely that all domains are moved", "Notify users and community",
         # Post-migration tasks
-        "Monitor net bandwidth and responsiveness", "Monitor memory and cpu usage", "Tune settings of PostgreSQL",
-        "Activate backup mirroring", "raise TTL back to normal levels", "delete the Etch server",
+        "Activate backup mirroring", "Monitor net bandwidth and responsiveness", "Monitor memory and cpu usage",
+        "Tune settings of PostgreSQL", "raise TTL back to normal levels", "delete the Etch server",
     ],
     "floating": [
         "private network and on no other", "Private network from old, Solr", "Rehearsal: export", "Rehearsal: transform and import",
@@ -158,7 +173,7 @@ def test_a_pilot_s_list_stands_apart_and_users_who_follow_each_other_share_one(t
     assert "## Wave 1: Open Society Forum" in clients
     assert "## Wave 2: 5 services, one after the other" in clients
     assert "## Waves 1 to 5: 5 services, one after the other" in users
-    assert "- Chiyo, whose mail is forwarded; owner chiyo; window 2026-11-25T20:00:00+01:00" in users
+    assert "- Chiyo, whose mail is forwarded; owner chiyo; from 2026-11-25 20:00+01:00" in users
     assert users.count("(gate ") == 5
     assert "[Mush] [Mush]" not in users
     assert "Gopher" not in users.partition("## Wave")[2]

@@ -17,10 +17,12 @@ PACKED = {".gz": "gzip", ".xz": "xz", ".bz2": "bzip2", ".zst": "zstd", ".lzma": 
 
 
 def digest(data: bytes) -> str:
+    """Short SHA-256 of some bytes, `-` for none."""
     return hashlib.sha256(data).hexdigest()[:24] if data else "-"
 
 
 def key_of(status: os.stat_result) -> str:
+    """What a file is known by while it lives: device and inode."""
     return "{}:{}".format(status.st_dev, status.st_ino)
 
 
@@ -50,9 +52,11 @@ class Plain:
         self.key = key_of(found)
 
     def stat(self) -> os.stat_result:
+        """Its state now. Raises OSError."""
         return os.fstat(self.fd)
 
     def read(self, at: int, size: int) -> bytes:
+        """So many bytes from `at` on, fewer only at its end. Raises OSError."""
         data = os.pread(self.fd, size, at)
         while data and len(data) < size:
             more = os.pread(self.fd, size - len(data), at + len(data))
@@ -62,6 +66,7 @@ class Plain:
         return data
 
     def close(self) -> None:
+        """Let go of it."""
         os.close(self.fd)
 
 
@@ -78,6 +83,7 @@ class Packed:
         self._ahead = b""
 
     def read(self, at: int, size: int) -> bytes:
+        """So many bytes of the content from `at` on, fewer only at its end. Reading backwards unpacks it anew."""
         if self._tool is None or at < self._start:
             self.close()
             self._tool = subprocess.Popen(
@@ -100,6 +106,7 @@ class Packed:
         return self._tool is not None and self._tool.wait() != 0
 
     def close(self) -> None:
+        """End the tool that unpacks it."""
         if self._tool is not None:
             assert self._tool.stdout is not None
             self._tool.stdout.close()
@@ -109,6 +116,7 @@ class Packed:
 
 
 def opened(path: str) -> "Plain | Packed":
+    """A file by its name: packed where its ending says so. Raises OSError."""
     tool = PACKED.get(os.path.splitext(path)[1])
     return Packed(path, tool) if tool else Plain(path)
 
@@ -182,9 +190,11 @@ class Gen:
         return data[ahead:]
 
     def grown(self) -> bool:
+        """Whether there is more than was read. Raises OSError."""
         return isinstance(self.source, Plain) and self.source.stat().st_size > self.offset
 
     def advance(self, data: bytes) -> None:
+        """Go on behind `data`, which was read by `peek`."""
         if len(self.head) == self.offset < FINGER:
             self.head += data[: FINGER - len(self.head)]
         if isinstance(self.source, Plain):
@@ -201,6 +211,7 @@ class Gen:
             self.marks = (len(self.head), digest(self.head), len(self.near), digest(self.near))
 
     def close(self) -> None:
+        """Let go of its source; it may be found again by its marks."""
         if self.source is not None:
             self.source.close()
         self.source = None

@@ -136,6 +136,7 @@ def orders() -> "list[str]":
 
 
 def main() -> None:
+    """Tell what comes in all of them, until standard input ends. Raises BrokenPipeError when nobody listens."""
     followed = configure(orders())
     beaten, silent = 0.0, 0
     while True:

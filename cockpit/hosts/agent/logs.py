@@ -41,6 +41,7 @@ class Log:
         self.told = ""
 
     def add(self, gen: Gen) -> None:
+        """A generation that is newer than those known."""
         self.gens.append(gen)
         self.next = gen.serial + 1
 

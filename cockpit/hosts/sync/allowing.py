@@ -9,6 +9,8 @@ from cockpit.plan.model import Sync
 
 
 def paths(action: Sync, known: Facts) -> None:
+    """Both sides are folders, the source can be read; where the copy deletes, it goes the way that the trees' marks say.
+    Raises Refused."""
     for index, pair in enumerate(pairs(action)):
         match known.source.paths[index]:
             case "absent":
@@ -39,6 +41,8 @@ def _way(action: Sync, known: Facts, index: int, pair: Pair) -> None:
 
 
 def deletions(action: Sync, known: Facts, index: int, pair: Pair, found: rsync.Look) -> None:
+    """What the copy would delete may go: the trees carry the marks of that way, and it is within the plan's limit. Raises
+    Refused."""
     if not action.delete or not (found.deleted or known.source.paths[index] == "empty"):
         return
     here, there = (known.source.mark, pair.source), (known.target.mark, pair.target)

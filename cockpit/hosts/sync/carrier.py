@@ -59,6 +59,7 @@ class Carrier:
 
     @property
     def relay(self) -> bool:
+        """Whether the bytes pass through the cockpit."""
         return self.route.kind == "relay"
 
     def rsh(self, word: str) -> str:

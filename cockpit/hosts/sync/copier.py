@@ -58,6 +58,7 @@ class Copier:
     # --- the ops ---------------------------------------------------------------------------------------------------
 
     async def probe(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
+        """Look what a pass would do; `ok` when it would do nothing. Raises Refused, Unreachable."""
         allowing.paths(action, known)
         total = rsync.Look()
         plain = asyncio.create_task(self.looks.plain(action, known))
@@ -76,6 +77,7 @@ class Copier:
         return Outcome(verdict="no", detail=total.words)
 
     async def capture(self, call: Call, action: Sync, known: Facts) -> Outcome:
+        """List on the target what the copy will create or change, and stamp the source. Raises Refused, Unreachable."""
         allowing.paths(action, known)
         aside = call.captured.get("aside") or _aside(call, action)
         first = "aside" not in call.captured
@@ -114,6 +116,7 @@ class Copier:
         return known if call.op == "apply" and not action.delete else None
 
     async def apply(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
+        """Copy every pair of paths, by a job of the target or through the cockpit. Raises Refused, Unreachable."""
         allowing.paths(action, known)
         aside = call.captured.get("aside") or _aside(call, action)
         words = ("copy", "look") if action.delete else ("copy",)
@@ -178,6 +181,8 @@ class Copier:
         return await self._passed(call, action, teller, _ended(end, output.last), aside, "a copy that ran on", say)
 
     async def verify(self, call: Call, action: Sync, known: Facts) -> Outcome:
+        """Compare checksums and attributes of both trees, by another pass. What the source wrote since its stamp is left to
+        the final copy. Raises Unreachable."""
         late = total = 0
         for index, pair in enumerate(pairs(action)):
             for side, path in ((known.source, pair.source), (known.target, pair.target)):

@@ -20,6 +20,7 @@ def parent(name: str) -> str:
 
 
 def nul(names: Iterable[str]) -> bytes:
+    """Names as their bytes, each with a NUL behind it."""
     return b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
 
 

@@ -87,10 +87,12 @@ class Looks:
         return commands
 
     def extended(self, call: Call, known: Facts) -> str:
+        """rsync's letters for ACLs and extended attributes; '' where a look found that neither tree has any."""
         seen = self.seen.get(call.step.ref)
         return "" if seen is not None and seen.plain else known.extended
 
     def whole(self, call: Call, known: Facts) -> bool:
+        """Whether rsync lists all names before it begins, so that it knows the total: not too many, and into a filled tree."""
         seen = self.seen.get(call.step.ref) or Seen()
         return 0 <= seen.entries < MANY and not {"absent", "empty"} & set(known.target.paths)
 

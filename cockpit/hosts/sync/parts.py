@@ -39,6 +39,7 @@ def below(path: str) -> str:
 
 
 def words(options: Sequence[str]) -> str:
+    """Options as quoted shell words."""
     return " ".join(quoted(option) for option in options)
 
 

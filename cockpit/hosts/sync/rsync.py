@@ -116,10 +116,12 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def created(self) -> bool:
+        """Whether the target has no such entry yet."""
         return "+++" in self.code
 
     @property
     def deleted(self) -> bool:
+        """Whether it is on the target only, and would go."""
         return self.code.startswith("*")
 
     @property
@@ -148,6 +150,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def same(self) -> bool:
+        """Whether the pass would do nothing."""
         return not (self.created or self.changed or self.attributes or self.deleted)
 
     @property

@@ -51,6 +51,7 @@ class Tarred:
         return source, target, compare(source, target)
 
     async def probe(self, call: Call, action: Sync, known: Facts, say: Say) -> Outcome:
+        """Compare both trees by manifests; `ok` when nothing is to copy or to delete. Raises Unreachable."""
         lines = (f"by a tar stream through the cockpit: {known.words}; {known.tar_words}",)
         say(StepOutput(ref=call.step.ref, attempt=call.attempt, op=call.op, stream="out", lines=lines))
         found = await self._differences(action, known)
@@ -116,6 +117,7 @@ class Tarred:
         return tuple(found)
 
     async def apply(self, call: Call, action: Sync, known: Facts, bucket: Bucket, say: Say) -> Outcome:
+        """Stream what differs through the cockpit, and delete what the plan lets go. Raises Unreachable."""
         began = time.monotonic()
         moved = entries = files = 0
         for index, (pair, source, target, difference) in enumerate(await self._differences(action, known)):
@@ -250,6 +252,7 @@ class Tarred:
         return wrong - explained, len(explained)
 
     async def undo(self, call: Call, action: Sync) -> Outcome:
+        """Remove what the copy created and unpack what was set aside. Raises Unreachable."""
         aside = call.captured.get("aside", "")
         if not aside:
             return Outcome(verdict="nothing")
@@ -270,6 +273,7 @@ class Tarred:
         return Outcome(verdict="ok", detail=f"what was there before is back on {action.target}")
 
     async def verify_undo(self, call: Call, action: Sync) -> Outcome:
+        """Nothing that it created is left, and what was set aside is there as it was. Raises Unreachable."""
         aside = call.captured.get("aside", "")
         for index, pair in enumerate(pairs(action)):
             script = (

@@ -47,6 +47,7 @@ class CopyTeller:
 
     @property
     def files(self) -> int:
+        """Files that came over, in all rounds."""
         return sum(seen.files for seen in self._done.values())
 
     @property

@@ -38,6 +38,7 @@ class Undoer:
         self._pool, self._jobs, self._raw = pool, jobs, raw
 
     async def undo(self, call: Call, action: Sync, say: Say) -> Outcome:
+        """Work out what goes and what comes back, and have a job of the target do it. Raises Unreachable."""
         aside = call.captured["aside"]
         for index in range(len(pairs(action))):
             await self._prepare(action, aside, index)
@@ -54,6 +55,7 @@ class Undoer:
         return self._ended(action, end.kind, end.status, output.last or end.detail)
 
     async def verify(self, call: Call, action: Sync) -> Outcome:
+        """Look whether the target is as it was before the first pass. Raises Unreachable."""
         script = self._script(action, call.captured["aside"], "1")
         ran = await self._pool[action.target].run("exec sh -s", script.encode(), 3600)
         if ran.exit == 0:

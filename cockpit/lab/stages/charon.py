@@ -14,16 +14,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import asyncssh
-
 from cockpit.lab.account import Found, in_mailboxes, in_queues
 from cockpit.lab.addresses import AUTHORITIES, HOSTS
-from cockpit.lab.host import LabHost
+from cockpit.lab.host import LabHost, at_home
 from cockpit.lab.mail import Box, Relay, Way
 from cockpit.lab.program import Program
 from cockpit.lab.stage import Place, Server, Stage, Written
 from cockpit.lab.traffic import Act, Person, Tally
-from cockpit.lab.web import Answer, Request, file_of
+from cockpit.lab.web import Answer, Request, Site, file_of
 from cockpit.lab.zone import Zone
 
 if TYPE_CHECKING:
@@ -85,9 +83,9 @@ class Charon(Stage):
         for host in lab.hosts.values():
             host.put("etc/address", f"{host.address}\n")
             host.put("etc/name", f"{host.name}\n")
-            host.put("etc/dns", f"{host.address} {lab.where.dns_port}\n")
-            for tool, script in (("nslookup", "names.py"), ("rndc", "names.py"), ("game", "game.py")):
-                host.tool(tool, script)
+            host.knows_names(lab.where.dns_port)
+            host.tool("rndc", "names.py")
+            host.tool("game", "game.py")
         for host in (lab.old, lab.new):
             host.put("srv/www/index.html", "<title>nekodojo</title>\n<p>A dojo for cats.</p>\n")
             host.put(f"etc/web/{host.fqdn}", "srv/www\n")
@@ -101,13 +99,8 @@ class Charon(Stage):
             self._home(lab, user, number)
 
     def zones(self, lab: Lab) -> dict[str, Zone]:
-        zone = Zone(f"{ZONE}.", f"ns1.{ZONE}.")
-        zone.put(f"{ZONE}.", 60, "NS", *(f"ns{number}.{ZONE}." for number in (1, 2, 3)))
-        for number, address in enumerate(lab.where.authorities, 1):
-            zone.put(f"ns{number}.{ZONE}.", 60, "A", address)
+        zone = Zone.of(ZONE, lab.where.authorities, ((host.fqdn, host.address) for host in (lab.old, lab.new)))
         zone.put(f"{ZONE}.", TTL, "A", lab.old.address)
-        for host in (lab.old, lab.new):
-            zone.put(f"{host.fqdn}.", 60, "A", host.address)
         for user in (*DOMAINS, "daichi"):
             zone.put(f"{user}.{ZONE}.", TTL, "A", lab.old.address)
         for user in MAIL:
@@ -129,7 +122,7 @@ class Charon(Stage):
             folder = lab.old.home / "home" / user / "mush"
             port = str(lab.where.port(user))
             found[f"game-{user}"] = Program(
-                f"game-{user}", lab.old, lab.id, ("./start",), folder / "run/pid", PORT=port
+                f"game-{user}", lab.old, lab.id, ("./start",), folder, folder / "run/pid", PORT=port
             )
         return found
 
@@ -157,14 +150,9 @@ class Charon(Stage):
         old, home = lab.old, f"home/{user}"
         if (old.home / home).exists():
             return
-        key = asyncssh.generate_private_key("ssh-ed25519", comment=f"{user}@{old.name}")
-        private, public = key.export_private_key("openssh").decode(), key.export_public_key().decode()
+        private = at_home(old, user, lab.folder / "keys")
+        old.put(f"{home}/.ssh/id_ed25519", private, 0o600)
         old.put(f"etc/accounts/{user}", f"{user} {number} /bin/sh\n")
-        for path, text in ((".ssh/id_ed25519", private), (".ssh/authorized_keys", public), (".profile", "umask 022\n")):
-            old.put(f"{home}/{path}", text, 0o600)
-        file = lab.folder / "keys" / user
-        file.touch(mode=0o600)
-        file.write_text(private)
         if user in WEB:
             old.put(f"{home}/www/index.html", f"<title>{user}</title>\n<p>The page of {user}.</p>\n")
         old.put(f"{home}/notes/todo", "feed the cats\n")
@@ -195,15 +183,12 @@ def saved(file: Path) -> list[str]:
     return [str(thing) for thing in things]
 
 
-class Pages:
+class Pages(Site):
     """Web sites by name, each a file `etc/web/NAME` that holds the folder, and everybody's pages at `/~USER/`; a file
     `etc/redirect/USER` holds the URL to which these are redirected."""
 
     def __init__(self, host: LabHost) -> None:
         self._host = host
-
-    def onward(self, request: Request) -> None:
-        return None
 
     async def answer(self, request: Request) -> Answer:
         root = self._host.flag(f"web/{request.name}") if re.fullmatch(r"[a-z0-9.-]+", request.name) else None

@@ -1,4 +1,4 @@
-"""The demo of `community`: a whole server with accounts, repositories, trackers, lists, mailboxes, a job and eight names."""
+"""The demo of `community`: a whole server with accounts, repositories, trackers, lists, mailboxes, a job, and six names."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import asyncssh
 import dns.name
 import dns.rdatatype
 
 from cockpit.lab.account import Found, in_mailboxes, in_queues
 from cockpit.lab.addresses import HOSTS
-from cockpit.lab.host import LabHost
+from cockpit.lab.host import LabHost, at_home
 from cockpit.lab.mail import Box, Held, Relay, Way
 from cockpit.lab.stage import Place, Server, Stage, Written
 from cockpit.lab.stages.community_people import PROJECTS, ZONE, Developer, Reader, Reporter, Writer
 from cockpit.lab.tools.users import may
 from cockpit.lab.traffic import Person, Tally
-from cockpit.lab.web import Answer, Request, file_of
+from cockpit.lab.web import Answer, Request, Site, file_of
 from cockpit.lab.zone import Zone
 
 if TYPE_CHECKING:
@@ -48,8 +47,10 @@ printf '<title>Planet Haskell</title>\\n<p>Run %s</p>\\n' "$(wc -l < runs)" > in
 """
 LETTER = "From a@b.test Thu Jan  1 00:00:00 2026\nSubject: hello\n\nAn old letter.\n\n"
 ANSWERS = {
-    **dict.fromkeys(("communicate", "provision", "scripts", "monitor-network", "tune"), ("server", "done")),
+    **dict.fromkeys(("communicate", "provision", "scripts"), ("server", "done")),
     **dict.fromkeys(("igloo-checks", "malcolm-checks"), ("mail", "all there")),
+    "network": ("first-day", "it is and it does"),
+    "tune": ("first-week", "done"),
     "delete": ("etch", "done"),
     **dict.fromkeys(("mirror-host", "mirror-script"), ("backup", "done")),
 }
@@ -59,7 +60,7 @@ class Community(Stage):
     """etch and lun, and the host of the backups, which looks on from outside and takes the notices."""
 
     name = "community"
-    title = "a whole server: accounts, repositories, trackers, lists, mailboxes, a cron job, eight names; RT goes first"
+    title = "a whole server: accounts, repositories, trackers, lists, mailboxes, a cron job, six names; RT goes first"
     domain = ZONE
     login = "root"
     hosts = (Place("etch", "etch", HOSTS[0]), Place("lun", "lun", HOSTS[1]), Place("backup", "backup", 30))
@@ -95,8 +96,7 @@ class Community(Stage):
         """Everything on etch; lun is provisioned, with trackers out of production and lists that do not run."""
         etch, lun = lab.hosts["etch"], lab.hosts["lun"]
         for host in lab.hosts.values():
-            host.put("etc/dns", f"{host.address} {lab.where.dns_port}\n")
-            host.tool("nslookup", "names.py")
+            host.knows_names(lab.where.dns_port)
             host.tool("database", "database.py")
             for tool in ("may", "push", "note"):
                 host.tool(tool, "users.py")
@@ -148,12 +148,7 @@ class Community(Stage):
             etch.put(f"etc/{tracker}/mode", "production\n")
 
     def zones(self, lab: Lab) -> dict[str, Zone]:
-        zone = Zone(f"{ZONE}.", f"ns1.{ZONE}.")
-        zone.put(f"{ZONE}.", 60, "NS", *(f"ns{number}.{ZONE}." for number in (1, 2, 3)))
-        for number, address in enumerate(lab.where.authorities, 1):
-            zone.put(f"ns{number}.{ZONE}.", 60, "A", address)
-        for host in lab.hosts.values():
-            zone.put(f"{host.fqdn}.", 60, "A", host.address)
+        zone = Zone.of(ZONE, lab.where.authorities, ((host.fqdn, host.address) for host in lab.hosts.values()))
         etch = lab.hosts["etch"]
         for name in ("community", "projects"):
             zone.put(f"{name}.{ZONE}.", TTL, "A", etch.address)
@@ -229,12 +224,7 @@ class Community(Stage):
 
 def account(host: LabHost, keys: Path, user: str, number: int) -> None:
     """Make an account with a home and a key, as the host's admins do; the private key lies in `keys`."""
-    key = asyncssh.generate_private_key("ssh-ed25519", comment=user)
-    file = keys / user
-    file.touch(mode=0o600)
-    key.write_private_key(file)
-    host.put(f"home/{user}/.ssh/authorized_keys", key.export_public_key().decode(), 0o600)
-    host.put(f"home/{user}/.profile", "umask 022\n")
+    at_home(host, user, keys)
     host.put(f"home/{user}/src/Main.hs", f'main = putStrLn "{user}"\n')
     # The account itself comes last: who has one has a home.
     host.put(f"etc/accounts/{user}", f"{user} {number} {','.join(PROJECTS[: number % 3 + 1])}\n")
@@ -248,15 +238,12 @@ def requests(file: Path) -> list[str]:
         return [token for (token,) in link.execute("select token from ticket")]
 
 
-class Sites:
+class Sites(Site):
     """The pages and the trackers. A tracker is in the mode that `etc/NAME/mode` says, and takes tickets in production only, where
     its host is not read-only, and RT where `etc/rt/closed` is not there."""
 
     def __init__(self, host: LabHost) -> None:
         self._host = host
-
-    def onward(self, request: Request) -> None:
-        return None
 
     async def answer(self, request: Request) -> Answer:
         host, name, path = self._host, request.below(ZONE), request.path.partition("?")[0]

@@ -24,9 +24,7 @@ class Reader(Person):
         self._name = f"{name}.{ZONE}"
 
     async def act(self) -> None:
-        status, _ = await self.http((await self.resolve(self._name))[0], self._name, "GET", "/")
-        if status != 200:
-            self.tally.fail(self.who, f"the page was answered with {status}")
+        await self.read((await self.resolve(self._name))[0], self._name, "/")
 
 
 class Reporter(Person):
@@ -38,14 +36,8 @@ class Reporter(Person):
         self._kind = "tickets" if tracker == "trac" else "requests"
 
     async def act(self) -> None:
-        name, token = f"{self._tracker}.{ZONE}", self.token()
-        status, said = await self.http((await self.resolve(name))[0], name, "POST", "/write", f"n={token}".encode())
-        if status == 201:
-            self.tally.take(Act(self._kind, self._tracker, token))
-        elif status == 503:
-            self.tally.refused[self._kind] += 1
-        else:
-            self.tally.fail(self.who, f"a ticket was answered with {status}: {said[:60]!r}")
+        name = f"{self._tracker}.{ZONE}"
+        await self.give((await self.resolve(name))[0], name, "/write", self._kind, self._tracker)
 
 
 class Writer(Person):

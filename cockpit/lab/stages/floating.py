@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from cockpit.lab.account import Found
 from cockpit.lab.addresses import HOSTS
-from cockpit.lab.host import LabHost
+from cockpit.lab.host import LabHost, keep_private
 from cockpit.lab.keeper import Keeper, Side
 from cockpit.lab.stage import Place, Server, Stage
-from cockpit.lab.traffic import Act, Person, Tally
-from cockpit.lab.web import Answer, Request, WebServer
+from cockpit.lab.traffic import Person, Tally
+from cockpit.lab.web import Answer, Request, Site, WebServer
 
 if TYPE_CHECKING:
     from cockpit.lab.lab import Lab
@@ -73,9 +73,7 @@ class Floating(Stage):
 
     def furnish(self, lab: Lab) -> None:
         """The single site with its articles and users, its core at the search server, and a new server in maintenance."""
-        password = lab.folder / "keys/check_password"
-        password.touch(mode=0o600)
-        password.write_text("hunter2\n")
+        keep_private(lab.folder / "keys/check_password", "hunter2\n")
         for host, health in ((lab.old, "true"), (lab.new, "false")):
             host.put("srv/www/health", f"{health}\n")
             host.put("bin/ip", IP.format(address=host.address), 0o755)
@@ -134,7 +132,7 @@ class Floating(Stage):
         return Found(kept=kept, declared=lost)
 
 
-class Relaunch:
+class Relaunch(Site):
     """The site, before as a single site and afterwards as a multisite. Files in srv/site switch it: `freeze-content` refuses
     articles, `freeze-registration` new users, and everything else goes on; `maintenance` refuses everything. With `check=1` a
     POST says whether it would be taken, and takes nothing."""
@@ -145,9 +143,6 @@ class Relaunch:
         self._old = host.id == "old"
         self._file = host.home / "srv/site" / ("site.db" if self._old else "multisite.db")
         self._core = "site" if self._old else "multisite"
-
-    def onward(self, request: Request) -> None:
-        return None
 
     async def answer(self, request: Request) -> Answer:
         where = urlsplit(request.path)
@@ -247,16 +242,13 @@ class Relaunch:
         return (self._host.home / "srv/site" / switch).exists()
 
 
-class Search:
+class Search(Site):
     """The search server: cores of documents by id, a file for each in srv/search. It serves the private network only."""
 
     def __init__(self, host: LabHost, private: frozenset[str]) -> None:
         self._folder = host.home / "srv/search"
         self._private = private
         self._cores: dict[str, dict[str, dict[str, str]]] = {}
-
-    def onward(self, request: Request) -> None:
-        return None
 
     async def answer(self, request: Request) -> Answer:
         if request.peer not in self._private:
@@ -311,20 +303,10 @@ class Reader(Person):
     async def act(self) -> None:
         if self._task == "read":
             path = self.chance.choice(("/", "/", "/search?q=Number", "/served-by"))
-            status, _ = await self.http(self._address, "www.site.test", "GET", path)
-            if status != 200:
-                self.tally.fail(self.who, f"{path} was answered with {status}")
+            await self.read(self._address, "www.site.test", path)
             return
-        token, kind = self.token(), KINDS[self._task]
-        more = "&name=editor&pass=hunter2" if self._task == "/login" else ""
-        body = f"n={token.replace('#', '-')}{more}".encode()
-        status, said = await self.http(self._address, "www.site.test", "POST", self._task, body)
-        if status == 201:
-            self.tally.take(Act(kind, "site", token))
-        elif status == 503:
-            self.tally.refused[kind] += 1
-        else:
-            self.tally.fail(self.who, f"{self._task} was answered with {status}: {said[:60]!r}")
+        text = "n={token}&name=editor&pass=hunter2" if self._task == "/login" else "n={token}"
+        await self.give(self._address, "www.site.test", self._task, KINDS[self._task], "site", text)
 
 
 KINDS = dict(zip(FREEZES, Floating.kinds, strict=True))

@@ -16,8 +16,8 @@ from cockpit.lab.addresses import HOSTS, LabError
 from cockpit.lab.host import LabHost
 from cockpit.lab.mail import Box, Held, Relay, Way
 from cockpit.lab.stage import Place, Stage, Written, adapted
-from cockpit.lab.traffic import Act, Person, Tally
-from cockpit.lab.web import Answer, Onward, Request, file_of
+from cockpit.lab.traffic import Person, Tally
+from cockpit.lab.web import Answer, Onward, Request, Site, file_of
 from cockpit.lab.zone import Zone
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Karl(Stage):
         self.clients = tuple(clients)
         self.owner_delay = OWNER_DELAY
 
+    def of(self, clients: tuple[str, ...]) -> Karl:
+        """With these clients; one that there is not shows when the plan is written."""
+        return Karl(clients)
+
     def plan(self, lab: Lab) -> Written:
         """The example itself, with the clients that are there."""
         clients = self.clients
@@ -83,13 +87,8 @@ class Karl(Stage):
     def zones(self, lab: Lab) -> dict[str, Zone]:
         """The platform's zone, and one for each client that owns its own."""
         where = lab.where
-        zones = {DOMAIN: Zone(f"{DOMAIN}.", f"ns1.{DOMAIN}.")}
-        root = zones[DOMAIN]
-        root.put(f"{DOMAIN}.", 60, "NS", *(f"ns{number}.{DOMAIN}." for number in (1, 2, 3)))
-        for number, address in enumerate(where.authorities, 1):
-            root.put(f"ns{number}.{DOMAIN}.", 60, "A", address)
-        for host in lab.hosts.values():
-            root.put(f"{host.fqdn}.", 60, "A", host.address)
+        root = Zone.of(DOMAIN, where.authorities, ((host.fqdn, host.address) for host in lab.hosts.values()))
+        zones = {DOMAIN: root}
         for client in self.clients:
             name = f"{client}.{DOMAIN}"
             zone = root
@@ -151,7 +150,7 @@ class Karl(Stage):
         zone.serial += 1
 
 
-class KarlSite:
+class KarlSite(Site):
     """`NAME.karl.test` by files below the host's etc/: `maintenance/NAME` (503), `proxy/NAME` (holds `address:port`, everything
     is forwarded there), `mode/NAME` (production or staging; without the file there is no site)."""
 
@@ -244,17 +243,10 @@ class Visitor(Person):
         if kind < 0.15:
             await self.mail(address, f"list@{self._name}", self._client)
         elif kind < 0.30:
-            token = self.token()
-            status, _ = await self.http(
-                address, self._name, "POST", "/post", f"entry {self.count} by {token}\n".encode()
-            )
-            if status == 201:
-                self.tally.take(Act("posts", self._client, token))
-            else:
-                self.tally.refused["posts"] += 1
+            await self.give(address, self._name, "/post", "posts", self._client, f"entry {self.count} by {{token}}\n")
         else:
             path = "/login" if kind < 0.8 else self.chance.choice(("/", "/pages/page-0000.html", "/whoami"))
-            await self.http(address, self._name, "GET", path)
+            await self.read(address, self._name, path, announced=True)
 
 
 def furnish(old: LabHost, clients: tuple[str, ...], files: int = FILES, seed: int = 7) -> None:

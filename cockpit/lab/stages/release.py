@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from cockpit.lab.account import Found
 from cockpit.lab.addresses import HOSTS, LabError
 from cockpit.lab.host import TOOLS, LabHost
+from cockpit.lab.program import Program
 from cockpit.lab.stage import Place, Server, Stage
-from cockpit.lab.traffic import Act, Person, Tally
-from cockpit.lab.web import Answer, Onward, Request, file_of
+from cockpit.lab.traffic import Person, Tally
+from cockpit.lab.web import Answer, Onward, Request, Site, file_of
 from cockpit.plan.script import exports
 
 if TYPE_CHECKING:
@@ -91,7 +91,15 @@ class Release(Stage):
         return ReleaseSite(host) if host.id == "karl" else None
 
     def servers(self, lab: Lab) -> Mapping[str, Server]:
-        return {f"app-{client}": Application(lab.hosts["karl"], lab.id, client) for client in CLIENTS}
+        """Each client's application; between start and stop the host's supervisor has it."""
+        host = lab.hosts["karl"]
+        supervisor = str(host.home / "bin/supervisorctl")
+        return {
+            f"app-{client}": Program(
+                client, host, lab.id, (supervisor, "start", client), host.home, host.home / f"var/run/{client}.pid"
+            )
+            for client in CLIENTS
+        }
 
     def people(self, lab: Lab, tally: Tally) -> Iterable[Coroutine[Any, Any, None]]:
         """Two users for each customer."""
@@ -135,7 +143,7 @@ class Release(Stage):
         karl.put(f"etc/web/{client}.conf", f"static={current}/static\napp={karl.address}:{lab.where.port(client)}\n")
 
 
-class ReleaseSite:
+class ReleaseSite(Site):
     """A web server before the applications: `etc/web/CLIENT.conf` says where a client's static files are, and its application."""
 
     def __init__(self, host: LabHost) -> None:
@@ -159,30 +167,6 @@ class ReleaseSite:
         return file_of(self._host.home / said["static"], request.path.removeprefix("/static"))
 
 
-class Application:
-    """A client's application as one of the lab's servers; between start and stop the host's supervisor has it."""
-
-    def __init__(self, host: LabHost, lab: str, client: str) -> None:
-        self.name = f"{client} on {host.id}"
-        self._host = host
-        self._lab = lab
-        self._client = client
-
-    async def start(self) -> None:
-        """Start it. Raises LabError with what was said when it cannot be."""
-        await asyncio.to_thread(self._order, "start")
-
-    async def stop(self) -> None:
-        """End it."""
-        await asyncio.to_thread(self._order, "stop")
-
-    def _order(self, verb: str) -> None:
-        words = [str(self._host.home / "bin/supervisorctl"), verb, self._client]
-        ran = subprocess.run(words, env=self._host.env(self._lab), capture_output=True, text=True, check=False)
-        if ran.returncode and verb == "start":
-            raise LabError(f"{self.name} cannot be started: {ran.stderr.strip()}")
-
-
 class User(Person):
     """Somebody who reads pages and writes entries, at an address that does not change."""
 
@@ -195,18 +179,9 @@ class User(Person):
         name = f"{self._client}.{DOMAIN}"
         if self.chance.random() < 0.6:
             path = self.chance.choice(("/", "/login", "/static/about.txt"))
-            status, _ = await self.http(self._address, name, "GET", path)
-            if status >= 400:
-                self.tally.fail(self.who, f"{path} was answered with {status}")
+            await self.read(self._address, name, path)
             return
-        token = self.token()
-        status, body = await self.http(self._address, name, "POST", "/write", f"n={token}".encode())
-        if status == 201:
-            self.tally.take(Act("posts", self._client, token))
-        elif status == 503:
-            self.tally.refused["posts"] += 1
-        else:
-            self.tally.fail(self.who, f"an entry was answered with {status}: {body[:60]!r}")
+        await self.give(self._address, name, "/write", "posts", self._client)
 
 
 def recipe(name: str) -> str:

@@ -48,6 +48,7 @@ def spread(words: list[str]) -> list[str]:
 
 
 def content(text: str) -> bytes:
+    """The bytes of `--data`: the text itself, or standard input for `@-`."""
     return sys.stdin.buffer.read() if text == "@-" else text.encode()
 
 
@@ -100,6 +101,7 @@ def web(said: argparse.Namespace) -> int:
 
 
 def show(file: str, text: bytes) -> None:
+    """Write the answer to the file, or to standard output with ''. Raises OSError."""
     out: BinaryIO
     if file:
         with open(file, "wb") as out:

@@ -49,6 +49,7 @@ def opened(file: str) -> sqlite3.Connection:
 
 
 def checksum(file: Path) -> str:
+    """SHA-256 of a file in hex. Raises OSError."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

@@ -1,13 +1,13 @@
 """`game PORT [LINE...]` on a host of the lab: what the game at this host's port says to these lines, or of itself.
 
-Runs alone. The address stands in `etc/address`. Status 1 when nothing listens."""
+Runs alone, and is started again and again: it imports no more than it needs. The address stands in `etc/address`. Status 1
+when nothing listens."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
-from pathlib import Path
 
 
 def main(words: list[str]) -> int:
@@ -15,7 +15,8 @@ def main(words: list[str]) -> int:
     if not words or not words[0].isdecimal():
         print("usage: game PORT [LINE...]", file=sys.stderr)
         return 2
-    address = (Path(os.environ["HOME"]) / "etc/address").read_text().strip()
+    with open(f"{os.environ['HOME']}/etc/address", encoding="utf-8") as file:
+        address = file.read().strip()
     lines = words[1:] or ["INFO"]
     try:
         with socket.create_connection((address, int(words[0])), timeout=5) as link:

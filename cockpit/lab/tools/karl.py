@@ -25,6 +25,7 @@ class Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
 
     def do_GET(self) -> None:
+        """A page of the data, or what the application says of itself."""
         path = self.path.partition("?")[0]
         if path == "/whoami":
             self.say(200, "staging" if self.staging() else self.tag)
@@ -40,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.say(200, file.read_text())
 
     def do_POST(self) -> None:
+        """Take an entry: on disk before it is acknowledged, 503 in staging mode."""
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         if self.path != "/write" or not text.startswith("n="):
             self.say(400, "what?")
@@ -56,13 +58,16 @@ class Handler(BaseHTTPRequestHandler):
         self.say(201, f"taken {text[2:].strip()}")
 
     def data(self) -> Path:
+        """The data in use."""
         return self.root / self.client / "data/current"
 
     def staging(self) -> bool:
+        """Whether it is read-only now."""
         mode = self.root / "sites" / f"{self.client}.mode"
         return mode.exists() and mode.read_text().strip() == "staging"
 
     def say(self, status: int, text: str) -> None:
+        """Answer with a status and a text, and with the tag in X-Release."""
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -94,6 +99,7 @@ class Server(ThreadingHTTPServer):
 
 
 def main(words: list[str]) -> None:
+    """Serve until SIGTERM, and those who have connected by then."""
     Handler.tag, Handler.client, Handler.root = words[2], words[3], Path(words[4])
     with Server((words[0], int(words[1])), Handler) as server:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -1,16 +1,15 @@
 """`nslookup -type=TYPE NAME SERVER` and `rndc retransfer ZONE` on a host of the lab, whose name servers have a port of their own.
 
-Runs alone: `python names.py nslookup|rndc WORDS`. The port stands in `etc/dns`, behind this host's address.
+Runs alone: `python names.py nslookup|rndc WORDS`. The port stands in `etc/dns`, behind this host's address. It is started
+hundreds of times in a night, and imports no more than it needs.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import socket
 import struct
 import sys
-from pathlib import Path
 
 TYPES = {"a": 1, "ns": 2, "cname": 5, "soa": 6, "mx": 15}
 QUERY, NOTIFY = 0, 4
@@ -21,7 +20,14 @@ class Silent(Exception):
     """Nobody answers, or not in words that can be read."""
 
 
+def here() -> list[str]:
+    """This host's address, and the port that name servers listen at. Raises OSError."""
+    with open(f"{os.environ['HOME']}/etc/dns", encoding="utf-8") as file:
+        return file.read().split()
+
+
 def packed(name: str) -> bytes:
+    """A name as it stands in a message: labels with their lengths."""
     labels = [label.encode() for label in name.strip(".").split(".") if label]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
@@ -48,8 +54,8 @@ def asked(
     server: str, name: str, type: str, opcode: int = QUERY, timeout: float = 5.0
 ) -> tuple[int, list[tuple[str, str, str]]]:
     """The code, and the answer's records as name, type and text. Raises Silent."""
-    port = int((Path(os.environ["HOME"]) / "etc/dns").read_text().split()[1])
-    number = random.randrange(65536)
+    port = int(here()[1])
+    number = int.from_bytes(os.urandom(2), "big")
     flags = opcode << 11 | (0x0100 if opcode == QUERY else 0x0400)
     query = struct.pack("!HHHHHH", number, flags, 1, 0, 0, 0) + packed(name) + struct.pack("!HH", TYPES[type], 1)
     try:
@@ -82,6 +88,7 @@ def records(message: bytes) -> list[tuple[str, str, str]]:
 
 
 def text(message: bytes, at: int, type: str) -> str:
+    """A record's data as text, '' for a type that is not known here. Raises Silent, IndexError or struct.error."""
     if type == "a":
         return socket.inet_ntoa(message[at : at + 4])
     if type == "mx":
@@ -124,8 +131,7 @@ def rndc(words: list[str]) -> int:
     if len(words) != 2 or words[0] != "retransfer":
         print("usage: rndc retransfer ZONE", file=sys.stderr)
         return 2
-    own = (Path(os.environ["HOME"]) / "etc/dns").read_text().split()[0]
-    code, _ = asked(own, words[1], "soa", NOTIFY, timeout=10)
+    code, _ = asked(here()[0], words[1], "soa", NOTIFY, timeout=10)
     if code:
         print(f"rndc: 'retransfer' failed: {CODES.get(code, code)}", file=sys.stderr)
     return 1 if code else 0

@@ -28,10 +28,12 @@ def may(root: Path, path: str) -> bool:
 
 
 def within(path: str, folder: str) -> bool:
+    """Whether a path is a folder or below it."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def refused(what: str) -> int:
+    """Say as the kernel does that it is read-only. 1, the exit status."""
     print(f"{what}: Read-only file system", file=sys.stderr)
     return 1
 

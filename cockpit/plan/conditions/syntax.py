@@ -29,6 +29,7 @@ class Number:
 
     @property
     def kind(self) -> str:
+        """What its unit measures: count, duration or size."""
         return UNITS[self.unit][0]
 
     @property
@@ -42,6 +43,8 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
+    """A text in double quotes."""
+
     value: str
     at: int = field(default=0, compare=False)
 
@@ -67,6 +70,8 @@ Operand = Number | Text | Fact
 
 @dataclass(frozen=True)
 class Compared:
+    """`left op right`, such as `status == 200`."""
+
     left: Operand
     op: Op
     right: Operand
@@ -97,6 +102,7 @@ class Holds:
 
     @property
     def at(self) -> int:
+        """Where it stands in the text, counted from 0."""
         return self.fact.at
 
     def __str__(self) -> str:
@@ -105,6 +111,8 @@ class Holds:
 
 @dataclass(frozen=True)
 class Not:
+    """What must not hold."""
+
     inner: Condition
 
     def __str__(self) -> str:
@@ -113,6 +121,8 @@ class Not:
 
 @dataclass(frozen=True)
 class And:
+    """All of it holds."""
+
     parts: tuple[Condition, ...]
 
     def __str__(self) -> str:
@@ -121,6 +131,8 @@ class And:
 
 @dataclass(frozen=True)
 class Or:
+    """At least one of it holds."""
+
     parts: tuple[Condition, ...]
 
     def __str__(self) -> str:

@@ -39,6 +39,7 @@ COUNT = Type("int", least=1)
 
 
 def one_of(*choices: str) -> Type:
+    """One of a few words."""
     return Type("choice", choices=choices)
 
 
@@ -48,10 +49,12 @@ def listing(of: Type, also: Type | None = None) -> Type:
 
 
 def table(of: Type) -> Type:
+    """A map whose keys the user chooses."""
     return Type("map", of=of)
 
 
 def obj(name: str, also: Type | None = None) -> Type:
+    """An object of the table of keys; `also` is a scalar that may stand for it."""
     return Type("object", name=name, also=also)
 
 

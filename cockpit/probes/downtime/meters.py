@@ -48,6 +48,7 @@ class Metering:
 
     @property
     def in_night(self) -> bool:
+        """Whether it counts for the outage of the whole night."""
         return self._meter.night
 
     def reading(self, at: float) -> Reading | None:

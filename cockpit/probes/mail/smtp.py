@@ -28,11 +28,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def enhanced(self) -> str:
+        """The enhanced status code, such as `4.7.1`."""
         found = _ENHANCED.match(self.lines[-1]) if self.lines else None
         return found[1] if found is not None else ""
 
     @property
     def good(self) -> bool:
+        """Whether the command was carried out."""
         return 200 <= self.code < 300
 
     @property

@@ -109,11 +109,13 @@ def bounds(lower: float, upper: float) -> str:
 
 
 def rounded_down(value: float, places: int) -> float:
+    """The largest number with so many places that is not above."""
     # 0.57 times 100 is 56.99999999999999: what a float cannot hold is no part of the bound.
     return math.floor(round(value * 10.0**places, 6)) / 10.0**places
 
 
 def rounded_up(value: float, places: int) -> float:
+    """The smallest number with so many places that is not below."""
     return math.ceil(round(value * 10.0**places, 6)) / 10.0**places
 
 

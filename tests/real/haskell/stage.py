@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from tests.real.haskell import tracker
+from tests.real.haskell.notices import receiver
 from tests.real.night.ledger import Ledger
 from tests.real.rig import RealHost, Rig
 from tests.real.world import listening, until, write
@@ -24,8 +25,9 @@ CAFE = f"haskell-cafe@{LISTS}"
 NORMAL_TTL = 5
 """Seconds; what the plan calls a day."""
 SPOOL = "/var/mail"
+OLD_LETTER = "From simon@outside.test Thu Jan  1 00:00:00 2009\nSubject: hello\n\nAn old letter.\n\n"
 
-_STATIC = {
+STATIC = {
     "community": "/srv/www/community",
     "projects": "/srv/projects",
     "code": "/srv/code",
@@ -89,7 +91,12 @@ def build(rig: Rig) -> Stage:
         _years_of_use(stage.etch)
         _apache(stage.etch)
         lun.result()
-    _receiver(stage.world)
+    receiver(stage.world)
+    until(
+        lambda: _posted(stage.etch),
+        lambda: f"the first post: {stage.etch.run('postqueue -p; tail /var/log/mailman3/*')}",
+        60,
+    )
     return stage
 
 
@@ -131,7 +138,7 @@ def _services(host: RealHost) -> None:
         "755",
     )
     host.run("mkdir -p /run/lock; service cron start")
-    mailman(host, "/srv/lists", start=False)
+    mailman(host, "/srv/lists", start=False, pause=0.5)
     postgres(host)
     # Where Debian's own script for the service looks for it.
     host.run(
@@ -139,6 +146,10 @@ def _services(host: RealHost) -> None:
         "mkdir -p $conf; cp $data/*.conf $conf/; echo \"data_directory = '$data'\" >>$conf/postgresql.conf;"
         "echo auto >$conf/start.conf; chown -R postgres:postgres /etc/postgresql"
     )
+    # RT asks for a connection each time; with a password of the newer kind each would cost a processor some milliseconds.
+    host.run("sed -i 's/scram-sha-256/md5/' /var/lib/postgresql/rig-5432/pg_hba.conf")
+    psql(host, "alter system set password_encryption = 'md5'")
+    psql(host, "select pg_reload_conf()")
     psql(host, "create role rt login password 'tickets'")
     write(host, "/usr/local/lib/tracker.py", Path(tracker.__file__).read_text())
 
@@ -155,6 +166,10 @@ def _years_of_use(etch: RealHost) -> None:
         f"{add} echo 'ann:lambda' | chpasswd; groupadd -g 3001 lens; usermod -aG lens ann; usermod -aG lens bob;"
         "useradd -u 2010 -m -s /bin/sh -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 planet"
     )
+    # Who reads mail on the server itself.
+    for name in ("igloo", "malcolm"):
+        write(etch, f"{SPOOL}/{name}", OLD_LETTER, "660")
+        etch.run(f"chown {name}:mail {SPOOL}/{name}")
     # Repositories: one of git with a hook, one of darcs; a project's own data.
     etch.run(
         "cd /srv/projects; echo '<title>projects</title>' >index.html; git init -q --bare --shared=group lens.git; cd lens.git;"
@@ -189,14 +204,25 @@ def _years_of_use(etch: RealHost) -> None:
     )
     mailing_lists(etch, {CAFE: [f"ann@{MAIL}", f"bob@{MAIL}"], f"lens@{LISTS}": [f"bob@{MAIL}"]})
     mailman_start(etch)
+    # With its first message a list gets an archive, and knows who has sent it: the one who writes all night.
+    etch.run(
+        f"printf 'From: <ann@outside.test>\\nTo: <{CAFE}>\\nMessage-ID: <1@outside.test>\\n\\nFirst post.\\n' | sendmail -f ann@outside.test {CAFE}"
+    )
     for name in _TRACKED:
         etch.run(f"mkdir -p /etc/{name}; echo production >/etc/{name}/mode")
+
+
+def _posted(etch: RealHost) -> bool:
+    """Whether the first message of the list has come to its archive and its members."""
+    boxes = [etch.file(f"{SPOOL}/{member}") for member in ("ann", "bob")]
+    found = etch.run(f"find /srv/lists/archives/prototype/{CAFE}/new -type f 2>/dev/null || :")
+    return bool(found) and all(box.exists() and "First post." in box.read_text() for box in boxes)
 
 
 def _apache(host: RealHost) -> None:
     """Apache with a virtual host for each name, and the trackers behind it. A header tells who answered."""
     sites = ""
-    for name, root in _STATIC.items():
+    for name, root in STATIC.items():
         log = name if name == "planet" else "access"
         sites += f"<VirtualHost *:80>\nServerName {name}.{ZONE}\nDocumentRoot {root}\n<Directory {root}>\nRequire all granted\n</Directory>\nCustomLog /var/log/apache2/{log}.log combined\n</VirtualHost>\n"
     for name, port in _TRACKED.items():
@@ -224,21 +250,3 @@ def _apache(host: RealHost) -> None:
         lambda: f"the web on {host.name}: {host.said()[-800:]}",
         30,
     )
-
-
-def _receiver(world: RealHost) -> None:
-    """A mail server for what people are told, which keeps each message in a file."""
-    text = """
-import asyncio, pathlib
-from aiosmtpd.controller import Controller
-class Box:
-    async def handle_DATA(self, server, session, envelope):
-        folder = pathlib.Path("/srv/notices"); folder.mkdir(parents=True, exist_ok=True)
-        (folder / str(len(list(folder.iterdir())))).write_bytes(envelope.content)
-        return "250 taken"
-controller = Controller(Box(), hostname="0.0.0.0", port=25); controller.start()
-import threading; threading.Event().wait()
-"""
-    write(world, "/usr/local/lib/receiver.py", text)
-    world.spawn("/usr/bin/python3", "/usr/local/lib/receiver.py")
-    until(lambda: listening(world, 25), lambda: f"the receiver: {world.said()[-500:]}")

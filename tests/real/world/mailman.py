@@ -9,14 +9,15 @@ from tests.real.world import listening, until, write
 
 USER = "list"
 """The account that Mailman runs as, as Debian has it."""
-_IDLE = ("bad", "bounces", "command", "digest", "nntp", "rest", "retry", "shunt", "virgin")
+_IDLE = ("bad", "bounces", "command", "digest", "nntp", "rest", "retry", "shunt", "task", "virgin")
 _AS = f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME=/tmp MAILMAN_CONFIG_FILE=/etc/mailman3/mailman.cfg"
 
 
-def mailman(host: RealHost, folder: str = "/var/lib/mailman3", *, start: bool = True) -> None:
-    """Mailman's core, with all that is its own in `folder`. It hands mail out through the host's own port 25."""
+def mailman(host: RealHost, folder: str = "/var/lib/mailman3", *, start: bool = True, pause: float = 0.2) -> None:
+    """Mailman's core, with all that is its own in `folder`. It hands mail out through the host's own port 25. Each runner looks
+    into its queue again after `pause` seconds."""
     idle = "".join(f"[runner.{name}]\nstart: no\n" for name in _IDLE if name != "bad")
-    quick = "".join(f"[runner.{name}]\nsleep_time: 0.2s\n" for name in ("in", "pipeline", "out", "archive", "task"))
+    quick = "".join(f"[runner.{name}]\nsleep_time: {pause}s\n" for name in ("in", "pipeline", "out", "archive"))
     config = (
         "[mailman]\nsite_owner: postmaster@localhost\nlayout: rig\n"
         f"[paths.rig]\nvar_dir: {folder}\nqueue_dir: $var_dir/queue\nbin_dir: /usr/lib/mailman3/bin\n"
@@ -56,6 +57,12 @@ def mailman_start(host: RealHost) -> None:
 def mailman_python(host: RealHost, text: str) -> str:
     """Python text within Mailman, whose changes are kept. What it printed."""
     return host.run(f"cd /tmp; {_AS} python3 -c {quote(_WITHIN + text + _KEPT)}")
+
+
+def mailman_words() -> str:
+    """The shell text that prints what Mailman says of its lists: settings, members of each role with what they have chosen, what
+    is held; but for what each post moves on."""
+    return f"cd /tmp; {_AS} python3 -W ignore -c {quote(_WITHIN + _TOLD)}"
 
 
 def mailing_lists(host: RealHost, lists: dict[str, list[str]], more: str = "") -> None:
@@ -104,5 +111,19 @@ from mailman.interfaces.template import ITemplateManager
 from mailman.interfaces.usermanager import IUserManager
 from zope.component import getUtility
 users, domains, lists = getUtility(IUserManager), getUtility(IDomainManager), getUtility(IListManager)
+"""
+_TOLD = """
+from mailman.model.mailinglist import MailingList
+passing = "last_post_at", "post_id", "digest_last_sent_at", "next_digest_number", "volume"
+for one in sorted(lists, key=lambda one: one.fqdn_listname):
+    print("list", one.fqdn_listname)
+    for column in MailingList.__mapper__.column_attrs:
+        if column.key not in passing:
+            print(" ", column.key, repr(getattr(one, column.key)))
+    for role in MemberRole:
+        for member in sorted(one.get_roster(role).members, key=lambda member: member.address.email):
+            chosen = member.delivery_mode, member.delivery_status, member.moderation_action, member.receive_list_copy
+            print(" ", role, member.address.email, *chosen)
+    print("  held", sorted(request.key for request in IListRequests(one).held_requests))
 """
 _KEPT = "\nconfig.db.commit()\n"

@@ -81,10 +81,12 @@ verify() {
         fi
         sleep 0.2
     done
-    first=$(answers "${servers%% *}")
-    for server in $servers; do
-        [ "$(answers "$server")" = "$first" ] || {
-            echo "$server tells of $name: $(answers "$server"), and ${servers%% *}: $first"
+    primary=${servers%% *}
+    first=$(answers "$primary")
+    for server in ${servers#"$primary"}; do
+        found=$(answers "$server")
+        [ "$found" = "$first" ] || {
+            echo "$server tells of $name: $found, and $primary: $first"
             return 1
         }
     done

@@ -24,11 +24,8 @@ takes_mail() {
 }
 
 running() {
-    # The master, and its runners: who is about to end still has mail in its hands.
-    for state in /proc/[0-9]*/cmdline; do
-        case $(tr '\0' ' ' 2> /dev/null < "$state") in *mailman*/bin/master\ * | *mailman*/bin/runner\ *) return ;; esac
-    done 2> /dev/null
-    return 1
+    # The master, and its runners: who is about to end still has mail in its hands. The brackets keep grep from finding itself.
+    grep -qE '[m]ailman[^ ]*/bin/(master|runner)' /proc/[0-9]*/cmdline 2> /dev/null
 }
 
 waited() {
@@ -44,33 +41,27 @@ gone() {
     ! running && ! takes_mail
 }
 
-runner() {
-    # The process of the runner $1.
-    for state in /proc/[0-9]*/cmdline; do
-        case $(tr '\0' ' ' < "$state") in
-            *mailman*/bin/runner\ *"--runner=$1:"*)
-                state=${state#/proc/}
-                echo "${state%/*}"
-                return
-                ;;
-        esac
-    done 2> /dev/null
-    return 1
+runners() {
+    # The names of the runners that run, a line each.
+    cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\0' '\n' | sed -n 's/^--runner=\([a-z]*\):.*/\1/p'
 }
 
 in_hand() {
     # How many messages lie in the queues of runners that run. What a retry waits for is in nobody's hands.
+    names=$(runners | tr '\n' ' ')
     for queue in "${queues:-/var/lib/mailman3/queue}"/*/; do
         name=${queue%/}
         name=${name##*/}
-        [ "$name" = retry ] || ! runner "$name" > /dev/null || find "$queue" -name '*.pck' -o -name '*.bak'
+        case " $names" in *" $name "*) [ "$name" = retry ] || find "$queue" -name '*.pck' -o -name '*.bak' ;; esac
     done | wc -l | tr -d ' '
 }
 
 handled() {
     # A runner that is ended with a message in its hands sets it aside, and nobody gets it: first no more come in, then those
     # that are there go their way.
-    ! taking=$(runner lmtp) || kill "$taking" 2> /dev/null || return 0
+    taking=$(grep -lE '[-]-runner=lmtp:' /proc/[0-9]*/cmdline 2> /dev/null | head -n 1)
+    taking=${taking#/proc/}
+    [ -z "$taking" ] || kill "${taking%/*}" 2> /dev/null || return 0
     left=$(in_hand) since=$(date +%s)
     while [ "$left" != 0 ] && [ $(($(date +%s) - since)) -lt "${patience:-20}" ]; do
         sleep 0.2

@@ -27,7 +27,7 @@ put() (
     flock 9
     { grep -vxF -e "$(rule)" "$rules" 2> /dev/null; printf '%s' "${1:+$1
 }"; } > "$rules.new"
-    mv "$rules.new" "$rules"
+    if [ -s "$rules.new" ]; then mv "$rules.new" "$rules"; else rm -f "$rules.new" "$rules"; fi
 )
 
 apply() {

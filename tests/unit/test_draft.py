@@ -1,0 +1,68 @@
+"""The draft of a plan from an inventory: a step that will run when it is reached, or a draft that says what is to be decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cockpit.plan.load import load
+from cockpit.plan.model import Step, Sync
+from cockpit.survey.inventory import parse
+from cockpit.survey.written import Origin, text
+
+HELD = b"""\
+user\tann\t1000\t1000\t/home/ann\t/bin/sh\tAnn
+user\tjob\t1001\t1001\t/dev/null\t/bin/false\t
+user\tgone\t1002\t1002\t/srv/gone\t/bin/sh\t
+absent\t/srv/gone
+vhost\tapache\t/etc/apache2/sites-enabled/a.conf\ta.test\t\t/srv/a/
+vhost\tnginx\t/etc/nginx/conf.d/b.conf\tb.test\t\t/srv/b.html
+absent\t/srv/b.html
+database\tsqlite\t/srv/trac/trac.db\t\t4096
+mailbox\tann\t/var/mail/ann
+mailbox\tbob\t/var/mail/bob
+mailbox\teve\t/home/eve/Maildir
+repository\tgit\t/srv/git/site.git
+end
+"""
+
+
+def drafted(tmp_path: Path, out: bytes) -> dict[str, Step]:
+    """The steps of the draft by service and id, which passes `check` but for what is to be decided."""
+    file = tmp_path / "plan.yaml"
+    file.write_text(text(parse(out), Origin(ssh="root@old.test"), 0.0))
+    loaded = load(file)
+    assert loaded.plan is not None, loaded.findings
+    assert {finding.code for finding in loaded.findings} <= {"draft"}, loaded.findings
+    return {step.ref: step for service in loaded.plan.services for step in service.steps}
+
+
+def copied(steps: dict[str, Step]) -> dict[str, tuple[str, ...]]:
+    return {ref: step.action.paths for ref, step in steps.items() if isinstance(step.action, Sync)}
+
+
+def test_what_is_copied_are_folders_for_a_sync_takes_no_files(tmp_path: Path) -> None:
+    assert copied(drafted(tmp_path, HELD)) == {
+        "accounts/homes": ("/home/ann/",),
+        "repositories-srv-git/copy": ("/srv/git/site.git/",),
+        "web-a.test/copy": ("/srv/a/",),
+        "mailboxes/copy": ("/home/eve/Maildir/", "/var/mail/"),
+    }
+
+
+def test_what_is_configured_and_no_folder_is_to_be_decided(tmp_path: Path) -> None:
+    steps = drafted(tmp_path, HELD)
+    assert steps["accounts/no-folder"].title == "/srv/gone is no folder"
+    assert steps["web-b.test/no-folder"].title == "/srv/b.html is no folder"
+    assert "/dev/null" not in "".join(step.title for step in steps.values())
+
+
+def test_a_database_in_a_file_is_to_be_decided_with_its_first_copy_and_its_last(tmp_path: Path) -> None:
+    steps = drafted(tmp_path, HELD)
+    assert [steps[f"db-trac.db/{id}"].action for id in ("copy", "final-copy")] == [None, None]
+    assert all("/srv/trac/trac.db" in steps[f"db-trac.db/{id}"].title for id in ("copy", "final-copy"))
+
+
+def test_mailboxes_that_no_plan_can_name_leave_nothing_to_copy(tmp_path: Path) -> None:
+    steps = drafted(tmp_path, b"mailbox\tann\t/var/mail/a\xffn\nend\n")
+    assert copied(steps) == {}
+    assert steps["mailboxes/odd-name"].title.startswith("copy by hand: /var/mail/a")

@@ -36,7 +36,7 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
             )
             kept = [line for line in log.lines if _kept(view, line[2]) and (view.frozen < 0 or line[1] <= view.frozen)]
             end = max(room, len(kept) - view.scroll)
-            for _, utc, text, alarm in kept[max(0, end - room + 1) : end]:
+            for _, utc, text, alarm in kept[max(0, end - room) : end]:
                 lines.append(
                     [("! " if alarm else "  ", "bad"), (f"{when(utc)} ", "dim"), *marked(text, view.search, alarm)]
                 )

@@ -19,6 +19,7 @@ COMMANDS = (
     "attach",
     "watch",
     "replay",
+    "report",
     "runs",
     "recipes",
     "schema",

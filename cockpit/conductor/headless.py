@@ -147,7 +147,7 @@ class Headless:
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds() and not self._gone:
-            await self._clock.sleep(0.02)
+            await self._clock.sleep(0.05)
             if not self._engine.busy:
                 long_ago = self._clock.utc() - self._orders.link_wait
                 away = [id for id, host in self.state.hosts.items() if host.link != "up" and 0 < host.since < long_ago]

@@ -28,8 +28,8 @@ sent() {
     tries=0
     while mailq | grep -q " $address\$"; do
         tries=$((tries + 1))
-        [ "$tries" -le 30 ] || return 1
-        sleep 1
+        [ "$tries" -le 150 ] || return 1
+        sleep 0.2
     done
 }
 
@@ -48,6 +48,7 @@ verify() {
 }
 
 undo() {
+    rm -f "$redirect.new"
     if [ -n "${captured_target-}" ]; then
         printf '%s\n' "$captured_target" > "$redirect.new" && mv "$redirect.new" "$redirect"
     else

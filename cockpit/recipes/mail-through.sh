@@ -25,8 +25,8 @@ verify() {
     tries=0
     while mailq | grep -q " $address\$"; do
         tries=$((tries + 1))
-        [ "$tries" -le 8 ] || return 1
-        sleep 1
+        [ "$tries" -le 40 ] || return 1
+        sleep 0.2
     done
     echo "nothing to $address is stuck here"
 }

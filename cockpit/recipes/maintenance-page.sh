@@ -39,6 +39,7 @@ verify() {
 }
 
 undo() {
+    rm -f "$flag.new"
     if [ "${captured_present:-0}" = 1 ]; then
         printf '%s\n' "$captured_page" > "$flag.new" && mv "$flag.new" "$flag"
     else

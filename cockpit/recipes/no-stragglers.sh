@@ -25,11 +25,11 @@ apply() {
     tries=0
     while [ "$(queued)" != 0 ]; do
         tries=$((tries + 1))
-        if [ "$tries" -gt 20 ]; then
+        if [ "$tries" -gt 100 ]; then
             echo "$(queued) messages are stuck in the queue"
             return 1
         fi
-        sleep 1
+        sleep 0.2
     done
     echo "the queue holds nothing for $domain"
 }

@@ -28,8 +28,8 @@ verify() {
     tries=0
     until grep -q "X-Cutover: $captured_token" "$box" 2> /dev/null; do
         tries=$((tries + 1))
-        [ "$tries" -le 8 ] || return 1
-        sleep 1
+        [ "$tries" -le 40 ] || return 1
+        sleep 0.2
     done
     echo "the message to $address is delivered"
 }

@@ -31,6 +31,7 @@ verify() {
 }
 
 undo() {
+    rm -f "$flag.new"
     if [ -n "${captured_target-}" ]; then
         printf '%s\n' "$captured_target" > "$flag.new" && mv "$flag.new" "$flag"
     else

@@ -33,6 +33,7 @@ verify() {
 }
 
 undo() {
+    rm -f "$file.new" "$flag.new"
     # The page first: the site must not take a write between the two changes.
     if [ -n "${captured_page-}" ]; then
         printf '%s\n' "$captured_page" > "$flag.new" && mv "$flag.new" "$flag" || return

@@ -111,8 +111,9 @@ def _pause(state: RunState, view: View, seat: Seat) -> str:
 
 
 def _gate(state: RunState, view: View, seat: Seat) -> str:
-    gate = open_next(state)
-    return "" if gate else "every gate is open"
+    if state.plan is not None and not state.plan.gates:
+        return "the plan has no gate"
+    return "" if open_next(state) else "every gate is open"
 
 
 def _abort(state: RunState, view: View, seat: Seat) -> str:

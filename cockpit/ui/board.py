@@ -121,18 +121,27 @@ def log_of(state: RunState, plan: Plan, role: str, turn: int) -> LogView | None:
     return state.logs.get(f"{host}:{file}") or LogView(host=host, file=file)
 
 
+def sides(state: RunState, plan: Plan, turn: int, width: int) -> list[tuple[str, LogView | None, int]]:
+    """The sides whose logs are shown, with their log and width: old on the left, new on the right with a line between them; where
+    the plan names logs of one side only, that alone."""
+    both = [(role, log_of(state, plan, role, turn)) for role in ("old", "new")]
+    named = [(role, log) for role, log in both if log is not None]
+    if len(named) == 1:
+        return [(*named[0], width)]
+    half = width // 2
+    return [(role, log, wide) for (role, log), wide in zip(both, (half - 1, width - half), strict=True)]
+
+
 def logs(state: RunState, view: View, width: int, height: int) -> list[Line]:
-    """Old on the left, new on the right, the newest line at the bottom."""
+    """The logs of both sides, the newest line at the bottom."""
     plan = state.plan
     if plan is None or height < 1:
         return []
-    half = width // 2
     blocks: list[tuple[list[Line], int]] = []
-    for role, wide in (("old", half - 1), ("new", width - half)):
-        log = log_of(state, plan, role, view.log)
-        blocks.append((log_lines(state, log, role, wide, height), wide))
-        if role == "old":
+    for role, log, wide in sides(state, plan, view.log, width):
+        if blocks:
             blocks.append(([[("│", "frame")]] * height, 1))
+        blocks.append((log_lines(state, log, role, wide, height), wide))
     return beside(blocks, height)
 
 

@@ -25,7 +25,7 @@ def panel(
     frame = "focus" if focused else _mood(view)
     left: Line = [(f" {number} ", "dim"), (service.title or service.id, "title"), (" ", "")]
     text = "impossible" if rollback.quality == "impossible" else rollback.text.partition(",")[0]
-    right: Line = [(" writer ", "dim"), *aged.writer(service, view, now), (" ", "")]
+    right: Line = [(" writer ", "dim"), *aged.writer(service, view, now), (" ", "")] if service.writer else []
     body = [phases(plan, service, view, inner), current(state, service, view, now), health(service, view, inner, now)]
     if height - 2 >= 6:
         body += [dns(plan, view, now, inner), _lost(service, view, text, quality, inner), last(view)]
@@ -78,8 +78,10 @@ def phases(plan: Plan, service: Service, view: ServiceView, width: int) -> Line:
 
 
 def _old(state: RunState, service: str, now: float) -> Line:
-    """Whether old can go, once all is done; nothing where the plan watches nothing. `?`: not watched, `≈`: an estimate."""
-    items = switch_off(state, service, now)
+    """Whether old can go, once all is done; nothing where there is no old, or the plan watches nothing. `?`: not watched, `≈`:
+    an estimate."""
+    has_old = state.plan is not None and any(host.role == "old" for host in state.plan.hosts.values())
+    items = switch_off(state, service, now) if has_old else ()
     if not items:
         return []
     found = verdict(items)

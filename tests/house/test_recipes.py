@@ -25,8 +25,9 @@ def recipe(name: str) -> Recipe:
 
 
 def own() -> list[Path]:
-    """Recipes that belong to an example."""
-    return sorted((ROOT / "cockpit" / "examples").glob("*/recipes/*.sh"))
+    """Recipes that belong to an example, or to a demo of the lab."""
+    places = (ROOT / "cockpit" / place for place in ("examples", "lab/plans"))
+    return sorted(path for place in places for path in place.glob("*/recipes/*.sh"))
 
 
 def lab() -> list[Path]:
@@ -62,9 +63,8 @@ def test_the_table_in_the_docs_is_what_the_headers_say() -> None:
     assert shown == fresh, "docs/recipes.md is stale: COCKPIT_GOLDEN=write pytest tests/house/test_recipes.py"
 
 
-@pytest.mark.parametrize("name", library())
-def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None:
-    found = recipe(name)
+def tells_enough(found: Recipe) -> None:
+    """A header that says what its reader wants to know, and what it says is so."""
     assert found.title
     assert found.group in GROUPS
     assert found.danger in DANGERS
@@ -72,10 +72,23 @@ def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None
     assert found.undo
     assert {"probe", "apply", "verify", "undo"} <= found.functions, sorted(found.functions)
     body = re.sub(r"(?m)^\s*#.*$", "", found.text)
-    for param in found.params:
-        assert re.search(rf"\$\{{?{param}\b", body), f"{name} never uses its parameter {param}"
+    for param, words in found.params.items():
+        if not words.startswith("passed on"):
+            assert re.search(rf"(\$\{{?|environ\S*\"){param}\b", body), f"{found.name} never uses its parameter {param}"
     for word in re.findall(r"\$\{?captured_(\w+)", body):
-        assert re.search(rf"(?:\b|\\n){word}=", body), f"{name} uses captured_{word}, which it does not capture"
+        assert re.search(rf"(?:\b|\\n){word}=", body), f"{found.name} uses captured_{word}, which it does not capture"
+
+
+@pytest.mark.parametrize("name", library())
+def test_a_recipe_s_header_says_what_its_reader_wants_to_know(name: str) -> None:
+    tells_enough(recipe(name))
+
+
+def test_so_do_the_headers_of_a_plan_s_own_recipes() -> None:
+    files = own()
+    assert {path.parents[1].parent.name for path in files} == {"examples", "plans"}
+    for path in files:
+        tells_enough(parse(path.stem, path.read_text()))
 
 
 @pytest.mark.parametrize("name", library())

@@ -65,17 +65,20 @@ def records(where: dict[str, Any], user: str) -> list[str]:
 
 
 @pytest.mark.timeout(400)
-async def test_a_user_with_pages_mail_and_a_game_is_taken_back_and_both_hosts_are_as_before(tmp_path: Path) -> None:
-    """Beni has a step of each kind: all but the last of hers are done and taken back, the game's save and the spool included."""
+async def test_users_are_taken_back_while_nothing_has_come_to_them_and_both_hosts_are_as_before(tmp_path: Path) -> None:
+    """Beni's game and spool are over, and both tables lead to the new host, to which no message has come yet; emi's page is
+    redirected: all that is taken back."""
+    users = ("beni", "emi")
     homes = {host: tmp_path / "lab" / host for host in ("old", "new")}
     with lab("charon", tmp_path / "lab", "--quiet") as where:
         before, names = {host: standing(home) for host, home in homes.items()}, records(where, "beni")
         async with conducting(tmp_path / "run", Path(where["plan"])) as night:
-            await night.go(services=("beni",), before="finished")
+            await night.go(services=users, before=("beni/test-message", "emi/finished"))
             assert records(where, "beni") != names
+            assert (homes["old"] / "etc/redirect/emi").exists()
             assert (homes["new"] / "home/beni/mush/run/pid").exists()
             assert not (homes["old"] / "home/beni/mush/run/pid").exists()
-            await night.back(services=("beni",))
+            await night.back(services=users)
             await night.end()
         assert records(where, "beni") == names
         assert {host: differ(before[host], standing(home)) for host, home in homes.items()} == {"old": {}, "new": {}}

@@ -61,8 +61,8 @@ def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:
 
 SAFE = ("server/move-names", "trac/open", "lists/start-mailman", "mail/igloo-checks", "planet/final-copy")
 """Where each service stands before the first name moves: all is frozen, and copied for good."""
-SINCE = ("var/backups", "var/notices", "srv/planet", f"home/{NEWCOMER}", f"etc/accounts/{NEWCOMER}")
-"""What was written down or sent meanwhile, what the hourly job has read, and who came."""
+SINCE = ("var/backups", "var/notices", "var/check", "srv/planet", f"home/{NEWCOMER}", f"etc/accounts/{NEWCOMER}")
+"""What was written down or sent meanwhile, also to see how mail goes, what the hourly job has read, and who came."""
 
 
 @pytest.mark.timeout(400)

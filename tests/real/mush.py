@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.real.rig import RealHost
 from tests.real.world import until, write
 
-RECIPES = Path(str(resources.files("cockpit.examples"))) / "charon" / "recipes"
+RECIPES = Path(str(resources.files("cockpit"))) / "examples/charon/recipes"
 START = "exec ./start"
 CHECK = "python3 mush.py --check data/save.db"
 

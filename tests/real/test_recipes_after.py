@@ -10,7 +10,6 @@ from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
 from tests.real.world import needs_world, until, write
 from tests.real.world.databases import postgres
-from tests.real.world.supervisor import quick
 from tests.real.world.web import apache
 
 pytestmark = needs_world
@@ -100,14 +99,14 @@ def test_a_restic_backup_is_checked_and_a_sample_comes_back(host: RealHost) -> N
     before = backup.seen()
     assert not backup.recognised()
     backup.capture()
-    backup.cut("apply", 14)
+    backup.killed("apply", 14)
     backup.must("apply", shell="bash --posix")
     assert "already" in backup.must("apply", shell="busybox sh")
     assert backup.seen().split()[-1] == "1"
     backup.must("verify")
     host.run(f"echo changed >>/srv/site/{QUOTED}")
     assert "something else" in backup.must("verify", 1)
-    backup.cut("undo", 12)
+    backup.killed("undo", 12)
     backup.back()
     assert backup.seen() == before
     backup.secrets = {"password": "wrong"}
@@ -178,7 +177,6 @@ def test_a_program_of_supervisor_is_stopped_for_good_only_with_supervisor(host: 
     state = f"{rc}; until supervisorctl status shop:app | grep -q RUNNING; do sleep 0.2; done; supervisorctl avail"
     program = "[program:app]\ncommand=sleep 1000\nstartsecs=0\n[group:shop]\nprograms=app"
     write(host, "/etc/supervisor/conf.d/app.conf", program)
-    quick(host)
     host.run("mkdir /var/log/supervisor; update-rc.d supervisor enable; service supervisor start")
     host.run(
         f"printf 'archive-sha256 {'ab' * 32}\\nrestored-on else\\n' >/srv/evidence; touch -d '2 hours ago' /var/log/old.log"

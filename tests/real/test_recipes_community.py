@@ -77,7 +77,7 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     until(lambda: listening(host, 25), lambda: host.said()[-500:])
     host.run(f"/usr/bin/python3 -c '{POSTS}'")
     stop.capture()
-    stop._cut("apply", 12)
+    stop.killed("apply", 12)
     assert "with 0 messages in its queues" in stop.must("apply")
     stop.must("verify")
     queues = "/var/lib/mailman3/queue"

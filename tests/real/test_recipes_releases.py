@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
 from shlex import quote
 
 import pytest
 
+from tests.real.night import app
 from tests.real.rig import RealHost, Rig
 from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import needs_world, until, write
+from tests.real.world import needs_world
+from tests.real.world.supervisor import supervisor
 
 pytestmark = needs_world
 
@@ -20,16 +25,10 @@ HERE = {"releases": "/srv/karl/releases"}
 def web(rig: Rig) -> RealHost:
     """A host with supervisor, and a program of the release in use."""
     host = rig.host("web")
-    write(
+    supervisor(
         host,
-        "/etc/supervisor/rig.conf",
-        "[unix_http_server]\nfile=/run/supervisor.sock\n[supervisord]\nlogfile=/var/log/supervisord.log\npidfile=/run/supervisord.pid\n"
-        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
-        "[supervisorctl]\nserverurl=unix:///run/supervisor.sock\n"
         "[program:karl]\ncommand=sh -c 'exec sleep 1000'\ndirectory=/srv/karl/current\nautostart=false\nstartsecs=0\nstopsignal=KILL",
     )
-    host.spawn("/usr/bin/supervisord", "-n", "-c", "/etc/supervisor/rig.conf")
-    until(lambda: "karl" in host.run(f"{CTL} status", check=False), lambda: host.said()[-500:], 60)
     return host
 
 
@@ -236,7 +235,7 @@ def test_old_releases_go_but_never_the_one_in_use_or_the_recorded_one(host: Real
     host.run("kill $(cat /srv/pid)")
     keep.captured = {}
     keep.capture()
-    keep._cut("apply", 40)
+    keep.cut("apply", 40)
     keep.must("apply")
     keep.must("verify")
     assert host.run("ls -A /srv/karl/releases").split() == [".previous", "1.0", "1.1", "1.4", "by-hand"]
@@ -271,3 +270,31 @@ def test_s22_drift_between_staging_and_production_is_named_without_its_values(ho
     assert gone.ask("verify").status == 2
     wrong = Trial(host, "config-drift", {**params, "intended": "("})
     assert "no regular expression" in wrong.ask("verify").said
+
+
+@pytest.mark.parametrize("mode", [None, "production"])
+def test_s6_an_application_is_put_into_a_mode_by_its_own_switch_and_back(host: RealHost, mode: str | None) -> None:
+    host.run("mkdir /srv/karl/osf")
+    app.serve(host, "new", port=8080 if mode is None else 8081)
+    if mode is not None:
+        host.run(f"cd /srv/karl; echo {mode} > osf.mode; chown www-data osf.mode; chmod 640 osf.mode")
+    params = {
+        "file": "/srv/karl/osf.mode",
+        "mode": "staging",
+        "name": "osf.karl.test",
+        "says": "staging",
+        "app": f"http://127.0.0.1:{8080 if mode is None else 8081}",
+    }
+    folder = Path(str(resources.files("cockpit"))) / "examples/release/recipes"
+    trial = Trial(host, "karl-mode", params, "ls -la --time-style=+ /srv/karl; cat /srv/karl/*.mode", folder=folder)
+    trial.there_and_back()
+    trial.cut_anywhere()
+    for param, value, status in (
+        ("mode", EVIL, 2),
+        ("file", f"/srv/{EVIL}/mode", 2),
+        ("app", "http://127.0.0.1:9", 2),
+        ("says", "production", 1),
+        ("name", f"osf.karl.test {EVIL}", 1),
+    ):
+        assert replace(trial, params={**params, param: value}).must("verify", status)
+    assert not evil_left(host)

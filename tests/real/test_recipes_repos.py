@@ -38,27 +38,27 @@ def hosts(rig: Rig) -> tuple[RealHost, RealHost]:
     return old, new
 
 
-def carried(hosts: tuple[RealHost, RealHost], recipe: str, params: dict[str, str]) -> Trial:
+def carried(hosts: tuple[RealHost, RealHost], figures: str, verify: str, params: dict[str, str]) -> Trial:
     """The figures of old, on new; what compares them."""
     old, new = hosts
-    Trial(old, f"{recipe}-figures", params, captured={"figures": "absent"}).must("apply")
+    Trial(old, figures, params, captured={"figures": "absent"}).must("apply")
     new.run("rm -rf /srv/it.good; cp -a /srv/it /srv/it.good")
     new.run(f"cat > /srv/figures <<'COCKPIT_END'\n{old.run('cat /srv/figures')}COCKPIT_END")
-    return Trial(new, f"{recipe}-verify", params, state=STATE)
+    return Trial(new, verify, params, state=STATE)
 
 
-@pytest.mark.parametrize(("recipe", "params"), [("repos", REPOS), ("spool", SPOOL)])
+@pytest.mark.parametrize(("recipe", "params"), [("repos-figures", REPOS), ("spool-figures", SPOOL)])
 def test_figures_are_written_and_taken_back(
     hosts: tuple[RealHost, RealHost], recipe: str, params: dict[str, str]
 ) -> None:
     old = hosts[0]
-    trial = Trial(old, f"{recipe}-figures", params, state=STATE)
+    trial = Trial(old, recipe, params, state=STATE)
     old.run("rm -f /srv/figures")
     trial.cut_anywhere()
     old.run("echo before > /srv/figures")
     trial.there_and_back()
     for where in ({"figures": "figures"}, {"figures": "/srv/a\nb"}, {next(iter(params)): f"/srv/{EVIL}"}):
-        wrong = Trial(old, f"{recipe}-figures", {**params, **where}, state=STATE)
+        wrong = Trial(old, recipe, {**params, **where}, state=STATE)
         assert wrong.ask("probe").status == 2
         assert wrong.ask("apply").status == 1
     assert not evil_left(old)
@@ -80,7 +80,7 @@ def test_figures_are_written_and_taken_back(
 def test_s32_a_repository_that_is_not_as_on_old_is_named(
     hosts: tuple[RealHost, RealHost], spoil: str, says: str
 ) -> None:
-    look = carried(hosts, "repos", REPOS)
+    look = carried(hosts, "repos-figures", "repos-verify", REPOS)
     new = hosts[1]
     if says == "post-receive":
         look.there_and_back(already=False)
@@ -116,7 +116,7 @@ def test_a_host_without_setpriv_reads_its_repositories_as_their_owner_too(hosts:
 
 def test_what_a_repository_has_run_is_not_run_as_root(hosts: tuple[RealHost, RealHost]) -> None:
     """Owners choose what git and darcs run in their repositories; root only reads them."""
-    look = carried(hosts, "repos", REPOS)
+    look = carried(hosts, "repos-figures", "repos-verify", REPOS)
     for host in hosts:
         host.run(
             "cd '/srv/it/re pos'; printf '#!/bin/sh\\nid -u >> /tmp/ran\\n' > /srv/own; chmod 755 /srv/own; rm -f /tmp/ran;"
@@ -135,7 +135,7 @@ def test_what_a_repository_has_run_is_not_run_as_root(hosts: tuple[RealHost, Rea
 
 
 def test_s32_a_message_that_is_missing_is_counted_and_new_mail_is_no_fault(hosts: tuple[RealHost, RealHost]) -> None:
-    look = carried(hosts, "spool", SPOOL)
+    look = carried(hosts, "spool-figures", "spool-verify", SPOOL)
     new = hosts[1]
     look.there_and_back(already=False)
     new.run(

@@ -113,14 +113,14 @@ def test_a_flip_that_is_cut_off_can_be_ended_or_taken_back(pair: Pair) -> None:
     flip = pair.flip(gone="yes")
     before = flip.seen()
     flip.capture()
-    flip.cut("apply", 30)
+    flip.killed("apply", 30)
     flip.recognised()
     flip.must("apply")
     flip.must("verify")
     flip.must("undo")
     flip.must("verify_undo")
     assert flip.seen() == before
-    flip.cut("apply", 45)
+    flip.killed("apply", 45)
     flip.must("undo")
     assert flip.seen() == before
 

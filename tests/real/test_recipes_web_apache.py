@@ -32,7 +32,7 @@ def test_a_maintenance_page_goes_up_and_away_whenever_it_is_cut_off(shop: Shop) 
     """S7."""
     page = shop.trial("maintenance")
     page.there_and_back()
-    page.cut_anywhere(ops=("apply",))
+    page.cut_anywhere()
 
 
 def test_strangers_see_the_page_on_every_address_and_the_operator_does_not(shop: Shop) -> None:

@@ -224,15 +224,18 @@ class Trial:
         assert status == 0, f"{self.recipe} {op} ends with {status}"
         return count
 
-    def cut(self, op: Op, point: int) -> None:
+    def killed(self, op: Op, point: int) -> bool:
         """Kill one function, with all that it has started, after its command of this number has begun: while that runs, or
-        before the next one when it takes no time."""
-        count, status = self._trace(op, point)
-        assert status == -signal.SIGKILL, f"{self.recipe} {op} ended with {status} after {count} commands: not cut"
+        before the next one when it takes no time. False when it came to its end before."""
+        return self._trace(op, point)[1] == -signal.SIGKILL
+
+    def cut(self, op: Op, point: int) -> None:
+        """Kill one function after its command of this number has begun, which must be before its end."""
+        assert self.killed(op, point), f"{self.recipe} {op} was at its end before {point} commands: not cut"
 
     def _cut_off(self, op: Op, point: int) -> None:
         """As `cut`; earlier when the function waits for something, and this time is through with fewer commands."""
-        while self._trace(op, point)[1] != -signal.SIGKILL:
+        while not self.killed(op, point):
             assert point > 1, f"{self.recipe} {op} ends before it can be cut"
             self.must("undo" if op == "apply" else "apply")
             point //= 2

@@ -17,6 +17,25 @@ KINDS: dict[str, dict[str, str]] = {
     "user-redirect": {"users": "ann bob.b", "to": "https://new.example.test"},
 }
 """The recipes that put lines into a site's file, with parameters that are good."""
+RECIPES = {
+    "nginx": {
+        "maintenance": "nginx-maintenance",
+        "proxy": "nginx-proxy",
+        "redirect": "nginx-redirect",
+        "user-redirect": "nginx-user-redirect",
+        "test-vhost": "nginx-test-vhost",
+        "reload": "nginx-reload",
+    },
+    "apache": {
+        "maintenance": "apache-maintenance",
+        "proxy": "apache-proxy",
+        "redirect": "apache-redirect",
+        "user-redirect": "apache-user-redirect",
+        "test-vhost": "apache-test-vhost",
+        "reload": "apache-reload",
+    },
+}
+"""What each kind is called, by web server."""
 
 
 class Shop:
@@ -30,7 +49,7 @@ class Shop:
     def trial(self, kind: str, **params: str) -> Trial:
         """One recipe for the shop."""
         given = {"site": SITE[self.server], "name": NAME, "conf": self.conf} | KINDS[kind] | params
-        return Trial(self.host, f"{self.server}-{kind}", given, state=state(self.server))
+        return Trial(self.host, RECIPES[self.server][kind], given, state=state(self.server))
 
     def ask(self, url: str, *options: str, at: str = "127.0.0.1") -> str:
         """What the host answers."""
@@ -312,7 +331,9 @@ def vhosts(shop: Shop, new: RealHost) -> None:
     """The owner sees the site under another name, from a folder or from another server (S55), and then no more."""
     folder = SITE[shop.server].rpartition("/")[0]
     given = {"file": f"{folder}/zz-test.conf", "name": "test.example.test", "conf": shop.conf}
-    test = Trial(shop.host, f"{shop.server}-test-vhost", {**given, "root": "/srv/new shop é"}, state=state(shop.server))
+    test = Trial(
+        shop.host, RECIPES[shop.server]["test-vhost"], {**given, "root": "/srv/new shop é"}, state=state(shop.server)
+    )
     shop.host.run("mkdir '/srv/new shop é'; echo the shop of new >'/srv/new shop é/index.html'")
     test.there_and_back()
     if shop.server == "nginx":
@@ -361,7 +382,7 @@ def reloads(shop: Shop) -> None:
     """What is changed in the files comes into force; what is broken does not."""
     host, site = shop.host, SITE[shop.server]
     reload = Trial(
-        host, f"{shop.server}-reload", {"conf": shop.conf, "check": f"http://{NAME}/"}, state=state(shop.server)
+        host, RECIPES[shop.server]["reload"], {"conf": shop.conf, "check": f"http://{NAME}/"}, state=state(shop.server)
     )
     reload.there_and_back(already=False)
     host.run(f"cp -p {site} /srv/kept; sed -i s,/srv/other,/srv/shop, {site}")

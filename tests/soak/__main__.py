@@ -10,6 +10,7 @@ horizon random schedules of TTLs, changes, undo and lags on real name servers, f
 outages downtime of real servers, 0.1 to 10 s, closed, reset, 503, frozen, one address family: the truth inside the bounds
 dns-race  writers that race for record sets on a real BIND, with answers lost over UDP and TCP (--count, 200)
 recipes every recipe cut off after every command of its apply and undo, and under every shell all the way; needs root
+report  the report in headless Chromium at three widths, in print, by keyboard and under axe; needs chromium and npm
 engine  the random nights of the stateful property test, twenty thousand of them
 """
 
@@ -37,6 +38,7 @@ def main() -> int:
             "horizon",
             "outages",
             "recipes",
+            "report",
             "engine",
         ),
     )
@@ -44,6 +46,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=0, help="hosts, dns-race: how many; horizon: how many schedules")
     parser.add_argument("--seed", type=int, default=0, help="horizon: which schedules; a new one each time by default")
     parser.add_argument("--longest", type=float, default=600.0, help="hosts: seconds of the longest cut")
+    parser.add_argument(
+        "--modules", default="", help="report: a folder with axe-core and puppeteer-core, not to fetch them"
+    )
     options = parser.parse_args()
     if options.name == "kill":
         from tests.soak.kill import run
@@ -69,6 +74,10 @@ def main() -> int:
         from tests.soak import outages
 
         return outages.run()
+    if options.name == "report":
+        from tests.soak import report
+
+        return report.run(options.modules)
     if options.name == "dns-race":
         from tests.soak import dns_race
 

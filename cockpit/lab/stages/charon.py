@@ -59,7 +59,16 @@ class Charon(Stage):
     )
     kinds = ("mails", "buildings")
     lags = (0.4, 0.8)
-    folders = ("home", "srv/www", "etc/web", "etc/redirect", "var/mail", "var/writes", "var/adm/accounts")
+    folders = (
+        "home",
+        "srv/www",
+        "etc/accounts",
+        "etc/web",
+        "etc/redirect",
+        "var/mail",
+        "var/writes",
+        "var/adm/accounts",
+    )
     ports = ("telnet", "beni", "beni-test", "daichi", "daichi-test")
     borrowed = ("mush-up", "mush-down", "mush-freeze", "mush-backup", "spool-out", "token-message", "dns-forced")
     answers = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cockpit.state import RunState
-from cockpit.ui.board import log_of, pace
+from cockpit.ui.board import log_of, pace, sides
 from cockpit.ui.merged import merged_lines
 from cockpit.ui.pages.common import filled, marked
 from cockpit.ui.paint import Line, beside, when
@@ -19,10 +19,8 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
         both = [(role, log_of(state, plan, role, view.log)) for role in ("old", "new")]
         return merged_lines(state, view, [(role, log) for role, log in both if log is not None], width, height)
     blocks: list[tuple[list[Line], int]] = []
-    half = width // 2
     room = max(1, height - 1)
-    for role, wide in (("old", half - 1), ("new", width - half)):
-        log = log_of(state, plan, role, view.log)
+    for role, log, wide in sides(state, plan, view.log, width):
         lines: list[Line] = []
         if log is not None:
             frozen = "  ❚❚ held, space follows" if view.frozen >= 0 else ""
@@ -38,13 +36,13 @@ def logs_page(state: RunState, view: View, width: int, height: int, now: float) 
             )
             kept = [line for line in log.lines if _kept(view, line[2]) and (view.frozen < 0 or line[1] <= view.frozen)]
             end = max(room, len(kept) - view.scroll)
-            for _, utc, text, alarm in kept[max(0, end - room + 1) : end]:
+            for _, utc, text, alarm in kept[max(0, end - room) : end]:
                 lines.append(
                     [("! " if alarm else "  ", "bad"), (f"{when(utc)} ", "dim"), *marked(text, view.search, alarm)]
                 )
-        blocks.append((lines, wide))
-        if role == "old":
+        if blocks:
             blocks.append(([[("│", "frame")]] * height, 1))
+        blocks.append((lines, wide))
     return filled(beside(blocks, height), width, height)
 
 

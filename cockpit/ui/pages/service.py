@@ -26,13 +26,12 @@ def service_page(state: RunState, view: View, width: int, height: int, now: floa
         return filled([[("no service", "dim")]], width, height)
     service, seen = plan.service(id), state.services[id]
     rollback = rules.rollback(state, id)
+    writer: Line = [("  writer ", "dim"), *aged.writer(service, seen, now), (f" {seen.writer_detail}", "dim")]
     top: list[Line] = [
         [
             (f" {service.title or id}", "title"),
             (f"  wave {service.wave}  {' '.join(service.tags)}", "dim"),
-            ("  writer ", "dim"),
-            *aged.writer(service, seen, now),
-            (f" {seen.writer_detail}", "dim"),
+            *(writer if service.writer is not None else []),
             ("  rollback ", "dim"),
             (rollback.text, {"lossless": "good", "loses": "warn", "impossible": "bad"}[rollback.quality]),
         ],

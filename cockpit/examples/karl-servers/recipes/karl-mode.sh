@@ -40,6 +40,8 @@ capture() {
 }
 
 put() {
+    # As the one that was there: the application may be the only one that reads it.
+    if [ -f "$file" ]; then cp -p -- "$file" "$file.new" || return; fi
     printf '%s\n' "$1" > "$file.new" && mv -- "$file.new" "$file"
 }
 

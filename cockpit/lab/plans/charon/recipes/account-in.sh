@@ -18,7 +18,7 @@ probe() {
         echo "there is nothing written down of $user"
         return 2
     }
-    [ -d "$home" ] && wanted | cmp -s - "etc/accounts/$user"
+    [ -d "$home" ] && [ -f "etc/accounts/$user" ] && wanted | cmp -s - "etc/accounts/$user"
 }
 
 capture() {

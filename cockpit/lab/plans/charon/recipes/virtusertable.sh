@@ -5,7 +5,7 @@
 # param: address the address, as senders write it
 # param: target a user of this host, or an address elsewhere
 # param: says what the mail server says afterwards of the way that mail for the address takes
-# needs: awk sendmail
+# needs: awk flock sendmail
 # shellcheck shell=sh disable=SC2154
 
 table=etc/mail/virtusertable
@@ -16,28 +16,19 @@ entry() {
 
 put() {
     ADDRESS=$address TARGET=$1 awk '
-        $1 == ENVIRON["ADDRESS"] { next }
+        function line() { if (ENVIRON["TARGET"] != "" && !there++) printf "%s\t%s\n", ENVIRON["ADDRESS"], ENVIRON["TARGET"] }
+        $1 == ENVIRON["ADDRESS"] { line(); next }
         { print }
-        END { if (ENVIRON["TARGET"] != "") printf "%s\t%s\n", ENVIRON["ADDRESS"], ENVIRON["TARGET"] }' < "$table" > "$table.new.$$" &&
+        END { line() }' < "$table" > "$table.new.$$" &&
         mv "$table.new.$$" "$table"
 }
 
-# Users move at the same time, and have one table.
-alone() {
-    tries=0
-    until mkdir "$table.lock" 2> /dev/null; do
-        tries=$((tries + 1))
-        if [ "$tries" -gt 100 ]; then
-            echo "somebody else holds $table.lock"
-            return 1
-        fi
-        sleep 0.1
-    done
+# Users move at the same time, and have one table. The lock of one that was killed is gone with it.
+alone() (
+    exec 9>> var/lock
+    flock 9
     "$@"
-    status=$?
-    rmdir "$table.lock"
-    return "$status"
-}
+)
 
 probe() {
     [ "$(entry)" = "$target" ]

@@ -17,11 +17,13 @@ put() (
     flock 9
     { grep -vxF -e "$path" "$rules" 2> /dev/null; printf '%s' "${1:+$1
 }"; } > "$rules.new"
-    mv "$rules.new" "$rules"
+    # With no rule left there is no file, as before the first.
+    if [ -s "$rules.new" ]; then mv "$rules.new" "$rules"; else rm -f "$rules.new" "$rules"; fi
 )
 
 drilled() {
-    mkdir -p "$path" || return
+    # One that was cut off may have left its rule.
+    put '' && mkdir -p "$path" || return
     may "$path/x" > /dev/null && put "$path" && ! may "$path/x" > /dev/null && put '' && may "$path/x" > /dev/null
     status=$?
     put ''

@@ -23,12 +23,11 @@ capture() {
 }
 
 apply() {
-    if probe; then return; fi
+    probe && echo "$job is off already" && return
     mv "etc/cron.d/$job" "etc/cron.d/$job.off" && echo "$job is off"
 }
 
 verify() {
-    # One that has begun comes to its end.
     probe || return 1
     # A run that has begun comes to its end.
     tries=0

@@ -14,7 +14,7 @@ rule() {
 }
 
 probe() {
-    grep -qxF -e "$(rule)" "$rules" 2> /dev/null
+    [ -f "$rules" ] && grep -qxF -e "$(rule)" "$rules" 2> /dev/null
 }
 
 capture() {
@@ -27,7 +27,8 @@ put() (
     flock 9
     { grep -vxF -e "$(rule)" "$rules" 2> /dev/null; printf '%s' "${1:+$1
 }"; } > "$rules.new"
-    mv "$rules.new" "$rules"
+    # With no rule left there is no file, as before the first.
+    if [ -s "$rules.new" ]; then mv "$rules.new" "$rules"; else rm -f "$rules.new" "$rules"; fi
 )
 
 apply() {

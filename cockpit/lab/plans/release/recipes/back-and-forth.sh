@@ -5,8 +5,8 @@
 # param: recipe the file of the recipe release-switch on this host
 # param: releases the folder that holds one folder per tag
 # param: tag the release that is in use
-# param: restart shell text that restarts what runs out of `current`
-# param: check shell text, with $tag, that succeeds when users get the release
+# param: restart passed on to the recipe: shell text that restarts what runs out of `current`
+# param: check passed on to the recipe: shell text, with $tag, that succeeds when users get the release
 # needs: readlink
 # shellcheck shell=sh disable=SC2154,SC2030,SC2031
 

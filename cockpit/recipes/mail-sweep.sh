@@ -38,7 +38,7 @@ sane() {
 }
 
 # The mbox cut into one file a message in the folder $1, named 1, 2 and so on; their names with when each came, as
-# YYYYMMDDhhmmss of this host's clock, and its sender.
+# YYYYMMDDhhmmss of this host's clock, and its sender. The names are told before the last file is whole: wait for its end.
 cut_mbox() {
     OUT=$1 awk '
         BEGIN { split("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec", names, " "); for (i in names) month[names[i]] = i; blank = 1 }
@@ -119,12 +119,14 @@ strayed() {
             tail -c "+$(($(wc -c < "$copied") + 1))" "$work/mbox" > "$work/tail" && mv "$work/tail" "$work/mbox" || return
         else
             # Somebody has read or deleted some.
-            mkdir "$work/had" && cut_mbox "$work/had" "$copied" | while read -r number _; do
+            mkdir "$work/had" && cut_mbox "$work/had" "$copied" > "$work/numbers" || return
+            while read -r number _; do
                 sum "$work/had/$number"
-            done > "$work/before" || return
+            done < "$work/numbers" > "$work/before" || return
         fi
     fi
-    cut_mbox "$work" "$work/mbox" | while read -r number came sender; do
+    cut_mbox "$work" "$work/mbox" > "$work/numbers" || return
+    while read -r number came sender; do
         # Compared as text: such a number is too long for some shells.
         [ "$after" = 0 ] || [ "$(printf '%s\n%s\n' "$came" "$after" | sort | head -n 1)" = "$after" ] || continue
         awk '/^X-IMAP:/ { found = 1 } /^\r?$/ { exit } END { exit !found }' < "$work/$number" && continue
@@ -136,7 +138,7 @@ strayed() {
         nth=$((${nth:-0} - ${had:-0}))
         [ "$nth" -ge 0 ] || continue
         printf '%s\t%s\t%s\n' "$came.$sum.$nth" "${sender:-<>}" "$work/$number"
-    done
+    done < "$work/numbers"
 }
 
 # Calls $1 with name, sender and file of each that is not in the ledger.

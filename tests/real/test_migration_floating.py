@@ -54,8 +54,7 @@ async def test_taken_back_before_the_flip_both_servers_are_as_before_but_for_wha
     pair: Pair, tmp_path: Path
 ) -> None:
     with pair.people() as crowd:
-        for kind in KINDS:
-            await crowd.see("write", kind, by="old")
+        await crowd.see("write", KINDS, by="old")
         before = {pair.old: past(pair.old, OLD), pair.new: past(pair.new, {})}
         core = wayback.remember(pair.search, ["/srv/search"])
         async with conducting(tmp_path / "run", pair.plan(tmp_path / "plan")) as night:
@@ -63,8 +62,7 @@ async def test_taken_back_before_the_flip_both_servers_are_as_before_but_for_wha
             assert night.states()["site/health-new"] == "done"
             assert pair.holder() == "web-old"
             await night.back()
-            for kind in KINDS:
-                await crowd.see("write", kind, by="old")
+            await crowd.see("write", KINDS, by="old")
             await night.end()
         crowd.home()
     for host, was in before.items():
@@ -87,14 +85,12 @@ async def test_the_address_goes_to_the_new_site_and_nothing_is_lost_but_the_acce
     for kind in KINDS:
         psql(pair.old, f"delete from {TABLES[kind]}", "site")
     with pair.people() as crowd:
-        for kind in KINDS:
-            await crowd.see("write", kind, by="old")
+        await crowd.see("write", KINDS, by="old")
         async with conducting(tmp_path / "run", pair.plan(tmp_path / "plan")) as night:
             await night.go(before="export")
             # The freezes are partial: articles and registrations are refused, reading, logins and forms go on.
             frozen = {kind: len(crowd.ledger.of("write", kind, "taken")) for kind in ("articles", "members")}
-            for kind in LOST:
-                await crowd.see("write", kind, by="old")
+            await crowd.see("write", LOST, by="old")
             await crowd.see("visit", "site", by="old")
             await night.go(before="flip")
             assert {kind: len(crowd.ledger.of("write", kind, "taken")) for kind in frozen} == frozen
@@ -102,8 +98,7 @@ async def test_the_address_goes_to_the_new_site_and_nothing_is_lost_but_the_acce
             assert pair.holder() == "web-old"
             await night.go()
             assert pair.holder() == "web-new"
-            for kind in KINDS:
-                await crowd.see("write", kind, by="new")
+            await crowd.see("write", KINDS, by="new")
             await night.until(lambda state: state.services["site"].writer == "new")
             await night.end()
         crowd.home()

@@ -49,16 +49,14 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
     }
     zone = wayback.zone(platform.rig.pid, platform.ns1.address, ZONE)
     with platform.people() as crowd:
-        for client in CLIENTS:
-            await crowd.see("message", client)
+        await crowd.see("message", CLIENTS, 1)
         async with conducting(tmp_path / "run", platform.plan(tmp_path / "plan")) as night:
             await night.go(
                 before="promote", override="a rehearsal of the way back: all of them before anybody is on new"
             )
             assert {night.states()[f"{client}/final-sync"] for client in CLIENTS} == {"done"}
             await night.back()
-            for client in CLIENTS:
-                await crowd.see("write", client, by="xen")
+            await crowd.see("write", CLIENTS, by="xen")
             await night.end()
         crowd.home()
     platform.delivered()
@@ -82,14 +80,12 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     platform: Platform, tmp_path: Path
 ) -> None:
     with platform.people() as crowd:
-        for client in CLIENTS:
-            await crowd.see("message", client)
+        await crowd.see("message", CLIENTS, 1)
         deeds = {"owner-dns": lambda client: platform.dns(client, platform.karl)}
         async with conducting(tmp_path / "run", platform.plan(tmp_path / "plan"), deeds) as night:
             await night.go()
-            for client in CLIENTS:
-                await crowd.see("write", client, by="shared")
-                await crowd.see("message", client)
+            await crowd.see("write", CLIENTS, by="shared")
+            await crowd.see("message", CLIENTS, 1, by="karl.hosts.test")
             await night.until(lambda state: all(view.writer == "new" for view in state.services.values()))
             await night.end()
         crowd.home()

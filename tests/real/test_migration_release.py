@@ -53,8 +53,7 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
     site = Releases(desk)
     tries = Tries(site, tmp_path)
     with site.people() as crowd:
-        for client in CLIENTS:
-            await crowd.see("write", client, by=SOUND)
+        await crowd.see("write", CLIENTS, by=SOUND)
 
         # A build that fails: nobody notices, and the failure says so.
         async with tries.taken_back(NO_BUILD) as it:
@@ -64,8 +63,8 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
         async with tries.taken_back(NO_EVOLVE, evolve=True) as it:
             with pytest.raises(Wrong, match=r"evolve is failed(?s:.*)no user impact"):
                 await it.go()
+        await crowd.see("write", CLIENTS, by=SOUND)
         for client in CLIENTS:
-            await crowd.see("write", client, by=SOUND)
             acts = crowd.ledger.of("visit", client)
             assert {(act.outcome, act.by) for act in acts} == {("taken", SOUND)}
             assert (site.current(client), site.current(client, "data/")) == (SOUND, SOUND)
@@ -74,17 +73,15 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
         async with tries.night(EVOLVES, evolve=True) as it:
             await it.go()
             await it.end()
+        await crowd.see("write", CLIENTS, by=EVOLVES)
         for client in CLIENTS:
-            await crowd.see("write", client, by=EVOLVES)
             assert (site.current(client), site.current(client, "data/")) == (EVOLVES, EVOLVES)
 
         # The next one is gone back from, to the release that was recorded; nothing that was written is lost.
         async with tries.taken_back(PLAIN) as it:
             await it.go()
-            for client in CLIENTS:
-                await crowd.see("write", client, by=PLAIN)
-        for client in CLIENTS:
-            await crowd.see("write", client, by=EVOLVES)
+            await crowd.see("write", CLIENTS, by=PLAIN)
+        await crowd.see("write", CLIENTS, by=EVOLVES)
         crowd.home()
 
     books = Accountant(crowd.ledger)

@@ -257,3 +257,31 @@ def test_values_that_are_no_address_time_or_mailbox_are_refused(pair: Pair) -> N
     )
     odd.there()
     pair.all_arrived("never")
+
+
+LATE = """#!/bin/sh
+[ -n "${OUT-}" ] || exec /usr/bin/awk "$@"
+to=$OUT OUT=$(mktemp -d); export OUT
+/usr/bin/awk "$@"
+exec >&-
+sleep 0.2
+mv "$OUT"/* "$to"/
+"""
+"""An awk whose files are written after its output, as they are when the machine is busy."""
+
+
+def test_a_message_is_known_again_however_late_its_file_was_written(pair: Pair) -> None:
+    """Its name in the ledger is that of its text, not of what of it was on the disk just then: else it would go twice."""
+    pair.fill("behind")
+    write(pair.old, "/usr/local/bin/awk", LATE, "755")
+    try:
+        sweep = pair.sweep()
+        sweep.capture()
+        sweep.must("apply")
+    finally:
+        pair.old.run("rm /usr/local/bin/awk")
+    assert sweep.recognised()
+    sweep.must("verify")
+    sweep.must("apply")
+    sweep.back()
+    pair.all_arrived("behind")

@@ -64,9 +64,9 @@ class Platform:
         crowd = Crowd(self.world, Names(self.cache.address))
         for client in CLIENTS:
             site = f"http://{client}.{ZONE}"
-            crowd.browse(client, f"{site}/", every=0.8)
-            crowd.write(client, f"{site}/write", every=0.8)
-            crowd.mail(client, f"list@{client}.{ZONE}", every=1.5)
+            crowd.browse(client, f"{site}/", every=1.2)
+            crowd.write(client, f"{site}/write", every=1.2)
+            crowd.mail(client, f"list@{client}.{ZONE}", every=2.5)
         return crowd
 
     def delivered(self) -> None:

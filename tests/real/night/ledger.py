@@ -30,22 +30,19 @@ class Act:
 class Ledger:
     """All acts, in the order in which they ended. Filled by many threads."""
 
-    acts: list[Act] = field(default_factory=list)
+    _acts: dict[tuple[Kind, str], list[Act]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, act: Act) -> None:
         """Write one down."""
         with self._lock:
-            self.acts.append(act)
+            self._acts.setdefault((act.kind, act.service), []).append(act)
 
     def of(self, kind: Kind, service: str, outcome: Outcome | None = None) -> list[Act]:
         """The acts of a kind at a service, in order; all outcomes or one."""
         with self._lock:
-            return [
-                act
-                for act in self.acts
-                if act.kind == kind and act.service == service and (outcome is None or act.outcome == outcome)
-            ]
+            found = self._acts.get((kind, service), ())
+            return [act for act in found if outcome is None or act.outcome == outcome]
 
     def numbers(self, kind: Kind, service: str, outcome: Outcome) -> set[int]:
         """The numbers of the acts that ended so."""
@@ -58,4 +55,4 @@ class Ledger:
     def services(self, kind: Kind) -> list[str]:
         """The services at which something of a kind was done."""
         with self._lock:
-            return sorted({act.service for act in self.acts if act.kind == kind})
+            return sorted(service for done, service in self._acts if done == kind)

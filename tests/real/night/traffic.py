@@ -19,7 +19,7 @@ import smtplib
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -131,13 +131,17 @@ class Crowd:
         assert not self.broken, self.broken
         return self.ledger
 
-    async def see(self, kind: Kind, service: str, count: int = 3, *, by: str = "", seconds: float = 120.0) -> None:
-        """Until so many more acts of a kind were taken (by a host)."""
-        had = len(self._taken(kind, service, by))
+    async def see(
+        self, kind: Kind, services: str | Iterable[str], count: int = 3, *, by: str = "", seconds: float = 120.0
+    ) -> None:
+        """Until so many more acts of a kind were taken (by a host), at one service or at each of several."""
+        names = [services] if isinstance(services, str) else list(services)
+        wanted = {service: len(self._taken(kind, service, by)) + count for service in names}
         until = time.monotonic() + seconds
-        while len(self._taken(kind, service, by)) < had + count:
-            last = self.ledger.of(kind, service)[-3:]
-            assert time.monotonic() < until, f"no {count} of kind {kind} at {service} {by}: {last}; {self.broken}"
+        while lacking := [service for service in names if len(self._taken(kind, service, by)) < wanted[service]]:
+            last = self.ledger.of(kind, lacking[0])[-3:]
+            assert time.monotonic() < until, f"no {count} of kind {kind} at {lacking} {by}: {last}; {self.broken}"
+            names = lacking
             await asyncio.sleep(0.05)
 
     def _taken(self, kind: Kind, service: str, by: str) -> list[Act]:

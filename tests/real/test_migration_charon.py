@@ -60,8 +60,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
             await night.go(before=points, seconds=900)
             await night.back(seconds=900)
-            for user in GAMES:
-                await crowd.see("line", user, 3, by=home.old.address)
+            await crowd.see("line", GAMES, 3, by=home.old.address)
             await crowd.see("visit", "emi", 2, by="charon")
             await night.end()
         crowd.home()
@@ -98,12 +97,9 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
             for user in USERS:
                 await night.go(services=[user], seconds=900)
             await night.go()
-            for user in ("akira", "beni", "emi"):
-                await crowd.see("visit", user, 2, by="neko-base")
-            for user in GAMES:
-                await crowd.see("line", user, 3, by=home.new.address)
-            for user in SPOOL:
-                await crowd.see("message", user, 1, by="neko-base." + ZONE)
+            await crowd.see("visit", ("akira", "beni", "emi"), 2, by="neko-base")
+            await crowd.see("line", GAMES, 3, by=home.new.address)
+            await crowd.see("message", SPOOL, 1, by="neko-base." + ZONE)
             await crowd.see("login", "akira", 1, by="neko-base")
             states = night.states()
             await night.end()

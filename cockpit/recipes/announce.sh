@@ -11,10 +11,16 @@
 nl='
 '
 
+asked() {
+    # A text of several lines stops at its first error; one that begins with a dash is no option.
+    sh -ec "
+$1"
+}
+
 # How often the first line of the text is in what people see.
 seen() {
     line=${text%%"$nl"*}
-    shown=$(sh -c "$check" 2> /dev/null < /dev/null) || return 2
+    shown=$(asked "$check" 2> /dev/null < /dev/null) || return 2
     printf '%s\n' "$shown" | grep -cF -e "$line"
     return 0
 }
@@ -39,7 +45,7 @@ capture() {
 }
 
 apply() {
-    if printf '%s\n' "$text" | sh -c "${command:-wall}"; then
+    if printf '%s\n' "$text" | asked "${command:-wall}"; then
         echo "said: ${text%%"$nl"*}"
     else
         echo "it could not be said: ${command:-wall} ended with an error"

@@ -100,7 +100,8 @@ lacking() {
     [ -n "$quiet" ] || echo "no log was named that must be quiet"
     printf '%s\n' "${holds-}" | while IFS= read -r one; do
         [ -n "$one" ] || continue
-        sh -c "$one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
+        sh -ec "
+$one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
     done
     for one in $(each | grep '^supervisor:'); do
         # Its configuration is not ours to change.

@@ -61,7 +61,9 @@ verify() {
         esac
         return 0
     fi
-    shown=$(sh -c "$check" 2> /dev/null < /dev/null) || {
+    # A text of several lines stops at its first error; one that begins with a dash is no option.
+    shown=$(sh -ec "
+$check" 2> /dev/null < /dev/null) || {
         echo "what a login shows cannot be asked"
         return 2
     }

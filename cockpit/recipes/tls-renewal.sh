@@ -17,6 +17,12 @@ refuse() {
     exit 2
 }
 
+asked() {
+    # A text of several lines stops at its first error; one that begins with a dash is no option.
+    name=$name sh -ec "
+$1" < /dev/null
+}
+
 ready() {
     case $name in '' | -* | *[!A-Za-z0-9._-]*) refuse "the name is no host name" ;; esac
     if [ -z "${command-}" ]; then
@@ -41,7 +47,7 @@ capture() {
 
 apply() {
     ready
-    said=$(name=$name sh -c "$command" 2>&1 < /dev/null) || {
+    said=$(asked "$command" 2>&1) || {
         echo "the renewal of $name fails: $(printf '%s\n' "$said" | grep . | tail -n 1)"
         return 1
     }
@@ -51,7 +57,7 @@ apply() {
 # Something that will renew it when nobody thinks of it any more.
 scheduled() {
     if [ -n "${schedule-}" ]; then
-        name=$name sh -c "$schedule" > /dev/null 2>&1 < /dev/null && echo "what was asked for"
+        asked "$schedule" > /dev/null 2>&1 && echo "what was asked for"
         return
     fi
     if command -v systemctl > /dev/null && systemctl list-timers --all 2> /dev/null | grep -q -e certbot -e acme; then

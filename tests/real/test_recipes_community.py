@@ -132,10 +132,21 @@ def test_s34_a_tracker_goes_into_production_and_back(host: RealHost) -> None:
 def test_looks_find_what_is_so_and_what_is_not(host: RealHost) -> None:
     write(host, "/srv/data/file", "x")
     looks(trial(host, "data-sizes", paths="/srv/data /srv/archives"), "2 data sets")
-    trial(host, "data-sizes", paths="/srv/nowhere").must("verify", 2)
+    for op, status in (("apply", 1), ("verify", 2)):
+        assert "is no folder" in trial(host, "data-sizes", paths="/srv/data /srv/nowhere").must(op, status)  # type: ignore[arg-type]
+    # What goes away while it is measured is no failure; what cannot be read is one, wherever in the data it lies.
+    assert "1 data sets" in trial(host, "data-sizes", paths="/proc").must("verify")
+    host.run("mkdir -p /srv/data/closed/in; chown mover /srv/data/closed/in; chmod 700 /srv/data/closed/in")
+    bare = "setpriv --bounding-set=-dac_override,-dac_read_search dash"
+    for op, status in (("apply", 1), ("verify", 2)):
+        said = trial(host, "data-sizes", paths="/srv/archives /srv/data").must(op, status, bare)  # type: ignore[arg-type]
+        assert "/srv/data cannot be measured whole: du: " in said
+        assert "closed/in" in said
+    host.run("rm -r /srv/data/closed")
     looks(trial(host, "services-answer", ports="80 53", checks="true\ntest -d '/srv/data'"), "4 of 4")
     assert "port 4711" in trial(host, "services-answer", ports="80 4711").must("verify", 1)
     assert "false" in trial(host, "services-answer", ports="80", checks="false").must("verify", 1)
+    assert "-x" in trial(host, "services-answer", ports="80", checks="-x").must("verify", 1)
     looks(trial(host, "writes-refused", url="http://127.0.0.1/closed", name="shop.test"), "503")
     assert "answers a write with" in trial(host, "writes-refused", url="http://127.0.0.1/open", name="shop.test").must(
         "verify", 1

@@ -58,7 +58,7 @@ def test_content_is_imported_whole_with_progress_and_dropped_again(new: RealHost
     """S43, S44: the database takes its name only when it is whole."""
     trial = importing(new)
     trial.there_and_back()
-    importing(new, batch="2000").cut_anywhere(ops=["apply"])
+    importing(new, batch="2000").cut_anywhere()
     trial.capture()
     said = trial.must("apply")
     assert f"1000 of {ARTICLES} articles imported, 55 %" in said

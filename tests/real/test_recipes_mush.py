@@ -51,7 +51,7 @@ def down(host: RealHost, says: str = "going to neko-base") -> Trial:
 def test_a_game_is_started_once_and_shut_down_again(old: RealHost) -> None:
     trial = up(old)
     trial.there_and_back()
-    trial.cut_anywhere(ops=["apply"])
+    trial.cut_anywhere()
 
 
 def test_two_games_out_of_one_folder_are_refused(old: RealHost) -> None:
@@ -74,7 +74,7 @@ def test_a_game_is_shut_down_after_its_players_were_told_and_comes_back(old: Rea
     start(old, "kit", FOLDER, PORT)
     trial = down(old, EVIL)
     trial.there_and_back()
-    trial.cut_anywhere(ops=["undo"])
+    trial.cut_anywhere()
     assert not evil_left(old)
     assert f"announced: {EVIL}" in old.run(f"cat {FOLDER}/run/log")
     shut(old)

@@ -53,6 +53,7 @@ def test_players_are_told_inside_the_game(old: RealHost) -> None:
     seen = old.run(SEEN)
     assert seen.count("GOD: Drop and reconnect.") == 3
     assert f"GOD: {EVIL}" in seen
+    said.cut_anywhere()
 
 
 def test_what_nobody_sees_is_not_said(old: RealHost) -> None:
@@ -64,6 +65,11 @@ def test_what_nobody_sees_is_not_said(old: RealHost) -> None:
     assert broken.ask("capture").status == 1
     assert "could not be said" in broken.must("apply", 1)
     assert Trial(old, "announce", {"text": "\nHello.", "command": SAY, "check": SEEN}).ask("probe").status == 2
+    # A text of several lines stops at its first error.
+    halting = Trial(old, "announce", {"text": "Hello.", "command": f"false\n{SAY}", "check": f"false\n{SEEN}"})
+    assert halting.ask("capture").status == 1
+    assert "could not be said" in halting.must("apply", 1)
+    assert "GOD: Hello." not in old.run(SEEN)
 
 
 def login(host: RealHost) -> str:
@@ -89,6 +95,8 @@ def test_whoever_logs_in_reads_the_notice_until_it_is_taken_back(old: RealHost, 
     shown = login(old)
     assert "Read only from ten on." in shown
     assert shown.index("Read only") < shown.index("old news")
+    unread = Trial(old, "login-notice", {**notice.params, "check": f"false\n{check}"})
+    assert "cannot be asked" in unread.must("verify", 2)
     notice.must("undo")
     assert "Read only" not in login(old)
     missing = Trial(old, "login-notice", {"text": "new", "file": "/etc/it's a notice"}, state="ls /etc | grep notice")

@@ -199,4 +199,8 @@ def test_a_renewal_is_tried_and_something_must_run_it(new: RealHost) -> None:
     own = Trial(new, "tls-renewal", {"name": NAME, "command": 'echo "tried $name"', "schedule": "false"})
     assert f"tried {NAME}" in own.must("apply")
     assert "nothing renews" in own.must("verify", 1)
+    # A text of several lines stops at its first error.
+    halting = Trial(new, "tls-renewal", {"name": NAME, "command": "false\necho fine", "schedule": "false\ntrue"})
+    assert "fails" in halting.must("apply", 1)
+    assert "nothing renews" in halting.must("verify", 1)
     assert not evil_left(new)

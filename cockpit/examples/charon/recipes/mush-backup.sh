@@ -23,7 +23,10 @@ sane() {
 # Whether a save can be loaded, as its user sees it.
 good() {
     [ -f "$1" ] || return
-    if [ "$(id -un)" = "$user" ]; then save=$1 sh -c "$check" 2>&1; else save=$1 su -s /bin/sh "$user" -c "$check" 2>&1; fi
+    # A text of several lines stops at its first error.
+    text="set -e
+$check"
+    if [ "$(id -un)" = "$user" ]; then save=$1 sh -c "$text" 2>&1; else save=$1 su -s /bin/sh "$user" -c "$text" 2>&1; fi
 }
 
 probe() {

@@ -83,7 +83,7 @@ as_user() {
 # Starts it and waits until it answers.
 start_game() {
     # shellcheck disable=SC2016
-    as_user 'mkdir -p run && { setsid sh -c "$start" > run/out 2>&1 < /dev/null & }' || return
+    as_user 'mkdir -p run && { setsid sh -ec "$start" > run/out 2>&1 < /dev/null & }' || return
     left=200
     until [ -n "$(info things)" ]; do
         left=$((left - 1))

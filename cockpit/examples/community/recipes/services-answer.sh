@@ -17,7 +17,8 @@ looked() {
     while IFS= read -r check; do
         [ -n "$check" ] || continue
         number=$((number + 1))
-        said=$(sh -c "$check" 2>&1 < /dev/null) || { echo "$check: $(printf %s "$said" | tail -n 1)" && return 1; }
+        said=$(sh -ec "
+$check" 2>&1 < /dev/null) || { echo "$check: $(printf %s "$said" | tail -n 1)" && return 1; }
     done << END
 ${checks-}
 END

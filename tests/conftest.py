@@ -17,10 +17,11 @@ LONG = ("test_migration_", "test_kill", "test_demo")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a module on real hosts stay together on one worker: their hosts are started once. What takes minutes begins
-    first, so that no worker is left with it at the end."""
+    first, so that no worker is left with it at the end; two nights at the same time are more than two cores can bear."""
     for item in items:
         if REAL in item.path.parents and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            group = "nights" if item.path.stem.startswith("test_migration_") else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: not item.path.stem.startswith(LONG))
 
 

@@ -28,9 +28,12 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.began = time.perf_counter()
         environment = dict(env or os.environ, TERM="xterm-256color", COLORTERM="truecolor")
+        # Whoever tests in the background ignores ^C, and so would all that is started there.
+        ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         )
+        signal.signal(signal.SIGINT, ignored)
         self._slave = slave
         self.seen = b""
 

@@ -73,8 +73,9 @@ apply() {
             echo "$current cannot be copied: no user impact, $current is as it was"
             return 1
         fi
+        # One stream: what it complains of stands before what we say of it.
         (cd -- "$to.copy" && data="$to.copy" exec sh -ec "
-$evolve") || {
+$evolve") 2>&1 || {
             status=$?
             rm -rf -- "$to.copy"
             echo "the evolve ended with $status on the copy: no user impact, $current is as it was"

@@ -82,7 +82,7 @@ apply() {
     fi
     # A text that begins with a dash is no option, and one of several lines stops at its first error.
     (cd "$work" && export release tag && sh -ec "
-$build") < /dev/null
+$build") < /dev/null 2>&1
     status=$?
     if [ "$(pointed)" != "$before" ]; then
         clear_up

@@ -118,7 +118,7 @@ apply() {
         return
     fi
     sh -ec "
-$restart" < /dev/null || {
+$restart" < /dev/null 2>&1 || {
         echo "the restart ended with $?"
         return 1
     }

@@ -43,7 +43,7 @@ restarted() {
     [ -n "${restart-}" ] || return 0
     rm -f "$mark" || return
     (export tag && sh -ec "
-$restart") < /dev/null || {
+$restart") < /dev/null 2>&1 || {
         status=$?
         echo "$link points to $(readlink "$link"), but the restart ended with $status"
         return 1

@@ -63,10 +63,10 @@ async def held_at(server: str, name: str, type: str, timeout: float = TIMEOUT, a
     return Held(name=name, type=type, values=values, ttl=answer.record_ttl)
 
 
-async def all_held_at(server: str, keys: Sequence[tuple[str, str]]) -> list[Held]:
+async def all_held_at(server: str, keys: Sequence[tuple[str, str]], timeout: float = TIMEOUT) -> list[Held]:
     """The same for several sets, in their order."""
     async with Asker() as asker:
-        return list(await asyncio.gather(*(held_at(server, name, type, asker=asker) for name, type in keys)))
+        return list(await asyncio.gather(*(held_at(server, name, type, timeout, asker) for name, type in keys)))
 
 
 async def serial_at(server: str, zone: str, asker: Asker | None = None) -> int:

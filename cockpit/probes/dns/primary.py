@@ -45,7 +45,7 @@ class Primary:
 
     async def read(self, keys: Sequence[tuple[str, str]]) -> list[Held]:
         """The sets as the primary holds them."""
-        return await all_held_at(self._zone.primary, keys)
+        return await all_held_at(self._zone.primary, keys, PATIENCE)
 
     async def exact(self, keys: Sequence[tuple[str, str]]) -> list[Held]:
         """The same letter by letter, for an undo: in answers the names inside records lose their case."""

@@ -128,7 +128,11 @@ class Headless:
         for ref in answering.asked(self.state):
             text = self._answers.pop(ref, "")
             if text:
-                return not await self._engine.submit(answering.order(self.state.planned(ref), text), DRIVER)
+                refused = await self._engine.submit(answering.order(self.state.planned(ref), text), DRIVER)
+                if not refused:
+                    # Until it is heard, the step seems to wait for somebody who has not answered.
+                    await self._until(lambda ref=ref: ref not in answering.asked(self.state))  # type: ignore[misc]
+                return not refused
         return False
 
     async def _quiet(self) -> None:

@@ -131,11 +131,13 @@ def test_a_socket_that_nobody_answers_on_is_no_live_run(recorded: Path, capsys: 
     journal = recorded / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:300]))
-    left = socket.socket(socket.AF_UNIX)
-    left.bind(str(RunFolder(recorded).keep_socket()))
+    left, path = socket.socket(socket.AF_UNIX), RunFolder(recorded).keep_socket()
+    path.unlink(missing_ok=True)
+    left.bind(str(path))
     left.close()
     assert main(["runs"]) == 0
     assert "not ended" in capsys.readouterr().out
+    path.unlink()
 
 
 def test_a_torn_journal_is_replayed_and_a_damaged_one_is_named(

@@ -11,7 +11,8 @@ from cockpit.lab.stages.community_people import PROJECTS
 from tests.lab.demos import demo, whole
 
 pytestmark = pytest.mark.xdist_group("demos")
-SERVICES = ("server", "rt", "accounts", "projects", "trac", "lists", "mail", "planet", "backup", "normal-ttl", "etch")
+AFTER = ("first-day", "first-week", "normal-ttl", "etch")
+SERVICES = ("server", "rt", "accounts", "projects", "trac", "lists", "mail", "planet", "backup", *AFTER)
 
 
 def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 # param: recipe the file of the recipe release-switch on this host
 # param: releases the folder that holds one folder per tag
 # param: tag the release that is in use
-# param: client what the shell texts know as $client
+# param: client passed on to the shell texts as $client
 # param: restart passed on to the recipe: shell text that restarts what runs out of `current`
 # param: check passed on to the recipe: shell text, with $tag, that succeeds when users get the release
 # needs: readlink

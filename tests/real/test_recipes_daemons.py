@@ -117,6 +117,7 @@ def test_a_sysv_service_starts_and_goes_back(host: RealHost) -> None:
 def test_a_program_of_supervisor_stops_and_starts_and_one_that_dies_is_told(host: RealHost) -> None:
     start = supervised(host, "supervisor-start")
     start.there_and_back()
+    start.cut_anywhere()
     start.there()
     stop = supervised(host, "supervisor-stop")
     stop.there_and_back(shells=("busybox sh",))

@@ -264,6 +264,8 @@ def test_a_replica_is_promoted_when_it_has_all_that_its_primary_wrote(db: RealHo
     mysql(db, "create database late; create table late.late as select 1 as one")
     place = mysql(db, "show master status").split()
     promote.params = {**base, "position": f"{place[0]}:{place[1]}"}
+    promote.capture()
+    promote.cut("apply", 4)
     promote.there()
     assert mysql(db, "select one from late.late", port=3307).strip() == "1"
     assert "cannot follow its old primary again" in promote.must("undo", 1)

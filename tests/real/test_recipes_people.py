@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_players_are_told_inside_the_game(old: RealHost) -> None:
     said = Trial(old, "announce", {"text": f"{EVIL}\nDrop and reconnect.", "command": SAY, "check": SEEN})
     said.there_and_back(already=False)
     seen = old.run(SEEN)
-    assert seen.count("GOD: Drop and reconnect.") >= 2
+    assert seen.count("GOD: Drop and reconnect.") == (3 if os.environ.get("COCKPIT_SHELLS") == "all" else 2)
     assert f"GOD: {EVIL}" in seen
     said.cut_anywhere()
 

@@ -263,6 +263,8 @@ def test_a_replica_is_promoted_when_it_has_all_that_its_primary_wrote(db: RealHo
     Trial(db, "postgres-promote", {**base, "position": EVIL}).must("apply", 1)
     assert not promote.recognised()
     psql(db, "create database last; create table late as select 1 as one")
+    promote.capture()
+    promote.cut("apply", 4)
     promote.there()
     assert psql(db, "select one from late", port=5433).strip() == "1"
     assert "cannot follow its old primary again" in promote.must("undo", 1)

@@ -166,6 +166,8 @@ def test_s18_what_runs_is_found_in_an_old_release_and_restarted_into_current(hos
     assert "another release: process" in Trial(host, "release-consumers", {**trial.params, "within": "0"}).must(
         "verify", 1
     )
+    trial.capture()
+    trial.cut("apply", 4)
     trial.there()
     trial.back()
     broken = Trial(host, "release-consumers", {**trial.params, "test": "echo no such option; false"})

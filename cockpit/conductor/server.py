@@ -15,12 +15,12 @@ from cockpit.clock import Clock, SystemClock
 from cockpit.conductor import wire
 from cockpit.conductor.asking import Asker
 from cockpit.conductor.door import Door
-from cockpit.conductor.roster import Client, Peer, Roster, peer_of
+from cockpit.conductor.roster import AUTOPILOT, Client, Peer, Roster, peer_of
 from cockpit.conductor.wheel import Wheel
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
-from cockpit.events import Record
-from cockpit.journal.seek import offset_after
+from cockpit.events import Record, WheelTaken
+from cockpit.journal.seek import HEADER, number_of, offset_after
 from cockpit.text import harmless
 
 CHUNK = 256 * 1024
@@ -69,6 +69,8 @@ class Server:
 
     def observe(self, record: Record) -> None:
         """A record reached the journal's file: whoever follows may read on."""
+        if isinstance(record.event, WheelTaken) and record.event.screen == AUTOPILOT:
+            self._wheel.begun = True
         self._notify.set()
 
     async def run(self, path: Path) -> None:
@@ -225,21 +227,35 @@ class Server:
 
     async def _feed(self, writer: asyncio.StreamWriter, after: int) -> None:
         """Send the file from the first line whose number is over `after`, then what grows. The file is the queue: a slow
-        screen reads late and costs no memory."""
-        rest = b""
+        screen reads late and costs no memory. What the conductor itself does not know yet is not sent: it may be on its way
+        to a disk that will not take it."""
         with self._journal_file.open("rb") as file:
-            file.seek(offset_after(file, after) if after else 0)
+            at, size = offset_after(file, after) if after else 0, CHUNK
             while True:
-                chunk = file.read(CHUNK)
-                if not chunk:
-                    # Not `wait_for`: before Python 3.12 it may swallow a cancellation.
-                    async with self._grown:
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(0.25):
-                                await self._grown.wait()
+                file.seek(at)
+                chunk = file.read(size)
+                whole = _known(chunk, self._ledger.state.seq)
+                if whole:
+                    at, size = at + len(whole), CHUNK
+                    writer.write(whole)
+                    await writer.drain()
                     continue
-                whole, newline, rest = (rest + chunk).rpartition(b"\n")
-                if not newline:
+                if len(chunk) == size and b"\n" not in chunk:
+                    size *= 2  # A line that is longer than that: the first one carries the plan.
                     continue
-                writer.write(whole + b"\n")
-                await writer.drain()
+                # Not `wait_for`: before Python 3.12 it may swallow a cancellation.
+                async with self._grown:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.25):
+                            await self._grown.wait()
+
+
+def _known(chunk: bytes, seq: int) -> bytes:
+    """The whole lines of a chunk whose numbers are at most `seq`."""
+    end = chunk.rfind(b"\n") + 1
+    while end:
+        start = chunk.rfind(b"\n", 0, end - 1) + 1
+        if number_of(chunk[start : start + HEADER]) <= seq:
+            return chunk[:end]
+        end = start
+    return b""

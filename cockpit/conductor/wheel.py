@@ -39,6 +39,8 @@ class Wheel:
         self._lost: WheelLost | None = None
         """What the journal does not know yet."""
         self.holder: Client | None = None
+        self.begun = not autopilot
+        """The headless run's own driver has been at the wheel: before that, no screen takes it."""
 
     def role(self, client: Client) -> Role:
         """What a client is to the run."""
@@ -53,7 +55,7 @@ class Wheel:
 
     async def _take(self, client: Client) -> bool:
         state = self._ledger.state
-        if self.holder is not None or state.driver or state.ended:
+        if self.holder is not None or state.driver or state.ended or not self.begun:
             return False
         self.holder = client
         await self._write(client, "")

@@ -176,6 +176,9 @@ async def test_a_new_screen_knows_at_once_what_the_old_one_knew(run: Run) -> Non
             assert second.state.logs == first.state.logs
             assert second.state.notes == first.state.notes
             assert len(second.got) < 20, "it was told the state, not the whole story"
+    async with asyncio.timeout(5):
+        while run.ledger.state.people:
+            await asyncio.sleep(0.01)
     assert fold(list(records(run.file))) == run.ledger.state
 
 

@@ -172,7 +172,8 @@ class Server:
         name = peer.account if guest else harmless(hello.name, 60) or peer.account
         client = Client(self._roster.number(), name, peer, writer, self._clock.utc())
         client.guest = guest
-        client.may_drive = bool(hello.token) and not hello.watch and not guest
+        client.owner = bool(hello.token) and not guest
+        client.may_drive = client.owner and not hello.watch
         self._roster.enter(client)
         return client
 
@@ -206,7 +207,7 @@ class Server:
                 ) as intent:
                     return await self._wheel.ask(client, intent)
                 case it.GiveAccess() | it.TakeAccess() as intent:
-                    return await self._door.ask(intent, who, client.may_drive)
+                    return await self._door.ask(intent, who, client.owner)
                 case it.Hold() | it.Confirm() | it.Decline() as intent:
                     return await self._engine.submit(intent, who.words, who)
                 case _:

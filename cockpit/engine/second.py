@@ -47,6 +47,24 @@ def digest(state: RunState, gate: Gate, shown: tuple[str, ...]) -> str:
     return hashlib.blake2b(said, digest_size=8).hexdigest()
 
 
+def put(state: RunState, gate: Gate) -> list[str]:
+    """The question to the second person in full, line by line: what the screen and `cockpit confirm` show, and what a yes is
+    for. [] when nobody is asked."""
+    asked = state.gates[gate.id].asked
+    plan = state.plan
+    if asked is None or plan is None:
+        return []
+    behind = ", ".join(gate.before[:6]) + (f" and {len(gate.before) - 6} more" if len(gate.before) > 6 else "")
+    return [
+        f"{asked.by} asks to open gate {gate.id}: {gate.question or 'Go, or no go?'}",
+        f"run {state.run}{', a rehearsal' if state.mode == 'rehearsal' else ''}",
+        f"plan {plan.name}, SHA-256 {plan.hash[:16]}…",
+        f"behind it: {behind or 'nothing'}",
+        *(f"evidence: {item}" for item in asked.evidence or ("none is asked for",)),
+        f"evidence and plan as {asked.digest}",
+    ]
+
+
 def over(state: RunState, gate: Gate, asked: AskedView, now: float) -> str:
     """Why the question does not stand any more, as a sentence; '' while it does."""
     if now >= asked.until:

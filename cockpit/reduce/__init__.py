@@ -197,7 +197,7 @@ def _open(state: RunState, record: ev.Record, event: ev.GateOpened) -> RunState:
     text = event.gate + (f": confirmed by {event.second}" if event.second else "")
     alone = "without the second person, " if event.alone else ""
     text += f": override, {alone}{event.override}" if event.override else ""
-    return tell(state, record, "", "gate opened", text)
+    return tell(state, record, "", "break-glass" if event.alone else "gate opened", text)
 
 
 def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered | ev.AskGivenUp) -> RunState:

@@ -74,6 +74,9 @@ async def _visit(socket: Path, options: argparse.Namespace) -> int:
         if typed is None:
             print(f"cockpit: the question is over: {visit.state.gates[gate].reason or visit.over}", file=sys.stderr)
             return 1
+        if not typed:
+            print("cockpit: nothing was typed, which is no yes", file=sys.stderr)
+            return 1
         yes = it.Confirm(
             gate=gate, typed=typed, run=visit.state.run, plan=asked.plan, asked=asked.seq, digest=asked.digest
         )  # fmt: skip

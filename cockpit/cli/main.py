@@ -18,6 +18,8 @@ COMMANDS = (
     "survey",
     "attach",
     "watch",
+    "access",
+    "confirm",
     "replay",
     "report",
     "runs",

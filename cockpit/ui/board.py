@@ -35,6 +35,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
         line.append((" PANIC ", "headbad"))
     elif state.paused:
         line.append((" PAUSED ", "headwarn"))
+    if state.holds:
+        line.append((" HELD ", "headbad"))
     gap = "   " if width >= 110 else "  "
     line.append((f" T+{clock(end - state.started)}", "head"))
     total = sum(state.forecast.values())
@@ -46,6 +48,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     gate = rules.next_gate(state)
     if gate is not None:
         line.append((f"{gap}gate {gate.id}", "headwarn"))
+    if alone := [id for id, seen in state.gates.items() if seen.open and seen.alone]:
+        line.append((f"{gap}{alone[0]} opened alone", "headbad"))
     if state.ended:
         line.append((f"{gap}ended: {state.verdict}", "headgood" if state.exit == 0 else "headbad"))
     elif drives:

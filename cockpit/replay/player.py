@@ -39,6 +39,7 @@ class Player:
         self._wanted = 0
         self._shown = 0.0
         self._goal = 0
+        self._pressed = False
         self._touched = time.monotonic()
         if at:
             self._seek(at)
@@ -63,8 +64,8 @@ class Player:
 
     @property
     def notice(self) -> str:
-        """What must stay on the screen about the recording itself."""
-        return self.recording.notice
+        """What must stay on the screen about the recording itself. What is no damage of it goes with the first key."""
+        return "" if self._pressed and not self.recording.known.damaged else self.recording.notice
 
     @property
     def bar(self) -> str:
@@ -80,7 +81,9 @@ class Player:
         marks[place] = "●"
         at = datetime.fromtimestamp(self.now(), UTC).strftime("%H:%M:%S UTC")
         word = "▶" if self._playing else "❚❚"
-        place_text = f"{self._wanted}/{len(timeline)}  {share:.0%}  {at}"
+        count = f"{self.recording.total}" if self.recording.complete else f"~{self.recording.total}"
+        condition = self.recording.condition
+        place_text = f"{self._wanted}/{count}  {share:.0%}  {at}" + (f"  {condition}" if condition else "")
         return f" {word} {self._speed:g}×  {''.join(marks)}  {place_text}  space . , ] [ }} {{ > < "
 
     def press(self, key: str) -> bool:
@@ -111,6 +114,7 @@ class Player:
                 self._stop_at(timeline.after_shown(share * timeline.length))
             case _:
                 return False
+        self._pressed = True
         self._moved.set()
         return True
 

@@ -63,6 +63,11 @@ class Player:
         return timeline.utc[last] + min(max(0.0, self._shown - timeline.shown[last]), IDLE)
 
     @property
+    def place(self) -> int:
+        """How many events are shown, or will be in a moment."""
+        return self._wanted
+
+    @property
     def notice(self) -> str:
         """What must stay on the screen about the recording itself. What is no damage of it goes with the first key."""
         return "" if self._pressed and not self.recording.known.damaged else self.recording.notice

@@ -21,9 +21,6 @@ from cockpit.state import RunState
 GRAIN = 100
 """Events between two states that are remembered on the way to a place: what a step back folds at the most."""
 
-REMEMBERED = 400
-"""States that are remembered. They share what did not change between them."""
-
 
 class Store(Protocol):
     """Where the events come from."""
@@ -51,6 +48,12 @@ class Store(Protocol):
         ...
 
 
+WAYS = 4
+"""Ways that are remembered; the states of two ways share nothing, and one takes some megabytes."""
+
+STATES = 200
+"""States that are remembered of a way."""
+
 LOOK_AGAIN = 5000
 """Events that are folded before it is asked again whether a whole state is nearer."""
 
@@ -60,13 +63,40 @@ def never() -> bool:
     return False
 
 
+class Way:
+    """States on the way from a whole state onwards, by how many events they are after. They share what did not change."""
+
+    def __init__(self, first: int, state: RunState) -> None:
+        self.first = first
+        self._places = [first]
+        self._states = [state]
+
+    def nearest(self, count: int) -> tuple[int, RunState]:
+        """The last state at or before a place, which is `first` or behind it."""
+        index = max(0, bisect.bisect_right(self._places, count) - 1)
+        return self._places[index], self._states[index]
+
+    def keep(self, at: int, state: RunState) -> None:
+        """Remember a state; among many, one that is not much used goes."""
+        index = bisect.bisect_left(self._places, at)
+        if index < len(self._places) and self._places[index] == at:
+            return
+        self._places.insert(index, at)
+        self._states.insert(index, state)
+        if len(self._places) > STATES:
+            gone = 1 if index > STATES // 2 else STATES - 1
+            del self._places[gone]
+            del self._states[gone]
+
+
 class Recording:
     """Random access to a recording. Reading only; safe to be asked from several threads."""
 
     def __init__(self, store: Store, file: Path = Path()) -> None:
         self._store = store
         self._file = file
-        self._states: dict[int, RunState] = {0: RunState()}
+        self._ways = [Way(0, RunState())]
+        """What was folded lately, the youngest last; one of them begins at the beginning. Only looked at under the lock."""
         self._damaged = 0
         self._lock = threading.Lock()
 
@@ -135,22 +165,46 @@ class Recording:
         is near: `stop` is asked now and then, and once it says yes the answer is None."""
         timeline = self.timeline
         count = max(0, min(count, len(timeline)))
-        at, state = self._remembered(count)
+        way, at, state = self._way(count)
         looked = at
         while at < count:
             if count - at > GRAIN and at >= looked:
                 # Where none is near, the survey may have come further meanwhile.
                 frame = self._store.nearest(count)
-                at, state = frame if frame is not None and frame[0] > at else (at, state)
+                if frame is not None and frame[0] > at:
+                    at, state = frame
+                    way = self._new_way(at, state)
                 looked = at + LOOK_AGAIN
             upto = min(count, (at // GRAIN + 1) * GRAIN)
             for record in self._store.records(at, upto):
                 state = reduce(state, record)
             at = upto
-            self._remember(at, state)
+            with self._lock:
+                way.keep(at, state)
             if at < count and stop():
                 return None
         return state
+
+    def _way(self, count: int) -> tuple[Way, int, RunState]:
+        """The way that comes nearest to a place, and how near: after how many events, and the state there."""
+        damaged = self._store.known.damaged
+        with self._lock:
+            if damaged != self._damaged:
+                # What was folded from a keyframe holds what the damaged journal does not tell.
+                self._ways, self._damaged = [Way(0, RunState())], damaged
+            way = max(self._ways, key=lambda way: way.nearest(count)[0] if way.first <= count else -1)
+            self._ways.remove(way)
+            self._ways.append(way)
+            return way, *way.nearest(count)
+
+    def _new_way(self, at: int, state: RunState) -> Way:
+        way = Way(at, state)
+        with self._lock:
+            self._ways.append(way)
+            while len(self._ways) > WAYS:
+                # The beginning is always there.
+                self._ways.remove(next(way for way in self._ways if way.first))
+        return way
 
     def wait_for_an_event(self) -> bool:
         """Wait until an event is known, or that there is none. Whether there is one."""
@@ -167,23 +221,3 @@ class Recording:
     def close(self) -> None:
         """Let go of files and processes."""
         self._store.close()
-
-    def _remembered(self, count: int) -> tuple[int, RunState]:
-        damaged = self._store.known.damaged
-        with self._lock:
-            if damaged != self._damaged:
-                # What was folded from a keyframe holds what the damaged journal does not tell.
-                self._states, self._damaged = {0: RunState()}, damaged
-            places = sorted(self._states)
-            at = places[bisect.bisect_right(places, count) - 1]
-            state = self._states.pop(at)
-            self._states[at] = state  # The youngest stands last.
-            return at, state
-
-    def _remember(self, at: int, state: RunState) -> None:
-        with self._lock:
-            self._states.pop(at, None)
-            self._states[at] = state
-            while len(self._states) > REMEMBERED:
-                # The beginning is always there.
-                del self._states[next(place for place in self._states if place)]

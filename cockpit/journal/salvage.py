@@ -96,6 +96,7 @@ class Salvage:
     def read(self, descriptor: int, size: int) -> Iterator[Record]:
         """The same from an open file, up to `size` bytes."""
         waiting: tuple[int, Fault, int] | None = None
+        tail = b""
         for block in blocks(descriptor, size):
             offset = block.offset
             for place, raw in enumerate(block.lines):
@@ -111,7 +112,7 @@ class Salvage:
                     self._damage(1, Fault("foreign", why))
                     return
                 if not ended:
-                    self.torn = taken
+                    self.torn, tail = taken, raw
                     break
                 try:
                     judged = judge(raw, block.cut)
@@ -124,6 +125,10 @@ class Salvage:
                 offset += taken
         if waiting is not None:
             self.torn = waiting[2]
+        if self.torn and not self.events:
+            # Nobody who wrote an event was torn from it here: it is something else.
+            self.torn = 0
+            self._damage(self.lines, waiting[1] if waiting is not None else _why_no_line(tail))
         if not size:
             self._damage(1, Fault("empty", "it is empty: nothing was ever written, or the disk lost it"))
 
@@ -192,3 +197,12 @@ class Salvage:
             self.damages.append(
                 Damage(line=line, last=line, kind=fault.kind, why=fault.why, seq=self.last, at=self.events, kept=kept)
             )
+
+
+def _why_no_line(tail: bytes) -> Fault:
+    """What is wrong with a file that holds no line at all."""
+    try:
+        judge(tail)
+    except Lost as lost:
+        return lost.fault
+    return Fault("line", "its only line has no end")

@@ -13,6 +13,8 @@
 # param: ports TCP ports that nothing may listen on afterwards, one a line (optional)
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 units() {
     [ -d /run/systemd/system ]
 }
@@ -169,7 +171,7 @@ verify() {
     done
     unset heard
     for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
-        heard=$(ss -Hln "sport = :$port") || return 2
+        heard=$(ss -Hln "sport = :$port") || { echo "who listens on port $port cannot be told: ss ends with $?" && return 2; }
         [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
     done
     echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"

@@ -8,6 +8,8 @@
 # needs: systemctl ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $unit in
         -* | *[!A-Za-z0-9:_.\\@-]*) echo "this is no name of a unit"; return 1 ;;
@@ -52,17 +54,25 @@ installable() {
     case $(property UnitFileState) in static | indirect | generated | transient | alias) return 1 ;; esac
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     ! active && [ "$(property ActiveState)" != deactivating ] && { [ "${boot-}" = keep ] || ! enabled; }
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
     printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
@@ -70,7 +80,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     # Stopped while its file is known, which says how.
     gone || systemctl stop -- "$unit" || return
     if [ "${boot-}" != keep ] && enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
@@ -78,7 +88,7 @@ apply() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     if active; then
         echo "$unit is $(property ActiveState)"
         return 1
@@ -98,9 +108,12 @@ verify() {
         echo "process $captured_main of $unit is still there"
         return 1
     fi
-    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
-        echo "$unit is stopped, but something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(listener) || return 2
+        [ -z "$heard" ] || {
+            echo "$unit is stopped, but something listens on port $port"
+            return 1
+        }
     fi
     echo "$unit is stopped${port:+, nothing listens on port $port}"
 }

@@ -10,6 +10,8 @@
 # needs: service update-rc.d ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | .* | *[!A-Za-z0-9_.+-]*) echo "this is no name of a service"; return 1 ;;
@@ -54,18 +56,26 @@ linked_as() {
     done
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     if running; then echo "running=1"; else echo "running=0"; fi
     printf 'links=%s\n' "$(links)"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     running
     case $? in
         1) return 1 ;;
@@ -78,7 +88,7 @@ probe() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     case ${within:-30} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
     if [ -n "${test-}" ]; then
         said=$(sh -ec "
@@ -110,7 +120,7 @@ there() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     tries=0
     until there; do
         tries=$((tries + 1))

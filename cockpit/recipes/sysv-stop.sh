@@ -8,6 +8,8 @@
 # needs: service update-rc.d ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | .* | *[!A-Za-z0-9_.+-]*) echo "this is no name of a service"; return 1 ;;
@@ -52,18 +54,26 @@ linked_as() {
     done
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     if running; then echo "running=1"; else echo "running=0"; fi
     printf 'links=%s\n' "$(links)"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     running
     case $? in
         0) return 1 ;;
@@ -76,7 +86,7 @@ probe() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if at_boot; then
         said=$(update-rc.d "$name" disable 2>&1) || {
             echo "its links are not changed: $(printf '%s\n' "$said" | tail -n 1)"
@@ -91,14 +101,17 @@ apply() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     if [ -n "${process-}" ] && cat /proc/[0-9]*/comm 2> /dev/null | grep -qxF -e "$(printf %.15s "$process")"; then
         echo "a process $process is still there"
         return 1
     fi
-    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
-        echo "something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(listener) || return 2
+        [ -z "$heard" ] || {
+            echo "something listens on port $port"
+            return 1
+        }
     fi
     running
     case $? in

@@ -51,3 +51,12 @@ def says_no(trial: Trial, about: str) -> None:
     assert about in said.said, said
     after = trial.seen()
     assert after == before, f"{before!r} -> {after!r}"
+
+
+def sees_no_queue(hold: Trial, release: Trial, flush: Trial, empty: Trial, *tools: str) -> None:
+    """A queue that cannot be seen is not an empty one: nothing is said to be gone from it, and a hold stays."""
+    hold.there(already=False)
+    for trial, ops in ((flush, ("verify",)), (empty, ("apply", "verify")), (hold, ("undo", "verify_undo")), (release, ("capture",))):
+        trial.blind(*tools, ops={op: 2 for op in ops})
+    assert hold.recognised()
+    hold.back()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, sees_no_queue, until_arrived
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import Trial
 from tests.real.world import needs_world, until
@@ -196,6 +196,12 @@ def test_a_broken_or_stopped_postfix_is_left_as_it_is(pair: Pair) -> None:
     for trial in trials:
         says_no(trial, "names no table in a file")
     pair.new.run(f"postconf -e transport_maps=texthash:{TABLE}; postfix reload")
+
+
+def test_a_queue_that_cannot_be_seen_is_not_an_empty_one(pair: Pair) -> None:
+    hold, release = pair.hold(), pair.trial("postfix-release", box="/var/mail/ann")
+    flush, empty = pair.trial("postfix-flush", patience="1"), pair.trial("postfix-queue-empty", quiet="0")
+    sees_no_queue(hold, release, flush, empty, "postqueue")
 
 
 def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:

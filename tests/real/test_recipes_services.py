@@ -202,6 +202,14 @@ def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> Non
     assert "has no next run" in start.must("verify", 1)
 
 
+@pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart"])
+def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, recipe: str) -> None:
+    for how in ("stop", "start"):
+        host.run(f"systemctl {how} nginx.service")
+        unit(host, recipe, port="8080").blind("ss")
+    host.run("systemctl stop nginx.service")
+
+
 @pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart", "timer-stop", "timer-start"])
 def test_a_unit_that_is_none_or_broken_is_refused(host: RealHost, recipe: str) -> None:
     write(host, "/etc/systemd/system/bad.timer", "[Timer]\nOnCalendar=never ever")

@@ -39,6 +39,22 @@ EVIL = 'it\'s "here" $(touch /tmp/owned) `touch /tmp/owned` \\ * ; & | > <\ttab 
 """A value that a careless quotation would run, split or lose. It is one line: so are the values that recipes print."""
 
 
+BLIND: Mapping[Op, int] = {"probe": 2, "capture": 1, "apply": 1, "verify": 2}
+"""How the functions of a recipe end that cannot see what it is about."""
+
+
+@contextlib.contextmanager
+def without(host: RealHost, *tools: str) -> Iterator[None]:
+    """Hide these commands of a host, wherever they are looked for."""
+    folders = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin"
+    each = f"for dir in {folders}; do for tool in {' '.join(tools)}; do"
+    host.run(f"{each} [ ! -e $dir/$tool ] || mv $dir/$tool $dir/$tool.hidden; done; done")
+    try:
+        yield
+    finally:
+        host.run(f"{each} [ ! -e $dir/$tool.hidden ] || mv $dir/$tool.hidden $dir/$tool; done; done")
+
+
 def evil_left(host: RealHost) -> bool:
     """Whether a value was taken for a command."""
     return host.run("ls /tmp/owned", check=False).strip() != ""
@@ -172,6 +188,17 @@ class Trial:
             self.back(shell)
             self.same(before, f"{self.recipe} undone under {shell} does not restore the state")
         assert not evil_left(self.host), f"{self.recipe} ran a parameter"
+
+    def blind(self, *tools: str, ops: Mapping[Op, int] = BLIND) -> None:
+        """Without these commands on its host, each function ends so, with a word: what cannot be seen is neither so nor not so,
+        and nothing is changed."""
+        before = self.seen()
+        with without(self.host, *tools):
+            for op, status in ops.items():
+                said = self.ask(op)
+                assert said.status == status, f"{self.recipe} {op} without {tools}: {said}"
+                assert said.said.strip(), f"{self.recipe} {op} without {tools} says nothing"
+        self.same(before, f"{self.recipe} without {tools} changes something")
 
     def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
         """Killed after some commands of `apply`, and of `undo`: the probe still answers, what it takes for done can be verified,

@@ -26,6 +26,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.

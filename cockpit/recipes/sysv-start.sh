@@ -26,9 +26,12 @@ sane() {
 }
 
 links() {
-    # Where it stands in the order of start and stop.
-    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name"; do
-        if [ -L "$link" ]; then printf '%s ' "$link"; fi
+    # Where it stands in the order of start and stop, and LINK=TARGET for what `update-rc.d` changes of systemd along with it.
+    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name" systemd/system/*.service systemd/system/*/"$name.service"; do
+        case $link:$(readlink "$link") in
+            rc*:?*) printf '%s ' "$link" ;;
+            *:*/"$name.service") printf '%s=%s ' "$link" "$(readlink "$link")" ;;
+        esac
     done)
 }
 
@@ -49,10 +52,12 @@ running() {
 linked_as() {
     # Exactly the links in $1, as they were captured.
     for link in $(links); do
-        case " $1 " in *" $link "*) ;; *) rm "/etc/$link" || return ;; esac
+        case " $1 " in *" $link "*) ;; *) rm "/etc/${link%%=*}" || return ;; esac
     done
     for link in $1; do
-        [ -L "/etc/$link" ] || ln -s "../init.d/$name" "/etc/$link" || return
+        place=/etc/${link%%=*} target=../init.d/$name
+        case $link in *=*) target=${link#*=} ;; esac
+        [ -L "$place" ] || { mkdir -p "${place%/*}" && ln -s "$target" "$place"; } || return
     done
 }
 

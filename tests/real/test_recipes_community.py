@@ -78,7 +78,7 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     until(lambda: listening(host, 25), lambda: host.said()[-500:])
     host.run(f"/usr/bin/python3 -c '{POSTS}'")
     stop.capture()
-    stop.killed("apply", 12)
+    stop.cut("apply", 12)
     assert "with 0 messages in its queues" in stop.must("apply")
     stop.must("verify")
     for one in (start, stop):

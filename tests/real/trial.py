@@ -18,6 +18,7 @@ import contextlib
 import difflib
 import fcntl
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from pathlib import Path
 from cockpit.plan.model import Op, Shell
 from cockpit.plan.script import script_for
 from tests.real.rig import RealHost
+from tests.real.stood import note
 
 SHELLS = ("dash", "bash --posix", "busybox sh")
 """What a host's `sh` may be."""
@@ -95,6 +97,11 @@ class Trial:
         place = resources.files("cockpit.recipes") if self.folder is None else self.folder
         return place.joinpath(f"{self.recipe}.sh").read_text(encoding="utf-8")
 
+    @property
+    def name(self) -> str:
+        """The recipe, with the example that it belongs to."""
+        return self.recipe if self.folder is None else f"{self.folder.parent.name}/{self.recipe}"
+
     def script(self, op: Op) -> str:
         """What would travel to the host."""
         action = Shell(
@@ -114,7 +121,22 @@ class Trial:
         with self._file(script) as file:
             process = self._start(f"{shell} {file}")
             out, err = process.communicate(timeout=240)
-        return Said(process.returncode, _text(out), _text(err))
+        said = Said(process.returncode, _text(out), _text(err))
+        self._note(op, said)
+        return said
+
+    def _note(self, op: Op, said: Said) -> None:
+        """Record what the recipe has stood by this."""
+        if op == "apply":
+            for param, value in {**self.params, **self.secrets}.items():
+                if "$(touch" in value:
+                    note(self.name, f"evil {param}")
+                if "\n" in value:
+                    note(self.name, f"newline {param}")
+            if said.status and re.search("refuse|broken|nothing (was|is) |(star|install|chang)ed: ", said.said):
+                note(self.name, "refused")
+        elif op == "verify_undo" and said.status == 0:
+            note(self.name, "undone")
 
     def capture(self, shell: str = SHELLS[0]) -> None:
         """Capture, and keep it for what follows."""
@@ -167,6 +189,7 @@ class Trial:
             self.must("apply", 0, shell)
             self.must("verify", 0, shell)
             self.same(first, f"{self.recipe} applied twice is not what it is once")
+            note(self.name, "twice")
 
     def back(self, shell: str = SHELLS[0]) -> None:
         """Undo, and its verification."""
@@ -175,6 +198,7 @@ class Trial:
             self.must("verify_undo", 0, shell)
         else:
             assert not self.recognised(shell), f"{self.recipe} undone is still so"
+            note(self.name, "undone")
 
     def there_and_back(self, *, already: bool = True, shells: Sequence[str] = ()) -> None:
         """Forward, twice, back, under the first shell; under the second once there and back (COCKPIT_SHELLS=all: under all, all
@@ -221,6 +245,7 @@ class Trial:
                     self.must("verify")
                     self.must("undo")
                 self.same(before, f"{self.recipe}: {op} cut after {point} commands is not mended by {op}")
+            note(self.name, f"cut {op}")
         # From the middle of apply straight back.
         for point in points["apply"]:
             self.capture()
@@ -262,6 +287,7 @@ class Trial:
     def cut(self, op: Op, point: int) -> None:
         """Kill one function after its command of this number has begun, which must be before its end."""
         assert self.killed(op, point), f"{self.recipe} {op} was at its end before {point} commands: not cut"
+        note(self.name, f"cut {op}")
 
     def _cut_off(self, op: Op, point: int) -> None:
         """As `cut`; earlier when the function waits for something, and this time is through with fewer commands."""

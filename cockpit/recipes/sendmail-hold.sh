@@ -34,6 +34,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -157,8 +163,10 @@ asked() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    sendmail -bp | KEY="${key:+@$key}" awk '
+    { sendmail -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]+[*X-]* +[0-9]/ { id = $1; sub(/[*X-]+$/, "", id) }
         /^[ \t]/ && NF == 1 && /@/ && !/\(/ {
             at = tolower($1); gsub(/[<>]/, "", at)
@@ -167,18 +175,23 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Sendmail does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then sendmail -q${key:+R@$key} -v < /dev/null > /dev/null 2>&1; fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -238,7 +251,8 @@ probe() {
 capture() {
     sane && sane_address && fit && find_table || return 2
     if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
@@ -265,7 +279,7 @@ verify() {
 undo() {
     sane && fit && find_table || return
     n=0
-    if [ -n "$(ours)" ]; then n=$(count); fi
+    if [ -n "$(ours)" ]; then n=$(count) || return; fi
     if [ "$n" != 0 ] && [ -n "${back_to:-}" ]; then
         next_hop "$back_to" && change "$key	esmtp:[$host]" || return
         if drained; then
@@ -273,7 +287,7 @@ undo() {
             return
         fi
         hold
-        echo "$(count) of $n could not be handed to $back_to and stay held$(reason)"
+        echo "${left:-an unknown number} of $n could not be handed to $back_to and stay held$(reason)"
         return 1
     fi
     change "" && echo "mail for $domain is delivered here again"
@@ -285,7 +299,7 @@ reason() {
 
 verify_undo() {
     sane && fit && find_table || return 2
-    n=$(count)
+    n=$(count) || return 2
     if [ -n "$(ours)" ]; then
         echo "$domain is held, $n in the queue"
         return 1

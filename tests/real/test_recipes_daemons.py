@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import EVIL, Trial, evil_left, without
 from tests.real.world import listening, needs_world, until, write
 from tests.real.world.supervisor import supervisor
 
@@ -261,6 +261,28 @@ def test_s56_a_test_game_that_still_runs_is_found_by_process_and_port(host: Real
         assert Trial(host, "test-instance-stopped", wrong).ask("verify").status == 2
     # No systemd to ask here: that is no "stopped".
     assert Trial(host, "test-instance-stopped", {"unit": "mush.service"}).ask("verify").status in {1, 2}
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, runs: bool) -> None:
+    if runs:
+        host.run("service mush start")
+        settled(host, True)
+    kinds = ["stop", "start", *(["restart"] if runs else [])]
+    trials = [sysv(host, f"sysv-{kind}", process="python3") for kind in kinds]
+    if runs:
+        host.run(f'service mush stop; supervisorctl -c "{CONFIG}" start mush')
+        settled(host, True)
+    trials += [supervised(host, f"supervisor-{kind}") for kind in kinds]
+    for trial in (*trials, drain(host)):
+        trial.blind("ss")
+    look = Trial(host, "test-instance-stopped", {"port": "4201"})
+    look.blind("ss", ops={"apply": 1, "verify": 2})
+    before = trial.seen()
+    trial.capture()
+    with without(host, "ss"):
+        assert "who listens on port 4201 cannot be told" in trial.must("apply", 1)
+    assert trial.seen() == before
 
 
 def drain(host: RealHost, **more: str) -> Trial:

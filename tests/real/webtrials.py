@@ -509,6 +509,7 @@ def reloads(shop: Shop) -> None:
         host, RECIPES[shop.server]["reload"], {"conf": shop.conf, "check": f"http://{NAME}/"}, state=state(shop.server)
     )
     reload.there_and_back(already=False)
+    reload.cut_anywhere()
     host.run(f"cp -p {site} /srv/kept; sed -i s,/srv/other,/srv/shop, {site}")
     assert "the other site" in shop.ask(f"http://{OTHER}/")
     reload.capture()

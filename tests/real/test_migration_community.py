@@ -12,7 +12,7 @@ import pytest
 from cockpit.plan.load import load
 from cockpit.plan.model import Sync
 from tests.real.haskell import notices
-from tests.real.haskell.people import JOB, SITES, account, busy, people, settled, waiting
+from tests.real.haskell.people import CLOSED, JOB, SITES, account, busy, people, settled, waiting
 from tests.real.haskell.stage import CAFE, LISTS, MAIL, OLD_LETTER, PEOPLE, SPOOL, STATIC, ZONE, Stage, build
 from tests.real.night import wayback
 from tests.real.night.night import conducting
@@ -65,6 +65,7 @@ def stage(rig: Rig) -> Stage:
 def planted(stage: Stage, folder: Path) -> Path:
     samples = stage.samples | dict.fromkeys(DATES, "2001-01-01T00:00:00+00:00")
     plan = plant(stage.rig, folder, "community", samples)
+    stage.nights.append(folder.parent / "run")
     notices.forget(stage.world)
     stage.key.file(folder / "keys")
     return plan
@@ -184,6 +185,7 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
     assert not differences, "\n".join(differences)
     assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
     books = account(crowd, stage, etch, ["etch"])
+    books.refused(stage.nights, CLOSED)
     books.journal(tmp_path / "run", undone=True)
     books.settle()
 
@@ -208,5 +210,6 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
     assert stage.etch.run("ss -Hlnt | awk '{ print $4 }' | grep -E ':(25|80|5432|8024)$' || :") == ""
     until(lambda: settled(stage, crowd, lun), lambda: f"{waiting(stage.etch)} {waiting(lun)}", 60)
     books = account(crowd, stage, lun, ["etch", "lun"])
+    books.refused(stage.nights, CLOSED)
     books.journal(tmp_path / "run")
     books.settle()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.night import wayback
 from tests.real.night.accountant import Accountant, in_maildir, numbers
-from tests.real.night.karl import CLIENTS, ZONE, Platform
+from tests.real.night.karl import CLIENTS, CLOSED, ZONE, Platform
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
 from tests.real.rig import RealHost, Rig
@@ -72,6 +72,7 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
     books = balance(crowd.ledger, platform.xens)
     for client in CLIENTS:
         books.visits(client, ["xen"])
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run", undone=True)
     books.settle()
 
@@ -93,5 +94,6 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     books = balance(crowd.ledger, dict.fromkeys(CLIENTS, platform.karl))
     for client in CLIENTS:
         books.visits(client, ["xen", "shared"])
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run")
     books.settle()

@@ -59,6 +59,8 @@ class Stage:
     key: Key
     ledger: Ledger = field(default_factory=Ledger)
     """What people have done here, over all nights."""
+    nights: list[Path] = field(default_factory=list)
+    """The runs of these nights."""
 
     @property
     def samples(self) -> dict[str, str]:

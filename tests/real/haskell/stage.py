@@ -88,11 +88,12 @@ def build(rig: Rig) -> Stage:
     stage = Stage(rig=rig, key=Key(), **hosts)
     _names(stage)
     with ThreadPoolExecutor(2) as pool:
-        lun = pool.submit(_lun, stage.lun)
+        lun, backup = pool.submit(_lun, stage.lun), pool.submit(_backup, stage.backup)
         _services(stage.etch)
         _years_of_use(stage.etch)
         _apache(stage.etch)
         lun.result()
+        backup.result()
     receiver(stage.world)
     until(
         lambda: _posted(stage.etch),
@@ -105,6 +106,12 @@ def build(rig: Rig) -> Stage:
 def _lun(host: RealHost) -> None:
     _services(host)
     _apache(host)
+
+
+def _backup(host: RealHost) -> None:
+    """A server in which a dump can be tried."""
+    postgres(host)
+    psql(host, "create role rt")
 
 
 def _names(stage: Stage) -> None:

@@ -11,13 +11,14 @@ from tests.real.night.accountant import Accountant, in_maildir, numbers
 from tests.real.night.karl import CLIENTS, CLOSED, ZONE, Platform
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
+from tests.real.night.refusals import outages
 from tests.real.rig import RealHost, Rig
 from tests.real.world import needs_world
 
 pytestmark = needs_world
 
 
-EDITED = ("/etc/apache2/sites-available/karl.conf", "/etc/postfix/main.cf", "/etc/postfix/transport*")
+EDITED = ("/etc/apache2/sites-available/karl.conf", "/etc/postfix/main.cf", wayback.KEYS)
 """What the night changes on old, and puts back: by its content, not by its time."""
 
 
@@ -76,7 +77,8 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
         "/var/mail/checks/*": wayback.came,
     }
     for client, xen in platform.xens.items():
-        assert wayback.differences(before[client], xen, but=since, touched=EDITED) == []
+        differences = wayback.differences(before[client], xen, but=since, touched=EDITED)
+        assert not differences, "\n".join(differences)
     assert wayback.zone(platform.rig.pid, platform.ns1.address, ZONE) == zone
     books = balance(crowd.ledger, platform.xens)
     for client in CLIENTS:
@@ -89,6 +91,7 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
 async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     platform: Platform, tmp_path: Path
 ) -> None:
+    """S3: a downtime clock for each client, which agrees with the plan's closed time and with what that client's users saw."""
     with platform.people() as crowd:
         await crowd.see("message", CLIENTS, 1)
         deeds = {"owner-dns": lambda client: platform.dns(client, platform.karl)}
@@ -106,3 +109,5 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run")
     books.settle()
+    # Each client has a clock of its own, and each has seen its page; what it says of that is judged above.
+    assert {client for client, seen in outages(tmp_path / "run").items() if seen.failed} == {*CLIENTS}

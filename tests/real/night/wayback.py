@@ -25,6 +25,9 @@ from pathlib import Path
 
 from tests.real.rig import RealHost
 
+KEYS = "/root/.ssh/authorized_keys"
+"""It has one key more for as long as a host copies from this one."""
+
 Judge = Callable[[bytes | None, bytes | None], str]
 
 

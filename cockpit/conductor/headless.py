@@ -103,6 +103,8 @@ def progress_line(record: ev.Record) -> str:
             return f"trouble: {message}"
         case ev.RunEnded(verdict=verdict):
             return verdict
+        case ev.Unknown(name=name):
+            return f"event {record.seq} is of another version: {name}"
         case _:
             return ""
 

@@ -11,6 +11,10 @@ from cockpit.reduce.steps import of_step
 from cockpit.reduce.tell import tell
 from cockpit.reduce.world import of_world
 from cockpit.state import ClockView, GateView, HostView, QuestionView, RunState, ServiceView, StepView
+from cockpit.text import harmless
+
+SHOWN_OF_UNKNOWN = 200
+"""Characters that the timeline shows of an event that this version does not know."""
 
 
 def reduce(state: RunState, record: ev.Record) -> RunState:
@@ -120,6 +124,8 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             | ev.LossDeclared()
         ):
             return of_world(state, record, event)
+        case ev.Unknown():
+            return tell(state, record, "", "other version", f"{event.name}: {harmless(event.raw, SHOWN_OF_UNKNOWN)}")
         case _:
             return state
 

@@ -157,7 +157,8 @@ class CockpitApp(App[None]):
         text, until = self._said
         now = self.now()
         bar = self.source.transport.bar if self.source.transport is not None else ""
-        message = text if until > self._loop_time() else ""
+        notice = self.source.transport.notice if self.source.transport is not None else ""
+        message = text if until > self._loop_time() else notice
         label = _label(self.source.label, self.state.mode)
         lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
         self.canvas.show(lines)

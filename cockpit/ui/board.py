@@ -25,6 +25,9 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     """What a smaller paired terminal still sees: the state of the run, its clock, downtime, progress, the next gate."""
     plan = state.plan
     if plan is None:
+        if label.startswith("REPLAY"):
+            words = f" its plan is not known: the event that holds it is missing; {state.seq} is the event shown "
+            return fit([(" ● ", "headwarn"), (f"{label} ", "headwarn"), (words, "headwarn")], width, "head")
         return fit([(" COCKPIT ", "head"), (" waiting for the conductor … ", "headwarn")], width, "head")
     mark = {"LIVE": "headgood", "REHEARSAL": "headwarn", "REPLAY": "headwarn", "READ-ONLY": "headwarn"}.get(
         label, "head"

@@ -12,13 +12,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit import intents as it
 from cockpit.conductor import acl
 from cockpit.conductor.client import LiveSource
 from cockpit.conductor.visit import Visit
 from cockpit.events import AccessGiven, AccessTaken, DoorChanged
+from cockpit.preflight.people import second_rows
 from tests.conductor.seats import Run, conducted, screen
+from tests.engine.world import small_plan
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -111,3 +114,17 @@ async def test_a_resumed_run_opens_its_door_again_and_takes_the_old_one_away(
         assert not stale.parent.exists()
         assert Path(ann.state.door).exists()
     assert list(tmp_path.glob("cockpit-door-*")) == [], "a conductor that ends leaves no door"
+
+
+def test_preflight_says_whether_the_second_person_of_a_gate_has_an_account_here() -> None:
+    plan, me = small_plan(), pwd.getpwuid(os.getuid()).pw_name
+
+    def seen(*names: str) -> list[tuple[str, str]]:
+        gate = replace(plan.gates[0], second=True, second_by=names)
+        return [(row.grade, row.found) for row in second_rows(replace(plan, gates=(gate,)))]
+
+    assert second_rows(plan) == []
+    assert seen() == [("ok", "anyone who is given access to confirm")]
+    assert seen("nobody") == [("ok", "nobody")]
+    assert seen("nobody", "no-such-one") == [("warn", "nobody; no-such-one has no account here")]
+    assert seen(me) == [("fail", f"{me}: no other account of this machine")]

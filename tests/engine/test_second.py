@@ -186,8 +186,9 @@ async def test_the_question_expires_after_a_minute() -> None:
     here = await night()
     await here.asked()
     late = here.yes()
-    here.rig.clock.now += second.STANDS - 1
-    await here.green()
+    for seconds in (20, 20, second.STANDS - 41):
+        here.rig.clock.now += seconds
+        await here.green()
     assert here.rig.state.gates["pilot-good"].asked is not None
     here.rig.clock.now += 1
     assert "nobody confirmed it within 60 s" in await here.confirm(intent=late)

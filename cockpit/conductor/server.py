@@ -31,6 +31,8 @@ GUEST_PAUSE = 0.05
 """Seconds between two things that another account asks."""
 HELLO = 30.0
 """Seconds within which a client says who it is."""
+GUEST_REST = 1.0
+"""Seconds between two tellings of its size and people: each may be written down."""
 AGAIN = 0.5
 """Seconds until a lost wheel is told once more to a journal that took nothing, and offers are looked at."""
 
@@ -193,6 +195,8 @@ class Server:
             del line
             if isinstance(ask, wire.Here):
                 self._roster.here(client, ask)
+                if client.guest:
+                    await self._clock.sleep(GUEST_REST)
                 continue
             refusal = await self._asked(client, ask)
             client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cockpit.clock import SystemClock
 from cockpit.conductor.headless import Headless, Orders
-from cockpit.events import Event, Record, RunStarted, ServiceAdvancing, StepMoved
+from cockpit.events import Event, Record, RunStarted, ServiceAdvancing, StepMoved, Who
 from cockpit.intents import Answer, AnyIntent, End, RunToGate
 from cockpit.plan.load import load_plan
 from cockpit.plan.model import Plan
@@ -42,7 +42,7 @@ class Late:
     async def write(self, event: Event, actor: str) -> None:
         self._post(event)
 
-    async def submit(self, intent: AnyIntent, actor: str) -> str:
+    async def submit(self, intent: AnyIntent, actor: str, who: Who) -> str:
         match intent:
             case RunToGate() if not self.story:
                 self._post(ServiceAdvancing(service="web", on=True))

@@ -29,6 +29,10 @@ MOST_GUESTS = 8
 """Connections of one other account."""
 GUEST_PAUSE = 0.05
 """Seconds between two things that another account asks."""
+HELLO = 30.0
+"""Seconds within which a client says who it is."""
+GUEST_REST = 1.0
+"""Seconds between two tellings of its size and people: each may be written down."""
 AGAIN = 0.5
 """Seconds until a lost wheel is told once more to a journal that took nothing, and offers are looked at."""
 
@@ -122,7 +126,8 @@ class Server:
             if why:
                 writer.write(wire.encode(wire.Bye(reason=why)))
                 return
-            hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
+            async with asyncio.timeout(HELLO):
+                hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
             if guest and hello.token:
                 writer.write(wire.encode(wire.Bye(reason="nobody drives by the door for other accounts")))
                 return
@@ -143,7 +148,14 @@ class Server:
                 after = state.seq
             feeding = asyncio.create_task(self._feed(writer, after))
             await self._listen(reader, client)
-        except (ConnectionError, msgspec.MsgspecError, asyncio.LimitOverrunError, ValueError, JournalBroken):
+        except (
+            ConnectionError,
+            msgspec.MsgspecError,
+            asyncio.LimitOverrunError,
+            ValueError,
+            TimeoutError,
+            JournalBroken,
+        ):
             pass  # A screen that goes or talks nonsense takes nothing with it.
         finally:
             if feeding is not None:
@@ -183,6 +195,8 @@ class Server:
             del line
             if isinstance(ask, wire.Here):
                 self._roster.here(client, ask)
+                if client.guest:
+                    await self._clock.sleep(GUEST_REST)
                 continue
             refusal = await self._asked(client, ask)
             client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
@@ -205,7 +219,7 @@ class Server:
                     | it.GrantWheel()
                     | it.DeclineWheel()
                 ) as intent:
-                    return await self._wheel.ask(client, intent)
+                    return await self._wheel.ask(client, intent, who.words)
                 case it.GiveAccess() | it.TakeAccess() as intent:
                     return await self._door.ask(intent, who, client.owner)
                 case it.Hold() | it.Confirm() | it.Decline() as intent:

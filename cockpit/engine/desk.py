@@ -116,7 +116,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     def _refuse_hold(self, intent: it.Hold, who: ev.Who) -> str:
         if not intent.reason.strip():
             return "a hold needs a reason: the driver must know what you see"
-        mine = any(hold.screen == who.screen and hold.by == who.words for hold in self.state.holds)
+        mine = any(
+            (hold.screen == who.screen and hold.by == who.words) or (who.guest and hold.name == who.name)
+            for hold in self.state.holds
+        )
         return "you hold already; the driver releases it" if mine else ""
 
     def _refuse_release(self, intent: it.Release) -> str:

@@ -178,8 +178,6 @@ def _resume(state: RunState, record: ev.Record, event: ev.RunResumed) -> RunStat
         offer=None,
         requests={},
         gates=gates,
-        door="",
-        door_how="",
         boot=event.boot,
         verdict="",
         ended=0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -69,6 +69,7 @@ async def conducted(
     autopilot: str = "",
     token: str = TOKEN,
     socket: Path | None = None,
+    before: Callable[[Run], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Run]:
     """A run that has begun and listens."""
     async with JournalWriter(folder / "journal.jsonl", clock or SystemClock()) as journal:
@@ -76,6 +77,8 @@ async def conducted(
         await made.ledger.write(
             RunStarted(run=folder.name if token is not TOKEN else "night", plan=plan or small_plan()), "test"
         )
+        if before is not None:
+            await before(made)
         tasks = [asyncio.create_task(made.engine.run()), asyncio.create_task(made.server.run(made.socket))]
         while not made.socket.exists():
             await asyncio.sleep(0.01)

@@ -34,7 +34,7 @@ def gate(obj: Obj, site: Site, services: tuple[Service, ...], phases: tuple[str,
         site.found.warn(obj, "no-question", f"gate {id} asks nothing", 'write question: "Is the pilot good?"')
     second_by = tuple(dict.fromkeys(leaf.text for leaf in obj.leaves("second")))
     second = obj.truth("second", False) or bool(second_by)
-    if "second" in obj.named:
+    if "second" in obj.fields:
         _second(obj, id, kind, second or obj.leaf("second") is not None, bool(evidence or after), site)
     return Gate(
         id=id, kind=kind, question=obj.verbatim("question"), before=before, after=after, target=id,

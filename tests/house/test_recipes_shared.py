@@ -110,6 +110,14 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
         ("newest", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
         ("aged", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
         ("unlinked", ["systemd-start", "timer-start"]),
+        *(
+            (name, ["nginx-test-vhost", "apache-test-vhost"])
+            for name in ("whole_without", "add", "remove", "ours", "there")
+        ),
+        ("locked", ["cron-stop", "cron-start"]),
+        ("read_jobs", ["cron-stop", "cron-start"]),
+        ("write_jobs", ["cron-stop", "cron-start"]),
+        ("elsewhere_here", ["cron-stop", "cron-start"]),
         *((name, ["systemd-stop", "timer-stop"]) for name in ("unit_file", "enabled", "disabled", "unmasked", "gone")),
         *((name, ["sysv-start", "sysv-stop", "decommission"]) for name in ("links", "at_boot", "linked_as")),
         *(

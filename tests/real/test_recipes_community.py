@@ -99,7 +99,12 @@ def test_s26_a_script_is_disabled_and_enabled(host: RealHost) -> None:
     one = trial(host, "script-off", "stat -c '%a %n' /srv/*", file=name)
     one.there_and_back()
     one.cut_anywhere()
-    trial(host, "script-off", file="/srv/nothing\nhere").must("capture", 1)
+    for recipe in ("script-off", "script-on"):
+        trial(host, recipe, file="/srv/nothing\nhere").must("capture", 1)
+    host.run(f"chmod 644 {_quoted(name)}")
+    again = trial(host, "script-on", "stat -c '%a %n' /srv/*", file=name)
+    again.there_and_back()
+    again.cut_anywhere()
     host.run(f"rm {_quoted(name)}")
 
 

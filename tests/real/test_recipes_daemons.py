@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -51,7 +52,8 @@ def made(rig: Rig) -> RealHost:
     supervisor(
         host,
         "[program:mush]\ncommand=python3 /srv/mush.py\nstartsecs=0\nautostart=false\n"
-        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0",
+        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0\n"
+        "[program:third]\ncommand=false\nautostart=false\n[program:fourth]\ncommand=false\nautostart=no",
         CONFIG,
     )
     return host
@@ -211,6 +213,24 @@ def test_a_program_of_supervisor_starts_with_the_host_or_no_more(host: RealHost)
     host.run(f'cp -p /run/good "{CONFIG}"; rm /run/good')
     assert trial.seen() == before
     assert not evil_left(host)
+
+
+def test_programs_of_one_file_are_enabled_at_once(host: RealHost) -> None:
+    """Each has its line, and each its own back."""
+    steps = [
+        Trial(host, "supervisor-enable", {"name": name, "config": CONFIG, "file": CONFIG}, f'cat "{CONFIG}"')
+        for name in ("mush", "bad", "third", "fourth")
+    ]
+    before = steps[0].seen()
+    for step in steps:
+        step.capture()
+    with ThreadPoolExecutor(len(steps)) as pool:
+        list(pool.map(lambda step: step.must("apply"), steps))
+        assert host.run(f'grep -c autostart=true "{CONFIG}"').strip() == "4"
+        list(pool.map(lambda step: step.must("verify"), steps))
+        list(pool.map(lambda step: step.must("undo"), steps))
+        list(pool.map(lambda step: step.must("verify_undo"), steps))
+    steps[0].same(before, "what was changed at once is not as before")
 
 
 @pytest.mark.parametrize("recipe", ["sysv-stop", "sysv-start"])

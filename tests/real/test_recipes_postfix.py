@@ -100,6 +100,7 @@ def test_a_held_message_goes_back_to_old(pair: Pair) -> None:
 
 
 def test_what_old_does_not_take_stays_held_and_is_delivered_when_released(pair: Pair) -> None:
+    """S8: what new holds waits in its queue, and reaches its mailbox when it is released."""
     hold = replace(pair.hold(), params={"domain": ZONE, "address": ANN, "back_to": "10.213.0.250:25", "patience": "2"})
     before = hold.seen()
     hold.there(already=False)

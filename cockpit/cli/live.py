@@ -30,9 +30,12 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     source = LiveSource(run.socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
+    from cockpit.ui.pair import Pair
 
-    app = CockpitApp(source, state=source.early())
-    app.run()
+    pair = Pair.here()
+    app = CockpitApp(source, state=source.early(), pair=pair)
+    # In a shared session the mouse belongs to the terminals: each selects text in their own.
+    app.run(mouse=pair is None)
     if app.farewell:
         print(app.farewell, file=sys.stderr)
     if starting and not source.last and not alive(starting):

@@ -19,8 +19,8 @@ class NoAccess(Exception):
 
 
 WRITER = (
-    "{user} can type into this session, and with that can do all that {owner} can do on this machine: a tmux client that may write "
-    "opens a shell as {owner} with one command. Let in only whom you would give {owner}'s password. "
+    "{user} can type into this session, and with that can do all that {owner} can do on this machine: a tmux client that may "
+    "write opens a shell as {owner} with one command. Let in only whom you would give {owner}'s password. "
     "`cockpit watch` from their own account gives none of that."
 )
 READER = (
@@ -45,7 +45,7 @@ def known(user: str) -> pwd.struct_passwd:
 
 
 def common_group(them: Sequence[int]) -> int | None:
-    """A group that both accounts are in, the smallest; for root, who may give a file to any group, their own. None without one."""
+    """A group that both accounts are in, the smallest; for root, who may use any, their own. None without one."""
     if os.geteuid() == 0:
         return them[0] if them else None
     ours = {os.getegid(), *os.getgroups()}
@@ -63,7 +63,7 @@ def allow(place: Place, user: str, version: tuple[int, int], *, write: bool) -> 
     """Let an account in. Returns what was done and what it means, as sentences. Raises NoAccess, NoTmux, OSError."""
     if version < LISTED:
         raise NoAccess(
-            f"tmux {version[0]}.{version[1]} has no access list, so that another account cannot be let in by name; 3.3 has: {INSTALL}"
+            f"tmux {version[0]}.{version[1]} has no access list, so that nobody can be let in by name; 3.3 has: {INSTALL}"
         )
     person = known(user)
     with contextlib.suppress(NoTmux):  # It may be on the list already, with the other right.
@@ -87,11 +87,15 @@ def _open(place: Place, person: pwd.struct_passwd) -> list[str]:
         place.socket.chmod(0o660)
         os.chown(place.path, -1, gid)
         place.path.chmod(0o710)
-        return [f"The socket belongs to the group {_group(gid)} (mode 0660) now; tmux takes nobody of it but {person.pw_name}."]
+        return [
+            f"The socket belongs to the group {_group(gid)} (mode 0660) now; tmux takes nobody of it but {person.pw_name}."
+        ]
     place.socket.chmod(0o666)
     place.path.chmod(0o711)
     why = "You and they share no group" if gid is None else "Those who are let in share no one group"
-    return [f"{why}: every account can reach the socket now (mode 0666), and tmux's access list alone keeps the others out."]
+    return [
+        f"{why}: every account can reach the socket now (mode 0666), and tmux's access list alone keeps the others out."
+    ]
 
 
 def _group(gid: int) -> str:

@@ -70,8 +70,8 @@ PREFIX = (
     ("]", "paste-buffer -p"),
     ("?", 'display-message "C-b d leaves; C-b r paints anew; C-b ] pastes what was copied. All else is off here."'),
 )
-"""What is left behind the prefix. Copy mode, splitting, new windows, respawning and the command prompt are off: each would stop or
-hide the one screen for everybody."""
+"""What is left behind the prefix. Copy mode, splitting, new windows, respawning and the command prompt are off: each would stop
+or hide the one screen for everybody."""
 
 HOOKS = ("client-attached", "client-detached", "client-resized")
 
@@ -110,6 +110,6 @@ def configuration(keys: Iterable[str], secret: str, version: tuple[int, int]) ->
         *(f"unbind-key -a -T {table}" for table in ("prefix", "root", "copy-mode", "copy-mode-vi")),
         *(f"bind-key -T prefix '{key}' {command}" for key, command in PREFIX),
         *(binding(key, mark) for key in dict.fromkeys((*keys, *ALWAYS))),
-        *(f"set-hook -g {hook} 'send-keys -t \"={SESSION}:\" -l \"{hook_mark(secret)}\"'" for hook in HOOKS),
+        *(f'set-hook -g {hook} \'send-keys -t "={SESSION}:" -l "{hook_mark(secret)}"\'' for hook in HOOKS),
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What runs in the pane: it keeps a screen open on the run, opens it again when it dies, and ends when there is nothing to show."""
+"""What runs in the pane: it keeps a screen open on the run, opens it again when it dies, and ends with the run."""
 
 from __future__ import annotations
 

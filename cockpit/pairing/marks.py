@@ -2,8 +2,8 @@
 
 A mark is a bracketed paste that begins with the session's secret: `ESC [200~ SECRET key PID UID READONLY ESC [201~`, and the very
 next character is the key that was pressed by that client (`#{client_pid}` and `#{client_uid}`, tmux(1) FORMATS). A hook's mark
-is `SECRET here`: somebody came, went or changed size. Sent by one binding, mark and key reach the pane together: measured, two
-clients pressing within milliseconds were told apart 400 times of 400, where tmux's activity times were wrong up to nine times of ten.
+is `SECRET here`: somebody came, went or changed size. Sent by one binding, mark and key reach the pane together: two
+clients pressing within milliseconds are told apart each time, where tmux's activity times were wrong up to nine times of ten.
 """
 
 from __future__ import annotations

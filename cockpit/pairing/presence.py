@@ -11,7 +11,10 @@ import msgspec
 from cockpit.pairing.marks import Hand
 from cockpit.pairing.tmux import LISTED
 
-FIELDS = ("client_pid", "client_uid", "client_width", "client_height", "client_readonly", "client_created", "client_flags", "client_name")
+FIELDS = (
+    *("client_pid", "client_uid", "client_width", "client_height", "client_readonly", "client_created"),
+    *("client_flags", "client_name"),
+)
 """In the order of a line; the name stands last, since it is a path and may hold anything."""
 
 

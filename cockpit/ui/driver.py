@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import time
@@ -118,14 +119,10 @@ class PairDriver(LinuxDriver):
             pass  # The pane is gone, and the screen with it.
         finally:
             selector.close()
-            try:
+            with contextlib.suppress(EOFError, ParseError):
                 taken.end()
-            except (EOFError, ParseError):
-                pass
 
 
 def _call(post: Callable[[Callable[[], None]], object], deed: Callable[[], None]) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # The loop has ended: there is nobody to tell.
         post(deed)
-    except RuntimeError:
-        pass  # The loop has ended: there is nobody to tell.

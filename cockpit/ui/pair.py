@@ -1,18 +1,22 @@
-"""A screen that several people share in tmux: who is there, who pressed the key, leaving one by one, and a copy for the right one."""
+"""A screen that several people share in tmux: who is there, who pressed the key, one who leaves, and whose copy it is."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cockpit.events import Person
 from cockpit.pairing.marks import Hand
 from cockpit.pairing.place import FOLDER_VARIABLE, Place
-from cockpit.pairing.presence import Present, line, list_format, read, sure, whose
+from cockpit.pairing.presence import Present, account, line, list_format, read, sure, whose
 from cockpit.pairing.tmux import READERS_SEND, NoTmux, installed
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
 
 SLOWLY = 15.0
 """Seconds between looks at who is there, should a hook of tmux have failed to tell."""
@@ -20,7 +24,7 @@ SLOWLY = 15.0
 SETTLE = 0.15
 """Seconds in which what tmux tells is told as one: a client that comes is one attachment and some changes of size."""
 
-UNKNOWN = "no mark came with the key: typed past the session's bindings"
+UNKNOWN = "one of those at the screen: no mark came with the key"
 """Why a key has no name."""
 
 
@@ -58,11 +62,18 @@ class Pair:
         """A hook told that somebody came, went or changed size."""
         self._moved.set()
 
-    async def follow(self, hears: Hears, size: tuple[int, int]) -> None:
+    @property
+    def driver(self) -> type[Driver]:
+        """What reads the terminal. It is needed with the first screen, not before."""
+        from cockpit.ui.driver import PairDriver
+
+        return PairDriver
+
+    async def follow(self, hears: Hears, size: Callable[[], tuple[int, int]]) -> None:
         """Keep `people` and the status line right, and tell of changes, until cancelled."""
         while True:
             self._moved.clear()
-            await self.look(hears, size)
+            await self.look(hears, size())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SLOWLY):
                     await self._moved.wait()
@@ -93,7 +104,7 @@ class Pair:
             return "", UNKNOWN
         found = whose(hand, self.people)
         own = found.name if found is not None else self.place.name_of(hand.client) if hand.uid == os.getuid() else ""
-        return own or _account(hand), sure(hand, self.version)
+        return own or account(hand.uid), sure(hand, self.version)
 
     def refuses(self, hand: Hand | None) -> str:
         """Why a key that acts is not taken, '' when it is. Where a reader can send keys from a command line, a key without a mark
@@ -129,12 +140,6 @@ class Pair:
             return f"nothing was copied: {error}"
         offered = f", and were offered to {found.name}'s terminal" if found is not None else ""
         return f"{len(text)} characters are in the session's buffer (C-b ] pastes, for everybody){offered}"
-
-
-def _account(hand: Hand) -> str:
-    from cockpit.pairing.presence import account
-
-    return account(hand.uid)
 
 
 def _person(one: Present) -> Person:

@@ -62,6 +62,10 @@ class Terminal:
             self._take(0.2)
         return time.perf_counter() - self.began
 
+    def send(self, keys: str) -> None:
+        """Send keys, and wait for nothing."""
+        os.write(self._master, keys.encode())
+
     def press(self, keys: str, mark: str = "", seconds: float = 10.0) -> float:
         """Send keys; with `mark`, wait for that text. Returns the seconds it took."""
         self.seen = b""

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from cockpit.cli.live import alive, can_show, found, operator
-from cockpit.journal.folder import RunFolder, answers
+from cockpit.journal.folder import RunFolder, answers, root
 from cockpit.pairing import access, session
 from cockpit.pairing.place import Place, clear, place_of, places
 from cockpit.pairing.presence import list_format, read
@@ -223,16 +223,11 @@ def _began(place: Place) -> tuple[int, str]:
 
 def _short(folder: RunFolder) -> str:
     """The end of the run's id, which is enough to find it; its path where it is not among the runs of this account."""
-    from cockpit.journal.folder import NoSuchRun, find
-
+    if folder.path.parent.resolve() != root().resolve():
+        return str(folder.path)
     short = folder.id.rpartition("-")[2]
-    for name in (short, folder.id):
-        try:
-            if len(name) >= 4 and find(name).path.resolve() == folder.path.resolve():
-                return name
-        except NoSuchRun:
-            pass
-    return str(folder.path)
+    alike = [path for path in folder.path.parent.iterdir() if path.name.startswith(short) or path.name.endswith(short)]
+    return short if len(short) >= 4 and len(alike) == 1 else folder.id
 
 
 def _line(folder: RunFolder) -> str:

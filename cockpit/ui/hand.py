@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from textual.message import Message
-from textual.widget import Widget
+from textual.message_pump import MessagePump
 
 from cockpit.pairing.marks import Hand
 
@@ -26,8 +26,9 @@ def hand_of(message: Message) -> Hand | None:
     return found if isinstance(found, Hand) else None
 
 
-class Handed(Widget):
-    """A widget whose messages say who pressed the key that made them."""
+class Handed(MessagePump):
+    """What makes a widget's messages say who pressed the key that led to them. It is no widget itself: styles and bindings come
+    from the first base that is one."""
 
     def post_message(self, message: Message) -> bool:
         """Send on a message, with the hand of the key that is being handled."""

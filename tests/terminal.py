@@ -37,6 +37,11 @@ class Terminal:
         self._slave = slave
         self.seen = b""
 
+    @property
+    def descriptor(self) -> int:
+        """The side of the terminal on which its person sits."""
+        return self._master
+
     @classmethod
     def cockpit(cls, *words: str, env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 40)) -> Terminal:
         """`cockpit WORDS`."""

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 def begin(options: argparse.Namespace, unseen: bool = False) -> tuple[RunFolder, int] | int:
     """Start the conductor that the options ask for: the run's folder and the conductor's pid, for a screen to open on. A status
-    instead where there is none to open: it could not begin, and why was said, or it ran without one. `unseen`: no terminal is there."""
+    instead where there is none to open: it could not begin, and why was said, or it ran without one. `unseen`: none looks yet."""
     from cockpit.cli.live import can_show, found
     from cockpit.cli.plans import usable
     from cockpit.journal.folder import RunFolder, create

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from cockpit import events as ev
+from cockpit.crew import AccessView, AskedView, HoldView, OfferView, RequestView
 from cockpit.plan.base import Side
 from cockpit.plan.model import Op, Plan, Step
 
@@ -340,19 +341,6 @@ class HostView(Data, frozen=True, kw_only=True):
     """Who holds the host in our place, '' while it is ours or nobody was seen."""
 
 
-class AskedView(Data, frozen=True, kw_only=True):
-    """A gate that waits for the second person; what both see. `seq` is the event that asked."""
-
-    seq: int
-    by: str
-    who: ev.Who = ev.Who()
-    plan: str = ""
-    evidence: tuple[str, ...] = ()
-    digest: str = ""
-    until: float = 0.0
-    utc: float = 0.0
-
-
 class GateView(Data, frozen=True, kw_only=True):
     """A gate as somebody or its evidence has left it; `reason` says why it was closed again."""
 
@@ -366,43 +354,8 @@ class GateView(Data, frozen=True, kw_only=True):
     alone: bool = False
     """It needs a second person, and was opened without one."""
     asked: AskedView | None = None
-
-
-class OfferView(Data, frozen=True, kw_only=True):
-    """The wheel is offered to a screen, or to anyone with `to` 0, until `until`."""
-
-    driver: str
-    to: int = 0
-    name: str = ""
-    until: float = 0.0
-
-
-class RequestView(Data, frozen=True, kw_only=True):
-    """A screen asks for the wheel, until `until`."""
-
-    screen: int
-    name: str
-    until: float = 0.0
-
-
-class HoldView(Data, frozen=True, kw_only=True):
-    """A hold: nothing new starts. `name` is what the driver types to release it."""
-
-    seq: int
-    by: str
-    name: str
-    reason: str
-    screen: int = 0
-    utc: float = 0.0
-
-
-class AccessView(Data, frozen=True, kw_only=True):
-    """What another account may do, since when, and who let it in."""
-
-    uid: int
-    may: Literal["watch", "confirm"] = "confirm"
-    by: str = ""
-    utc: float = 0.0
+    declined: int = 0
+    """The event in which the second person said no last."""
 
 
 class QuestionView(Data, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ def begun(options: argparse.Namespace, version: Version) -> int:
 
         wanted = argparse.Namespace(
             plan=options.plan, resume=options.resume, headless=False, rehearsal=options.rehearsal, go=[], answer=[],
-            json=False, run_folder=options.run_folder,
+            json=False, run_folder=options.run_folder, detach=False, second_wait=0.0,
         )  # fmt: skip
         started = run.begin(wanted, options.detached)
     if isinstance(started, int):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
+
+SAID = 20
+"""Damages that are told one by one."""
 
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,9 +29,10 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0; 1 for a journal that is damaged; 2 when there is no such run."""
+    """0; 1 for a journal that is damaged: it says where, and what can be read is shown; 2 when there is no such run, or no event
+    in it can be read."""
     from cockpit.cli.live import can_show, found
-    from cockpit.journal.reader import JournalDamaged, records
+    from cockpit.journal.opening import JournalUnreadable
 
     folder = found(options.name)
     if folder is None:
@@ -35,44 +40,54 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.headless:
             return _headless(folder.journal, options)
+        from cockpit.replay.recording import Recording
+
+        recording = Recording.open(folder.journal)
+    except JournalUnreadable as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    try:
+        if not len(recording.timeline) and not recording.wait_for_an_event():
+            print(f"cockpit: {recording.nothing()}", file=sys.stderr)
+            return 2
+        if not can_show():
+            return 2
         from cockpit.replay.player import Player
         from cockpit.ui.app import CockpitApp
 
-        if next(iter(records(folder.journal)), None) is None:
-            print(f"cockpit: {folder.journal} holds no event", file=sys.stderr)
-            return 2
-        player = Player.of(folder.journal, options.speed, options.at, playing=not options.at)
-    except JournalDamaged as error:
-        print(f"cockpit: {error}", file=sys.stderr)
-        return 1
-    if not can_show():
-        return 2
-    app = CockpitApp(player)
-    app.run()
-    if app.farewell:
-        print(app.farewell, file=sys.stderr)
-    return app.return_code or 0
+        app = CockpitApp(Player(recording, options.speed, options.at, playing=not options.at))
+        app.run()
+        if app.farewell:
+            print(app.farewell, file=sys.stderr)
+        for damage in recording.known.damages[:SAID]:
+            print(f"cockpit: {damage.sentence(folder.journal)}", file=sys.stderr)
+        return app.return_code or (1 if recording.known.damaged else 0)
+    finally:
+        recording.close()
 
 
-def _headless(journal: object, options: argparse.Namespace) -> int:
-    from pathlib import Path
-
+def _headless(journal: Path, options: argparse.Namespace) -> int:
     from cockpit.conductor.headless import progress_line
     from cockpit.conductor.summary import summary
-    from cockpit.journal.reader import End, walk
+    from cockpit.journal.salvage import Salvage
     from cockpit.reduce import reduce
     from cockpit.state import RunState
 
-    file = Path(str(journal))
     state = RunState()
-    there = End()
-    for record, end in walk(file):
+    salvage = Salvage(journal)
+    head = salvage.head
+    for record in salvage.records():
         if options.at and record.seq > options.at:
             break
-        state, there = reduce(state, record), end
+        state, head = reduce(state, record), salvage.head
         line = "" if options.json else progress_line(record)
         if line:
             print(line)
+    for sentence in salvage.sentences(SAID):
+        print(f"cockpit: {sentence}", file=sys.stderr)
+    if not salvage.events:
+        print(f"cockpit: {journal} holds no event that can be read", file=sys.stderr)
+        return 2
     if options.json:
-        print(json.dumps(summary(state, there.head), indent=2, ensure_ascii=False))
-    return 0
+        print(json.dumps(summary(state, head), indent=2, ensure_ascii=False))
+    return 1 if salvage.damaged else 0

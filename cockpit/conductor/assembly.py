@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from cockpit import __version__
-from cockpit.clock import Clock, SystemClock
+from cockpit.clock import Clock, SystemClock, boot_id
 from cockpit.conductor.asking import Asker, Person
 from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
@@ -98,7 +98,10 @@ async def conduct(
         for observer in (ledger.observe, *observers):
             journal.subscribe(observer)
         if end is not None and end.seq and state.plan is not None:
-            await ledger.write(RunResumed(pid=os.getpid(), after=end.seq, mended=cut), "conductor")
+            boot = boot_id()
+            anew = bool(boot and found.boot and boot != found.boot)
+            resumed = RunResumed(pid=os.getpid(), after=end.seq, mended=cut, boot=boot, rebooted=anew)
+            await ledger.write(resumed, "conductor")
             plan = state.plan
         else:
             forecast, source = durations(plan.name, run.path.parent)
@@ -110,6 +113,7 @@ async def conduct(
                     version=__version__,
                     forecast=_planned(plan) | forecast,
                     forecast_from=source,
+                    boot=boot_id(),
                 ),
                 "conductor",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -34,7 +33,9 @@ class LiveSource:
         token: str = "",
         wait: float = 30.0,
         alive: Callable[[], bool] = lambda: True,
+        watch: bool = False,
     ) -> None:
+        """`watch` proves to be the owner's with the token, and never drives."""
         self._path = path
         self._dialled: socket.socket | None = None
         self._refused: ConnectionError | None = None
@@ -44,6 +45,7 @@ class LiveSource:
         self._token = token
         self._wait = wait
         self._alive = alive
+        self._watch = watch
         self._writer: asyncio.StreamWriter | None = None
         self._replies: dict[int, asyncio.Future[str]] = {}
         self._asked = 0
@@ -95,12 +97,12 @@ class LiveSource:
         return state
 
     def _hello(self) -> bytes:
-        return wire.encode(wire.Hello(name=self._name, token=self._token, snapshot=True))
+        return wire.encode(wire.Hello(name=self._name, token=self._token, watch=self._watch, snapshot=True))
 
     @property
     def can_drive(self) -> bool:
         """Whether this screen may ever hold the wheel."""
-        return bool(self._token)
+        return bool(self._token) and not self._watch
 
     @property
     def label(self) -> str:
@@ -226,11 +228,17 @@ class LiveSource:
             return await asyncio.open_unix_connection(sock=dialled, limit=wire.LINE_LIMIT)
         deadline = asyncio.get_running_loop().time() + self._wait
         while True:
-            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            try:
                 reader, writer = await asyncio.open_unix_connection(str(self._path), limit=wire.LINE_LIMIT)
                 writer.write(self._hello())
                 await writer.drain()
                 return reader, writer
+            except (FileNotFoundError, ConnectionRefusedError):
+                pass
+            except PermissionError:
+                raise ConnectionError(
+                    f"{self._path} is not open to this account; its owner gives access with `cockpit access`"
+                ) from None
             if not self._alive():
                 raise ConnectionError("the conductor ended before it listened; its last words are in conductor.log")
             if asyncio.get_running_loop().time() > deadline:

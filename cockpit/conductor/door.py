@@ -99,6 +99,7 @@ class Door:
     async def resume(self) -> None:
         """Open again what an earlier conductor of the run had opened. What goes wrong is told, and ends nothing."""
         accounts = {name: view.uid for name, view in self._ledger.state.access.items()}
+        _sweep(self._ledger.state.door)
         if not accounts:
             return
         async with self._turn:
@@ -143,6 +144,17 @@ class Door:
     async def _tell(self, how: str) -> None:
         path = str(self._path) if self._path is not None else ""
         await self._ledger.write(DoorChanged(path=path, how=how), "conductor")
+
+
+def _sweep(path: str) -> None:
+    """Take away what a conductor that was killed left of its door."""
+    folder = Path(path).parent
+    if not path or not folder.name.startswith(PREFIX):
+        return
+    with contextlib.suppress(OSError):
+        if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
+            Path(path).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def doors() -> Path:

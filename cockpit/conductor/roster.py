@@ -56,6 +56,8 @@ class Client:
         self.peer = peer
         self.writer = writer
         self.since = since
+        self.owner = False
+        """It has the run's token."""
         self.may_drive = False
         self.guest = False
         self.columns = 0

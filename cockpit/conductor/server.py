@@ -15,12 +15,12 @@ from cockpit.clock import Clock, SystemClock
 from cockpit.conductor import wire
 from cockpit.conductor.asking import Asker
 from cockpit.conductor.door import Door
-from cockpit.conductor.roster import Client, Peer, Roster, peer_of
+from cockpit.conductor.roster import AUTOPILOT, Client, Peer, Roster, peer_of
 from cockpit.conductor.wheel import Wheel
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
-from cockpit.events import Record
-from cockpit.journal.seek import offset_after
+from cockpit.events import Record, WheelTaken
+from cockpit.journal.seek import HEADER, number_of, offset_after
 from cockpit.text import harmless
 
 CHUNK = 256 * 1024
@@ -29,6 +29,8 @@ MOST_GUESTS = 8
 """Connections of one other account."""
 GUEST_PAUSE = 0.05
 """Seconds between two things that another account asks."""
+HELLO = 30.0
+"""Seconds within which a client says who it is."""
 AGAIN = 0.5
 """Seconds until a lost wheel is told once more to a journal that took nothing, and offers are looked at."""
 
@@ -69,6 +71,8 @@ class Server:
 
     def observe(self, record: Record) -> None:
         """A record reached the journal's file: whoever follows may read on."""
+        if isinstance(record.event, WheelTaken) and record.event.screen == AUTOPILOT:
+            self._wheel.begun = True
         self._notify.set()
 
     async def run(self, path: Path) -> None:
@@ -120,7 +124,8 @@ class Server:
             if why:
                 writer.write(wire.encode(wire.Bye(reason=why)))
                 return
-            hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
+            async with asyncio.timeout(HELLO):
+                hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
             if guest and hello.token:
                 writer.write(wire.encode(wire.Bye(reason="nobody drives by the door for other accounts")))
                 return
@@ -141,7 +146,14 @@ class Server:
                 after = state.seq
             feeding = asyncio.create_task(self._feed(writer, after))
             await self._listen(reader, client)
-        except (ConnectionError, msgspec.MsgspecError, asyncio.LimitOverrunError, ValueError, JournalBroken):
+        except (
+            ConnectionError,
+            msgspec.MsgspecError,
+            asyncio.LimitOverrunError,
+            ValueError,
+            TimeoutError,
+            JournalBroken,
+        ):
             pass  # A screen that goes or talks nonsense takes nothing with it.
         finally:
             if feeding is not None:
@@ -170,7 +182,8 @@ class Server:
         name = peer.account if guest else harmless(hello.name, 60) or peer.account
         client = Client(self._roster.number(), name, peer, writer, self._clock.utc())
         client.guest = guest
-        client.may_drive = bool(hello.token) and not hello.watch and not guest
+        client.owner = bool(hello.token) and not guest
+        client.may_drive = client.owner and not hello.watch
         self._roster.enter(client)
         return client
 
@@ -202,9 +215,9 @@ class Server:
                     | it.GrantWheel()
                     | it.DeclineWheel()
                 ) as intent:
-                    return await self._wheel.ask(client, intent)
+                    return await self._wheel.ask(client, intent, who.words)
                 case it.GiveAccess() | it.TakeAccess() as intent:
-                    return await self._door.ask(intent, who, client.may_drive)
+                    return await self._door.ask(intent, who, client.owner)
                 case it.Hold() | it.Confirm() | it.Decline() as intent:
                     return await self._engine.submit(intent, who.words, who)
                 case _:
@@ -225,21 +238,35 @@ class Server:
 
     async def _feed(self, writer: asyncio.StreamWriter, after: int) -> None:
         """Send the file from the first line whose number is over `after`, then what grows. The file is the queue: a slow
-        screen reads late and costs no memory."""
-        rest = b""
+        screen reads late and costs no memory. What the conductor itself does not know yet is not sent: it may be on its way
+        to a disk that will not take it."""
         with self._journal_file.open("rb") as file:
-            file.seek(offset_after(file, after) if after else 0)
+            at, size = offset_after(file, after) if after else 0, CHUNK
             while True:
-                chunk = file.read(CHUNK)
-                if not chunk:
-                    # Not `wait_for`: before Python 3.12 it may swallow a cancellation.
-                    async with self._grown:
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(0.25):
-                                await self._grown.wait()
+                file.seek(at)
+                chunk = file.read(size)
+                whole = _known(chunk, self._ledger.state.seq)
+                if whole:
+                    at, size = at + len(whole), CHUNK
+                    writer.write(whole)
+                    await writer.drain()
                     continue
-                whole, newline, rest = (rest + chunk).rpartition(b"\n")
-                if not newline:
+                if len(chunk) == size and b"\n" not in chunk:
+                    size *= 2  # A line that is longer than that: the first one carries the plan.
                     continue
-                writer.write(whole + b"\n")
-                await writer.drain()
+                # Not `wait_for`: before Python 3.12 it may swallow a cancellation.
+                async with self._grown:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.25):
+                            await self._grown.wait()
+
+
+def _known(chunk: bytes, seq: int) -> bytes:
+    """The whole lines of a chunk whose numbers are at most `seq`."""
+    end = chunk.rfind(b"\n") + 1
+    while end:
+        start = chunk.rfind(b"\n", 0, end - 1) + 1
+        if number_of(chunk[start : start + HEADER]) <= seq:
+            return chunk[:end]
+        end = start
+    return b""

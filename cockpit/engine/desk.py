@@ -6,7 +6,7 @@ import msgspec
 
 from cockpit import events as ev
 from cockpit import intents as it
-from cockpit.engine import answering, rules
+from cockpit.engine import answering, rules, second
 from cockpit.state import RunState
 
 NOBODY = ev.Who()
@@ -93,7 +93,12 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             case it.OpenGate():
                 return self._refuse_gate(intent)
             case it.CloseGate():
-                return "" if state.gates[intent.gate].open else f"gate {intent.gate} is closed already"
+                seen = state.gates[intent.gate]
+                return "" if seen.open or seen.asked else f"gate {intent.gate} is closed already"
+            case it.Confirm():
+                return second.refuse_confirm(state, intent, who, self.now)
+            case it.Decline():
+                return second.refuse_decline(state, intent, who)
             case it.TakeOver():
                 return self._refuse_take_over(intent)
             case it.Hold():
@@ -221,8 +226,11 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         if intent.typed != (gate.target or gate.id):
             return f"type {gate.target or gate.id} to open it"
         found = rules.gate_readiness(self.state, gate.id, self.now)
-        if found.ok or intent.override.strip():
+        if intent.override.strip():
             return ""
+        if found.ok:
+            asked = self.state.gates[gate.id].asked is not None
+            return f"gate {gate.id} waits for its second person already" if asked else ""
         return f"gate {gate.id} stays closed: {found.reason}"
 
     def in_waves(self) -> list[str]:

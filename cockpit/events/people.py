@@ -168,3 +168,5 @@ class SecondOver(Event, frozen=True, kw_only=True, tag="gate.asked.over"):
 
     gate: str
     reason: str
+    declined: bool = False
+    """The second person said no."""

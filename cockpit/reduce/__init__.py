@@ -11,6 +11,10 @@ from cockpit.reduce.steps import of_step
 from cockpit.reduce.tell import tell
 from cockpit.reduce.world import of_world
 from cockpit.state import ClockView, GateView, HostView, QuestionView, RunState, ServiceView, StepView
+from cockpit.text import harmless
+
+SHOWN_OF_UNKNOWN = 200
+"""Characters that the timeline shows of an event that this version does not know."""
 
 
 def reduce(state: RunState, record: ev.Record) -> RunState:
@@ -120,6 +124,8 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             | ev.LossDeclared()
         ):
             return of_world(state, record, event)
+        case ev.Unknown():
+            return tell(state, record, "", "other version", f"{event.name}: {harmless(event.raw, SHOWN_OF_UNKNOWN)}")
         case _:
             return state
 
@@ -172,8 +178,6 @@ def _resume(state: RunState, record: ev.Record, event: ev.RunResumed) -> RunStat
         offer=None,
         requests={},
         gates=gates,
-        door="",
-        door_how="",
         boot=event.boot,
         verdict="",
         ended=0.0,
@@ -197,7 +201,7 @@ def _open(state: RunState, record: ev.Record, event: ev.GateOpened) -> RunState:
     text = event.gate + (f": confirmed by {event.second}" if event.second else "")
     alone = "without the second person, " if event.alone else ""
     text += f": override, {alone}{event.override}" if event.override else ""
-    return tell(state, record, "", "gate opened", text)
+    return tell(state, record, "", "break-glass" if event.alone else "gate opened", text)
 
 
 def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered | ev.AskGivenUp) -> RunState:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cockpit import events as ev
+from cockpit.crew import AccessView, AskedView, HoldView, OfferView, RequestView
 from cockpit.reduce.tell import tell
-from cockpit.state import AccessView, AskedView, GateView, HoldView, OfferView, RequestView, RunState
+from cockpit.state import GateView, RunState
 
 PeopleEvent = (
     ev.PeopleSeen
@@ -76,7 +77,8 @@ def of_people(state: RunState, record: ev.Record, event: PeopleEvent) -> RunStat
             state = replace(state, gates=state.gates | {event.gate: gate})
             return tell(state, record, "", "second asked", f"{event.gate} waits for a second person")
         case ev.SecondOver():
-            gate = replace(state.gates.get(event.gate, GateView()), asked=None)
+            gate = replace(state.gates.get(event.gate, GateView()), asked=None, reason=event.reason)
+            gate = replace(gate, declined=record.seq) if event.declined else gate
             state = replace(state, gates=state.gates | {event.gate: gate})
             return tell(state, record, "", "not confirmed", f"{event.gate}: {event.reason}")
 

@@ -9,17 +9,10 @@ import msgspec
 from cockpit.engine import rules
 from cockpit.intents import Danger
 from cockpit.state import BUSY, RunState
+from cockpit.ui import wheel
 from cockpit.ui.hosts import held
 from cockpit.ui.view import View, focus, focus_step
-
-
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
-    """What this screen is: whether it may drive, whether it drives now, whether it is a replay."""
-
-    can_drive: bool
-    drives: bool
-    replay: bool = False
-
+from cockpit.ui.wheel import Seat
 
 Reason = Callable[[RunState, View, Seat], str]
 
@@ -135,14 +128,6 @@ def _answer(state: RunState, view: View, seat: Seat) -> str:
 def _limit(state: RunState, view: View, seat: Seat) -> str:
     ref = focus_step(state, view)
     return rules.refuse_limit(state, ref, 0) if ref else "no step"
-
-
-def _claim(state: RunState, view: View, seat: Seat) -> str:
-    if seat.replay or not seat.can_drive:
-        return "this screen only watches"
-    if seat.drives:
-        return "you drive already"
-    return f"{state.driver} drives" if state.driver else ""
 
 
 def _question(state: RunState, view: View, seat: Seat) -> str:
@@ -314,7 +299,53 @@ ACTIONS: tuple[Action, ...] = (
         id="note", key="m", label="note", help="write a note into the journal", why_not=_drive(_pause), footer=False
     ),
     Action(
-        id="claim", key="c", label="claim", help="take the wheel when nobody holds it", why_not=_claim, footer=False
+        id="claim",
+        key="c",
+        label="claim",
+        help="take the wheel when nobody holds it",
+        why_not=wheel.claim,
+        footer=False,
+    ),
+    Action(
+        id="hold",
+        key="H",
+        label="hold",
+        help="hold: nothing new starts until the driver releases it; anyone may",
+        why_not=wheel.hold,
+        footer=False,
+    ),
+    Action(
+        id="offer",
+        key="O",
+        label="offer",
+        help="offer the wheel to somebody, or take what is offered",
+        why_not=wheel.offer,
+        footer=False,
+    ),
+    Action(
+        id="request",
+        key="R",
+        label="ask for wheel",
+        help="ask the driver for the wheel, or answer who asks",
+        why_not=wheel.request,
+        footer=False,
+    ),
+    Action(
+        id="confirm",
+        key="C",
+        label="confirm",
+        help="as the second person: see what a gate asks, confirm or refuse",
+        danger="acts",
+        why_not=wheel.confirm,
+        footer=False,
+    ),
+    Action(
+        id="people",
+        key="P",
+        label="people",
+        help="who is attached, who may come in, who holds and asks",
+        why_not=_always,
+        footer=False,
     ),
     Action(
         id="logs", key="l", label="logs", help="the logs of old and new; again: the next log of each", why_not=_always

@@ -15,17 +15,18 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from cockpit.engine.rules import next_ref
-from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
+from cockpit.events import FAILURES, Record, SecondAsked, ServiceAdvancing, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.reduce import reduce
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Action, Seat
+from cockpit.ui.actions import ACTIONS, Action
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
 from cockpit.ui.hand import HAND, hand_of
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
+from cockpit.ui.wheel import Seat
 
 if TYPE_CHECKING:
     from cockpit.ui.pair import Pair
@@ -58,6 +59,8 @@ def rings(state: RunState, record: Record) -> bool:
             ref = next_ref(state, service)
             gates = state.plan.gates if state.plan is not None else ()
             return any(ref in gate.before and not state.gates[gate.id].open for gate in gates)
+        case SecondAsked():
+            return True
         case _:
             return False
 
@@ -150,6 +153,8 @@ class CockpitApp(App[None]):
             can_drive=self.source.can_drive,
             drives=bool(getattr(self.source, "drives", False)),
             replay=self.source.transport is not None,
+            screen=int(getattr(self.source, "screen", 0)),
+            guest=bool(getattr(self.source, "guest", False)),
         )
 
     def flush(self) -> None:
@@ -164,7 +169,8 @@ class CockpitApp(App[None]):
         text, until = self._said
         now = self.now()
         bar = self.source.transport.bar if self.source.transport is not None else ""
-        message = text if until > self._loop_time() else ""
+        notice = self.source.transport.notice if self.source.transport is not None else ""
+        message = text if until > self._loop_time() else notice
         label = _label(self.source.label, self.state.mode)
         lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
         self.canvas.show(lines)
@@ -269,7 +275,7 @@ class CockpitApp(App[None]):
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
             case "merge-logs":
                 self.look(merged=not view.merged, scroll=0)
-            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help":
+            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "people" | "help":
                 self.look(page="board" if view.page == action else action, scroll=0)
 
     def _move(self, key: str) -> bool:

@@ -18,6 +18,11 @@ class Transport(Protocol):
         """The transport bar's text."""
         ...
 
+    @property
+    def notice(self) -> str:
+        """What must stay on the screen about the recording itself, '' for nothing."""
+        ...
+
     def press(self, key: str) -> bool:
         """Take a key; False when it means nothing here."""
         ...

@@ -8,7 +8,7 @@ import msgspec
 
 from cockpit.state import RunState, ServiceView
 
-Page = Literal["board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "help"]
+Page = Literal["board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "people", "help"]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,8 @@ class Hand(msgspec.Struct, frozen=True):
     client: int
     uid: int
     observes: bool = False
+    likely: bool = False
+    """It was the last one at the keys; that it was this key is not proven."""
 
 
 class Pressed(msgspec.Struct, frozen=True):

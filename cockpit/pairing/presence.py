@@ -101,4 +101,5 @@ def whose(hand: Hand, people: Iterable[Present]) -> Present | None:
 
 def sure(hand: Hand, version: tuple[int, int]) -> str:
     """How it is known who pressed, for the journal."""
-    return f"tmux {version[0]}.{version[1]} client pid {hand.client} account {account(hand.uid)}, in-band"
+    how = "the last at the keys" if hand.likely else "in-band"
+    return f"tmux {version[0]}.{version[1]} client pid {hand.client} account {account(hand.uid)}, {how}"

@@ -298,8 +298,9 @@ class CockpitApp(App[None]):
             )
 
     def _chosen(self, action: Action) -> None:
-        """An action out of the palette: which key brought it here is not known for certain."""
-        HAND.set(None)
+        """An action out of the palette comes a moment after its Enter, when another one may have pressed a key."""
+        hand = HAND.get()
+        HAND.set(msgspec.structs.replace(hand, likely=True) if hand is not None else None)
         self.act(action)
 
     def _handle_exception(self, error: Exception) -> None:

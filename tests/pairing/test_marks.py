@@ -161,6 +161,7 @@ def test_people_are_read_and_a_name_that_is_not_theirs_does_not_count() -> None:
     assert whose(Hand(12, other), people) is None, "a pid that another account has now"
     assert "pid 12 account" in sure(Hand(12, me), (3, 3))
     assert sure(Hand(12, me), (3, 3)).endswith("in-band")
+    assert "in-band" not in sure(Hand(12, me, likely=True), (3, 3))
     assert list_format((3, 2)).count(" ") == len(FIELDS) - 1
     assert tidy("a\x1b]52;#(reboot)nn\n") == "a52rebootnn"
 

@@ -176,6 +176,25 @@ def test_escape_is_told_apart_from_the_key_behind_it(shared: Table, pair: tuple[
         until(lambda before=before: len(shared.sent()) == before + 2, what="going on")  # type: ignore[misc]
 
 
+def test_an_action_out_of_the_palette_has_no_more_than_the_last_one_at_the_keys(
+    shared: Table, pair: tuple[Person, Person]
+) -> None:
+    ann, _ = pair
+    before = len(shared.sent())
+    ann.types("\x10")
+    ann.sees("Search for commands")
+    ann.types("panic")
+    ann.sees("touch nothing")
+    ann.types("\x1b[B")
+    ann.rests()
+    ann.types("\r")
+    until(lambda: len(shared.sent()) > before, what="the palette's choice")
+    assert shared.sent()[-1]["by"] == "ann"
+    assert "in-band" not in str(shared.sent()[-1]["sure"])
+    ann.types("p")
+    until(lambda: len(shared.sent()) == before + 2, what="going on")
+
+
 def test_arrows_and_unbound_keys_pass(shared: Table, pair: tuple[Person, Person]) -> None:
     ann, _ = pair
     ann.types("\x1b[C")

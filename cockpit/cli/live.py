@@ -47,9 +47,12 @@ def _shown(socket: Path, token: str, starting: int) -> tuple[int, int]:
     source = LiveSource(socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
+    from cockpit.ui.pair import Pair
 
-    app = CockpitApp(source, state=source.early())
-    app.run()
+    pair = Pair.here()
+    app = CockpitApp(source, state=source.early(), pair=pair)
+    # In a shared session the mouse belongs to the terminals: each selects text in their own.
+    app.run(mouse=pair is None)
     if app.farewell:
         print(app.farewell, file=sys.stderr)
     return app.return_code or 0, source.last

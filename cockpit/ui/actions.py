@@ -289,7 +289,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="panic",
-        key="!",
+        key="exclamation_mark",
         label="panic",
         help="touch nothing: stop going on, leave everything as it is",
         why_not=_drive(_pause),
@@ -401,7 +401,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 """In the order of the footer."""
 
-KEY_WORDS = {"slash": "/", "question_mark": "?", "space": "space"}
+KEY_WORDS = {"slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": "space"}
 
 
 def key_word(action: Action) -> str:

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual import events
@@ -22,10 +22,14 @@ from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
+from cockpit.ui.hand import HAND, hand_of
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
 from cockpit.ui.wheel import Seat
+
+if TYPE_CHECKING:
+    from cockpit.ui.pair import Pair
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -81,12 +85,17 @@ class CockpitApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
-    def __init__(self, source: Source, view: View | None = None, state: RunState | None = None) -> None:
-        super().__init__(css_path=stylesheets())
+    def __init__(
+        self, source: Source, view: View | None = None, state: RunState | None = None, pair: Pair | None = None
+    ) -> None:
+        super().__init__(css_path=stylesheets(), driver_class=pair.driver if pair is not None else None)
+        self.pair = pair
         self.source = source
         self.state = state or RunState()
         self.view = view or View()
         self.farewell = ""
+        self.over = False
+        """No more events will come."""
         self.canvas = Canvas()
         self.attention = Attention()
         self._dirty = True
@@ -104,6 +113,8 @@ class CockpitApp(App[None]):
         self.run_worker(self._follow(), exclusive=False, exit_on_error=False)
         self.flush()
         self.set_timer(0.5, _collect_again)
+        if self.pair is not None:
+            self.run_worker(self.pair.follow(self.source, lambda: self.size), exit_on_error=False)
 
     async def _follow(self) -> None:
         import asyncio
@@ -124,6 +135,7 @@ class CockpitApp(App[None]):
             self.say("the conductor has closed the run; q leaves, and `cockpit replay` plays it")
         except ConnectionError as error:
             self.say(f"{error}", keep=True)
+        self.over = True
 
     def _ring(self, record: Record) -> None:
         """The bell is for failures and for a gate that waits, never for history that is catching up."""
@@ -169,7 +181,10 @@ class CockpitApp(App[None]):
         return asyncio.get_running_loop().time()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.source.here(event.size.width, event.size.height)
+        if self.pair is not None:
+            self.pair.changed()
+        else:
+            self.source.here(event.size.width, event.size.height)
         self._dirty = True
         self.call_after_refresh(self.flush)
 
@@ -181,8 +196,13 @@ class CockpitApp(App[None]):
         self._dirty = True
 
     async def send(self, intent: AnyIntent) -> None:
-        """Send an intent, and show why it was refused."""
-        refusal = await self.source.send(intent)
+        """Send an intent, with who pressed the key where several share the screen, and show why it was refused."""
+        by, how = "", ""
+        refusal: str | None = ""
+        if self.pair is not None:
+            by, how = self.pair.name(HAND.get())
+            refusal = self.pair.refuses(HAND.get())
+        refusal = refusal or await self.source.send(intent, by, how)
         if refusal:
             self.say(refusal)
 
@@ -193,6 +213,8 @@ class CockpitApp(App[None]):
         self.flush()
 
     def on_key(self, event: events.Key) -> None:
+        # It comes here before the bindings of a dialog are looked at: a button's message gets this hand, too.
+        HAND.set(hand_of(event))
         if self.screen is not self.screen_stack[0]:
             return
         transport = self.source.transport
@@ -213,9 +235,24 @@ class CockpitApp(App[None]):
             self.say(f"{action.label}: {why}")
             return
         if action.id == "leave":
-            self.exit()
+            if self.pair is None or self.over:
+                self.exit()
+            else:
+                self.run_worker(self._leave(self.pair))
             return
         self.run_worker(self._perform(action))
+
+    async def _leave(self, pair: Pair) -> None:
+        """In a shared session the one who pressed the key goes, and the screen stays."""
+        why = await pair.leave(HAND.get())
+        if why:
+            self.say(why)
+
+    async def push_screen_wait(self, screen: Screen[Any] | str, *, mode: str | None = None) -> Any:
+        """Show a dialog until it is answered. From then on the hand is that of the one who answered."""
+        found = await super().push_screen_wait(screen, mode=mode)
+        HAND.set(getattr(screen, "hand", None))
+        return found
 
     async def _perform(self, action: Action) -> None:
         from cockpit.ui.deeds import perform
@@ -257,8 +294,14 @@ class CockpitApp(App[None]):
         for action in ACTIONS:
             why = action.why_not(self.state, self.view, self.seat)
             yield SystemCommand(
-                action.label, f"off: {why}" if why else action.help, lambda action=action: self.act(action)
+                action.label, f"off: {why}" if why else action.help, lambda action=action: self._chosen(action)
             )
+
+    def _chosen(self, action: Action) -> None:
+        """An action out of the palette comes a moment after its Enter, when another one may have pressed a key."""
+        hand = HAND.get()
+        HAND.set(msgspec.structs.replace(hand, likely=True) if hand is not None else None)
+        self.act(action)
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault of ours ends the screen with a sentence; the terminal is restored and the run goes on."""

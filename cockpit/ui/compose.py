@@ -128,6 +128,14 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     lines.append(
         [("  replay: space plays, . , event  ] [ step  } { failure  > < speed  0–9 to a tenth of the run", "dim")]
     )
+    lines.append(
+        [
+            (
+                "  two at one screen (cockpit pair): C-b d or q leaves, C-b ] pastes; the status line has who is there",
+                "dim",
+            )
+        ]
+    )
     states: Line = [(" states  ", "title")]
     for word, (glyph, style) in GLYPHS.items():
         states += [(f"{glyph} ", style), (f"{word}  ", "dim")]

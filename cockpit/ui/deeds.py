@@ -14,6 +14,7 @@ from cockpit.ui.board import log_of
 from cockpit.ui.clipboard import copy
 from cockpit.ui.dialogs import Ask, Choose
 from cockpit.ui.gates import open_gate
+from cockpit.ui.hand import HAND
 from cockpit.ui.hosts import held
 from cockpit.ui.people import between
 from cockpit.ui.view import focus, focus_step
@@ -90,7 +91,10 @@ async def perform(app: CockpitApp, action: str) -> None:
         case "filter":
             await _filter(app)
         case "copy":
-            app.say(await copy(_copied(app), app.copy_to_clipboard))
+            if app.pair is not None:
+                app.say(await app.pair.copy(_copied(app), HAND.get()))
+            else:
+                app.say(await copy(_copied(app), app.copy_to_clipboard))
         case _:
             app.turn(action)
 

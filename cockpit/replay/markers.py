@@ -12,11 +12,26 @@ from cockpit.replay.timeline import Moment
 from cockpit.state import BUSY
 
 MarkerKind = Literal[
-    "phase", "gate", "note", "away", "back", "budget", "wheel", "return", "trouble", "damage", "end", "step", "failure"
+    "phase",
+    "return",
+    "gate",
+    "note",
+    "away",
+    "back",
+    "budget",
+    "wheel",
+    "trouble",
+    "unknown",
+    "damage",
+    "end",
+    "step",
+    "failure",
 ]
 """Those of moments, and `phase`: a service enters a phase; `return`: a point of no return is passed."""
 
-ALWAYS: frozenset[str] = frozenset({"gate", "note", "away", "back", "budget", "wheel", "trouble", "damage", "end"})
+ALWAYS: frozenset[str] = frozenset(
+    {"gate", "note", "away", "back", "budget", "wheel", "trouble", "unknown", "damage", "end"}
+)
 """Kinds of moments that are markers as they are."""
 
 

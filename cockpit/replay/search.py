@@ -191,8 +191,6 @@ class Search:
         for said in self._needle.among(words(record)):
             self.count += 1
             if len(self.hits) < self._most:
-                self.hits.append(
-                    Hit(record.seq, said.where, said.text, ref=said.ref, log=said.log, behind=said.behind)
-                )
+                self.hits.append(Hit(record.seq, said.where, said.text, ref=said.ref, log=said.log, behind=said.behind))
                 if not self._seqs or self._seqs[-1] != record.seq:
                     self._seqs.append(record.seq)

@@ -21,6 +21,7 @@ from cockpit.events import (
     RunPanicked,
     StepMoved,
     Trouble,
+    Unknown,
     WheelLost,
     WheelTaken,
 )
@@ -28,12 +29,15 @@ from cockpit.events import (
 IDLE = 3.0
 """Seconds without an event that are shown as they were; a longer pause is cut to this."""
 
-MomentKind = Literal["step", "failure", "gate", "note", "away", "back", "budget", "wheel", "trouble", "damage", "end"]
+MomentKind = Literal[
+    "step", "failure", "gate", "note", "away", "back", "budget", "wheel", "trouble", "end", "unknown", "damage"
+]
 """`away` and `back`: a meter of downtime begins and ends to run. `damage`: what follows is not what was written."""
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that one may want to go to: its place among all events (from 0), and a word for what it is."""
+    """An event that one may want to go to: its place among all events (from 0), and a word for what it is. A `damage` stands
+    at the event before which, in the file, something is wrong."""
 
     index: int
     kind: MomentKind
@@ -112,6 +116,8 @@ def moment(index: int, record: Record) -> Moment | None:
             return Moment(index=index, kind="trouble", text="panic")
         case RunEnded(verdict=verdict):
             return Moment(index=index, kind="end", text=verdict)
+        case Unknown(name=name):
+            return Moment(index=index, kind="unknown", text=f"{name}: an event of another version")
         case _:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import math
 import time
@@ -16,6 +17,7 @@ from cockpit.replay.course import Course, Cut
 from cockpit.replay.markers import Marker, Passage, Traits, bands, markers, outages, passage_at, passages, said
 from cockpit.replay.search import Hit, Search
 from cockpit.replay.timeline import IDLE, Moment, Timeline
+from cockpit.state import RunState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 CLOCKS: tuple[times.ClockStyle, ...] = ("utc", "local", "t")
@@ -84,6 +86,10 @@ class Moved(Protocol):
         """What must stay on the screen about the recording itself."""
         ...
 
+    def state_after(self, count: int) -> RunState | None:
+        """The state after the first `count` events. Blocks."""
+        ...
+
 
 class Transport:
     """Moves through a recording that may grow. Times of its own are seconds of `wall`, which is monotonic."""
@@ -91,6 +97,7 @@ class Transport:
     def __init__(
         self,
         recording: Moved,
+        search: Callable[[str], Search],
         *,
         speed: float = 1.0,
         playing: bool = True,
@@ -100,6 +107,7 @@ class Transport:
         utc: Callable[[], float] = time.time,
     ) -> None:
         self._recording = recording
+        self._begin_search = search
         self._goal = 0
         """The event that is wanted and not yet known, while the recording is still being read."""
         self._wall, self._utc = wall, utc
@@ -327,13 +335,17 @@ class Transport:
         that never moves."""
         return passage_at(passages(self.timeline.moments, ref), self.place)
 
+    async def state(self, place: int) -> RunState:
+        """The state after so many events, without going there."""
+        return await asyncio.to_thread(self._recording.state_after, place) or RunState()
+
     # --- what was said -------------------------------------------------------------------------------------------
 
-    def look_for(self, search: Search | None) -> None:
-        """Show the hits of a search, which is already under way; None forgets them."""
+    def look_for(self, text: str | None) -> None:
+        """Begin to look for a text in all of time; None forgets what was found."""
         if self.search is not None:
             self.search.cancel()
-        self.search, self._hit = search, -1
+        self.search, self._hit = (self._begin_search(text) if text else None), -1
 
     def hit(self, by: int) -> Hit | None:
         """Go to the next (1) or the last (-1) hit from here, paused. None where there is none any more."""

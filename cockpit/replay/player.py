@@ -34,10 +34,11 @@ class Player:
         playing: bool = True,
         idle: float = IDLE,
         file: Path | None = None,
+        grows: bool = False,
     ) -> None:
         """`at` is the number of the event to begin after, `file` the journal, for searches in its bytes."""
         self.recording = recording if isinstance(recording, Recording) else Recording.of(recording)
-        self.transport = Transport(self.recording, self._search, speed=speed, playing=playing, idle=idle)
+        self.transport = Transport(self.recording, self._search, speed=speed, playing=playing, idle=idle, grows=grows)
         self.transport.changed = self._wake
         self._file = file
         self._moved = asyncio.Event()
@@ -67,28 +68,40 @@ class Player:
 
     async def records(self) -> AsyncIterator[list[Record] | RunState]:
         """What the transport asks for: events where it goes on, a state where it goes back or far ahead."""
-        transport = self.transport
         try:
             while True:
                 self._learn()
-                transport.advance()
-                if transport.place < self._told or transport.place - self._told > FAR:
-                    # At the very beginning there is still the first event: the screen needs its plan.
-                    wanted = transport.place = max(transport.place, 1)
-                    state = await asyncio.to_thread(self._state_after, wanted)
-                    if state is None:
-                        continue
-                    self._told = wanted
-                    yield state
-                elif transport.place > self._told:
-                    told, self._told = self._told, transport.place
-                    yield self.recording.records(told, transport.place)
-                self._moved.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.05):
-                        await self._moved.wait()
+                self.transport.advance()
+                asked = await self._asked()
+                if asked is not None:
+                    yield asked
+                await self._pause()
         finally:
-            transport.look_for(None)
+            self.transport.look_for(None)
+
+    async def _asked(self) -> list[Record] | RunState | None:
+        """What the screen needs for the place of the transport; None when it has that, or something else is wanted by now."""
+        transport, told = self.transport, self._told
+        if transport.place < told or transport.place - told > FAR or told < 0:
+            # At the very beginning there is still the first event: the screen needs its plan.
+            wanted = transport.place = max(transport.place, 1)
+            state = await asyncio.to_thread(self._state_after, wanted)
+            if state is not None:
+                self._told = wanted
+            else:
+                self._moved.set()
+            return state
+        if transport.place == told:
+            return None
+        self._told = transport.place
+        return self.recording.records(told, transport.place)
+
+    async def _pause(self) -> None:
+        """Until a key moves something, or for a moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await self._moved.wait()
+        self._moved.clear()
 
     def _state_after(self, wanted: int) -> RunState | None:
         """None once something else is wanted."""

@@ -108,8 +108,8 @@ class Transport:
     ) -> None:
         self._recording = recording
         self._begin_search = search
-        self._goal = 0
-        """The event that is wanted and not yet known, while the recording is still being read."""
+        self._goal, self._goal_after = 0, 0.0
+        """The event that is wanted and not yet known, while the recording is still being read, and seconds after it."""
         self._wall, self._utc = wall, utc
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
         self._course, self._other = Course(idle), Course(math.inf if math.isfinite(idle) else IDLE)
@@ -130,6 +130,8 @@ class Transport:
         """Events shown."""
         self.search: Search | None = None
         self._hit = -1
+        self.shown_live: Callable[[], int] = lambda: 0
+        """The number of the event that is on the screen while the end is followed."""
         self.changed: Callable[[], None] = lambda: None
         """Called when a key has moved something."""
 
@@ -233,10 +235,19 @@ class Transport:
     def jump(self, seq: int) -> None:
         """To right after the event of that number (or of the last one before it), paused; where the recording is still being
         read, as soon as that is known."""
+        self._seek(seq, 0.0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the event that is wanted is not known yet."""
+        return self._goal > 0
+
+    def _seek(self, seq: int, after: float) -> None:
         timeline = self.timeline
-        self.stop_at(timeline.after_seq(seq))
-        known = self._recording.complete or bool(len(timeline) and timeline.seqs[-1] >= seq)
-        self._goal = 0 if known else seq
+        self.stop_at(timeline.after_seq(seq), after)
+        behind = bool(len(timeline) and timeline.seqs[-1] >= seq)
+        known = behind or (self._recording.complete and not self.grows)
+        self._goal, self._goal_after = (0, 0.0) if known else (seq, after)
 
     def stop_at(self, place: int, after: float = 0.0) -> None:
         """To where that many events are shown, and so many seconds after the last of them, paused."""
@@ -252,7 +263,7 @@ class Transport:
         gone, self._touched = now - self._touched, now
         self._course.follow(timeline)
         if self._goal:
-            self.jump(self._goal)
+            self._seek(self._goal, self._goal_after)
         if self.following:
             self._put(len(timeline))
         elif self.playing and len(timeline):
@@ -269,9 +280,11 @@ class Transport:
     def _toggle(self) -> None:
         timeline = self.timeline
         if self.following:
-            # What is on the screen stays there: the moment of the last event that it shows.
-            place = len(timeline)
-            self.stop_at(place, max(0.0, self._utc() - timeline.utc[place - 1]) if place else 0.0)
+            # What is on the screen stays there, with the ages that it shows.
+            seq, now = self.shown_live() or (timeline.seqs[-1] if len(timeline) else 0), self._utc()
+            self._seek(seq, 0.0)
+            last = timeline.utc[self.place - 1] if self.place else now
+            self._after = self._goal_after = max(0.0, now - last)
             return
         self.playing = not self.playing
         self._touched = self._wall()

@@ -97,7 +97,8 @@ class Player:
         return self.recording.records(told, transport.place)
 
     async def _pause(self) -> None:
-        """Until a key moves something, or for a moment."""
+        """Until a key moves something, or for a moment; others get their turn in any case."""
+        await asyncio.sleep(0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await self._moved.wait()

@@ -68,7 +68,7 @@ class Rewind(Player):
         conductor cannot be reached at all."""
         tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._grow())]
         if self._copy is not None:
-            tasks.append(asyncio.create_task(self._copy.follow(self._socket, f"{self._name} (recording)")))
+            tasks.append(asyncio.create_task(self._copied(self._copy)))
         was_following = True
         try:
             while True:
@@ -135,9 +135,18 @@ class Rewind(Player):
 
     async def _grow(self) -> None:
         while True:
-            if await asyncio.to_thread(self._store.grow):
-                self._wake_if_paused()
+            try:
+                if await asyncio.to_thread(self._store.grow):
+                    self._wake_if_paused()
+            except OSError as error:
+                self._store.notice = f"the journal cannot be read any more: {error.strerror}"
             await asyncio.sleep(LOOK)
+
+    async def _copied(self, copy: Copy) -> None:
+        try:
+            await copy.follow(self._socket, f"{self._name} (recording)")
+        except OSError as error:
+            self._store.notice = f"from here on the run is not recorded for this screen: {error.strerror}"
 
     def _wake_if_paused(self) -> None:
         if not self.transport.following:

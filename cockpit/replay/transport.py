@@ -236,6 +236,7 @@ class Transport:
         """To right after the event of that number (or of the last one before it), paused; where the recording is still being
         read, as soon as that is known."""
         self._seek(seq, 0.0)
+        self.changed()
 
     @property
     def waits(self) -> bool:
@@ -244,7 +245,8 @@ class Transport:
 
     def _seek(self, seq: int, after: float) -> None:
         timeline = self.timeline
-        self.stop_at(timeline.after_seq(seq), after)
+        self.playing = self.following = False
+        self._put(timeline.after_seq(seq), after)
         behind = bool(len(timeline) and timeline.seqs[-1] >= seq)
         known = behind or (self._recording.complete and not self.grows)
         self._goal, self._goal_after = (0, 0.0) if known else (seq, after)

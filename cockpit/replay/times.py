@@ -89,7 +89,7 @@ def told(utc: float, style: ClockStyle, zero: float) -> str:
         return t_clock(utc - zero)
     if style == "local":
         at = datetime.fromtimestamp(utc).astimezone()
-        return f"{at:%H:%M:%S} {at.tzname() or at:%z}"
+        return f"{at:%H:%M:%S %Z}"
     return f"{datetime.fromtimestamp(utc, UTC):%H:%M:%S} UTC"
 
 

@@ -108,8 +108,8 @@ class Transport:
     ) -> None:
         self._recording = recording
         self._begin_search = search
-        self._goal, self._goal_after = 0, 0.0
-        """The event that is wanted and not yet known, while the recording is still being read, and seconds after it."""
+        self._goal, self._goal_utc = 0, 0.0
+        """The event that is wanted and not yet known, while the recording is still being read, and the UTC to show."""
         self._wall, self._utc = wall, utc
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
         self._course, self._other = Course(idle), Course(math.inf if math.isfinite(idle) else IDLE)
@@ -243,13 +243,15 @@ class Transport:
         """Whether the event that is wanted is not known yet."""
         return self._goal > 0
 
-    def _seek(self, seq: int, after: float) -> None:
+    def _seek(self, seq: int, utc: float) -> None:
+        """To after that event, at that UTC; with 0 at the event's own."""
         timeline = self.timeline
         self.playing = self.following = False
-        self._put(timeline.after_seq(seq), after)
-        behind = bool(len(timeline) and timeline.seqs[-1] >= seq)
+        place = timeline.after_seq(seq)
+        self._put(place, max(0.0, utc - timeline.utc[place - 1]) if utc and place else 0.0)
+        behind = bool(place and timeline.seqs[-1] >= seq)
         known = behind or (self._recording.complete and not self.grows)
-        self._goal, self._goal_after = (0, 0.0) if known else (seq, after)
+        self._goal, self._goal_utc = (0, 0.0) if known else (seq, utc)
 
     def stop_at(self, place: int, after: float = 0.0) -> None:
         """To where that many events are shown, and so many seconds after the last of them, paused."""
@@ -265,7 +267,7 @@ class Transport:
         gone, self._touched = now - self._touched, now
         self._course.follow(timeline)
         if self._goal:
-            self._seek(self._goal, self._goal_after)
+            self._seek(self._goal, self._goal_utc)
         if self.following:
             self._put(len(timeline))
         elif self.playing and len(timeline):
@@ -283,10 +285,8 @@ class Transport:
         timeline = self.timeline
         if self.following:
             # What is on the screen stays there, with the ages that it shows.
-            seq, now = self.shown_live() or (timeline.seqs[-1] if len(timeline) else 0), self._utc()
-            self._seek(seq, 0.0)
-            last = timeline.utc[self.place - 1] if self.place else now
-            self._after = self._goal_after = max(0.0, now - last)
+            timeline = self.timeline
+            self._seek(self.shown_live() or (timeline.seqs[-1] if len(timeline) else 0), self._utc())
             return
         self.playing = not self.playing
         self._touched = self._wall()

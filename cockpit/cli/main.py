@@ -18,6 +18,8 @@ COMMANDS = (
     "survey",
     "attach",
     "watch",
+    "access",
+    "confirm",
     "replay",
     "report",
     "runs",
@@ -84,9 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _of_the_world(error: Exception) -> str:
     """The sentence for what is no fault of ours: a file that cannot be read or written, a journal that is damaged."""
+    from cockpit.journal.opening import JournalUnreadable
     from cockpit.journal.reader import JournalDamaged
 
-    if isinstance(error, JournalDamaged):
+    if isinstance(error, JournalDamaged | JournalUnreadable):
         return str(error)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"

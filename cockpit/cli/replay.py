@@ -7,13 +7,16 @@ import json
 import math
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cockpit.journal.folder import RunFolder
     from cockpit.replay.against import Comparison
     from cockpit.replay.player import Player
     from cockpit.replay.recording import Recording
+
+SAID = 20
+"""Damages that are told one by one."""
 
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,9 +52,11 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0; 1 for a journal that is damaged; 2 when there is no such run, no such moment, or nothing to compare."""
+    """0; 1 for a journal that is damaged: it says where, and what can be read is shown; 2 when there is no such run, no such
+    moment, nothing to compare, or no event that can be read."""
     from cockpit.cli.live import can_show, found
-    from cockpit.journal.reader import JournalDamaged
+    from cockpit.journal.opening import JournalUnreadable
+    from cockpit.replay.recording import Recording
 
     folder = found(options.name)
     other = found(options.against) if options.against else None
@@ -60,30 +65,40 @@ def run(options: argparse.Namespace) -> int:
     if options.align and other is None:
         print("cockpit: --align needs --against, the run to compare with", file=sys.stderr)
         return 2
-    if not options.headless and not can_show():
-        return 2
+    if options.headless and other is None:
+        return _headless(folder.journal, options)
+    opened: list[Recording] = []
     try:
-        if other is not None and options.headless:
-            compared = _compared(folder, other, options.align)
-            return 2 if compared is None else _print(compared, options.json)
-        if options.headless:
-            return _headless(folder, options)
-        player = _player(folder, options)
-        if player is None:
-            return 2
-        compared = _compared(folder, other, options.align) if other is not None else None
+        for one in (folder, other) if other is not None else (folder,):
+            opened.append(Recording.open(one.journal))
+            if not len(opened[-1].timeline) and not opened[-1].wait_for_an_event():
+                print(f"cockpit: {opened[-1].nothing()}", file=sys.stderr)
+                return 2
+        compared = _compared(opened[0], opened[1], options.align) if other is not None else None
         if other is not None and compared is None:
             return 2
-    except JournalDamaged as error:
+        if options.headless and compared is not None:
+            _print(compared, options.json)
+            return 1 if any(recording.known.damaged for recording in opened) else 0
+        if not can_show():
+            return 2
+        return _show(folder.journal, opened[0], compared, options)
+    except JournalUnreadable as error:
         print(f"cockpit: {error}", file=sys.stderr)
-        return 1
-    return _show(player, compared)
+        return 2
+    finally:
+        for recording in opened:
+            recording.close()
 
 
-def _show(player: Player, compared: Comparison | None) -> int:
+def _show(journal: Path, recording: Recording, compared: Comparison | None, options: argparse.Namespace) -> int:
+    from cockpit.replay.player import Player
     from cockpit.ui.app import CockpitApp
     from cockpit.ui.view import View
 
+    player = Player(recording, options.speed, playing=not options.at, idle=options.idle, file=journal)
+    if options.at and not _went(player, options.at):
+        return 2
     app = CockpitApp(player, View(page="versus") if compared is not None else None)
     if compared is not None:
         from cockpit.ui.versus import Versus
@@ -92,7 +107,9 @@ def _show(player: Player, compared: Comparison | None) -> int:
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)
-    return app.return_code or 0
+    for damage in recording.known.damages[:SAID]:
+        print(f"cockpit: {damage.sentence(journal)}", file=sys.stderr)
+    return app.return_code or (1 if recording.known.damaged else 0)
 
 
 def _idle(text: str) -> float:
@@ -103,19 +120,6 @@ def _idle(text: str) -> float:
     if seconds is None:
         raise argparse.ArgumentTypeError(f"{text} is no span: write 3, 10s, 1m, or full")
     return seconds
-
-
-def _player(folder: RunFolder, options: argparse.Namespace) -> Player | None:
-    """The player at its moment; None after saying why not."""
-    from cockpit.replay.player import Player
-
-    player = Player.of(folder.journal, options.speed, playing=not options.at, idle=options.idle)
-    if player.recording.complete and not len(player.recording.timeline):
-        print(f"cockpit: {folder.journal} holds no event", file=sys.stderr)
-        return None
-    if options.at and not _went(player, options.at):
-        return None
-    return player
 
 
 def _went(player: Player, text: str) -> bool:
@@ -133,18 +137,15 @@ def _wait(recording: Recording) -> None:
         time.sleep(0.02)
 
 
-def _compared(folder: RunFolder, other: RunFolder, align: str) -> Comparison | None:
+def _compared(one: Recording, two: Recording, align: str) -> Comparison | None:
     """Both runs beside each other; None after saying why not."""
-    from cockpit.replay.against import CannotAlign, Course, compare, course
-    from cockpit.replay.recording import Recording
+    from cockpit.replay.against import CannotAlign, compare, course
     from cockpit.state import RunState
 
-    courses: list[Course] = []
-    for one in (folder, other):
-        recording = Recording.open(one.journal)
+    courses = []
+    for recording in (one, two):
         _wait(recording)
         courses.append(course(recording.state_after(recording.total) or RunState(), recording.timeline))
-        recording.close()
     try:
         return compare(courses[0], courses[1], align)
     except CannotAlign as error:
@@ -152,40 +153,58 @@ def _compared(folder: RunFolder, other: RunFolder, align: str) -> Comparison | N
         return None
 
 
-def _print(found: Comparison, as_json: bool) -> int:
+def _print(found: Comparison, as_json: bool) -> None:
     from cockpit.replay.against import table, told
 
     if as_json:
         print(json.dumps(told(found), indent=2, ensure_ascii=False))
     else:
         print("\n".join(table(found)))
-    return 0
 
 
-def _headless(folder: RunFolder, options: argparse.Namespace) -> int:
+def _last(journal: Path, text: str) -> int:
+    """The number of the last event that is shown at a moment; 0 after saying why there is none."""
+    from cockpit.replay.player import Player
+    from cockpit.replay.recording import Recording
+
+    recording = Recording.open(journal)
+    try:
+        player = Player(recording, playing=False)
+        return recording.timeline.seqs[player.transport.place - 1] if _went(player, text) else 0
+    finally:
+        recording.close()
+
+
+def _headless(journal: Path, options: argparse.Namespace) -> int:
     from cockpit.conductor.summary import summary
-    from cockpit.journal.reader import End, walk
+    from cockpit.journal.opening import JournalUnreadable
+    from cockpit.journal.salvage import Salvage
     from cockpit.progress import progress_line
     from cockpit.reduce import reduce
     from cockpit.state import RunState
 
-    last = 0
-    if options.at.removeprefix("#").isdigit():
-        last = int(options.at.removeprefix("#"))
-    elif options.at:
-        player = _player(folder, options)
-        if player is None:
-            return 2
-        last = player.recording.timeline.seqs[player.transport.place - 1]
     state = RunState()
-    there = End()
-    for record, end in walk(folder.journal):
-        if last and record.seq > last:
-            break
-        state, there = reduce(state, record), end
-        line = "" if options.json else progress_line(record)
-        if line:
-            print(line)
+    salvage = Salvage(journal)
+    head = salvage.head
+    try:
+        last = _last(journal, options.at) if options.at else 0
+        if options.at and not last:
+            return 2
+        for record in salvage.records():
+            if last and record.seq > last:
+                break
+            state, head = reduce(state, record), salvage.head
+            line = "" if options.json else progress_line(record)
+            if line:
+                print(line)
+    except JournalUnreadable as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    for sentence in salvage.sentences(SAID):
+        print(f"cockpit: {sentence}", file=sys.stderr)
+    if not salvage.events:
+        print(f"cockpit: {journal} holds no event that can be read", file=sys.stderr)
+        return 2
     if options.json:
-        print(json.dumps(summary(state, there.head), indent=2, ensure_ascii=False))
-    return 0
+        print(json.dumps(summary(state, head), indent=2, ensure_ascii=False))
+    return 1 if salvage.damaged else 0

@@ -32,6 +32,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """0; 1 when the journal is damaged, and the report tells where; 2 when there is nothing to report on or no place for it."""
     from cockpit.cli.live import found
+    from cockpit.journal.opening import JournalUnreadable
     from cockpit.report.fold import of
     from cockpit.report.forms import FORMS, form_of, painted, written
 
@@ -43,10 +44,16 @@ def run(options: argparse.Namespace) -> int:
     folder = found(options.name)
     if folder is None:
         return 2
-    report = of(folder.journal)
+    try:
+        report = of(folder.journal)
+    except JournalUnreadable as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
     journal = report.journal
     if not journal.events:
-        why = f"none of its {journal.lines} lines can be read" if journal.lines else "it is empty"
+        why = f"none of its {journal.lines} lines can be read" if journal.size else "it is empty"
+        if journal.damages:
+            why += f"; line {journal.damages[0].line}: {journal.damages[0].why}" if journal.size else ""
         print(f"cockpit: {folder.journal} holds no event: {why}", file=sys.stderr)
         return 2
     if not files:

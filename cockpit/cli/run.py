@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cockpit.conductor.sources import Gathered
+    from cockpit.journal.folder import RunFolder
     from cockpit.plan.model import Plan
 
 
@@ -35,7 +36,17 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="STEP=ANSWER",
         help="headless: what a person has answered in a manual step",
     )
+    parser.add_argument(
+        "--second-wait",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="headless: how long a gate waits for its second person (default: 900)",
+    )
     parser.add_argument("--json", action="store_true", help="headless: print a summary when it has ended")
+    parser.add_argument(
+        "--detach", action="store_true", help="start the conductor alone and return; `cockpit attach` opens a screen"
+    )
     parser.add_argument("--run-folder", type=Path, metavar="DIR", help="keep the run in this folder")
     parser.set_defaults(run=run)
 
@@ -95,13 +106,15 @@ def run(options: argparse.Namespace) -> int:
 
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
         arguments += [f"--answer={text}" for text in options.answer]
-        return main([*arguments, *(["--json"] if options.json else [])], given)
+        arguments += [f"--second-wait={options.second_wait}", *(["--json"] if options.json else [])]
+        if not options.detach:
+            return main(arguments, given)
     import msgspec
 
     from cockpit.conductor.launch import said, spawn
     from cockpit.conductor.lock import Locked, hold
 
-    if not can_show():
+    if not options.detach and not can_show():
         return 2
     try:
         with hold(folder.path):
@@ -113,6 +126,8 @@ def run(options: argparse.Namespace) -> int:
         pid = spawn(folder.path, [*arguments, "--given"], msgspec.json.encode(given))
     else:
         pid = spawn(folder.path, arguments)
+    if options.detach:
+        return _detached(folder, pid, options.headless)
     status = screen(folder, drive=True, starting=pid)
     if _ended(folder.path):
         end(pid)
@@ -123,6 +138,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
     return status
+
+
+def _detached(folder: RunFolder, pid: int, headless: bool) -> int:
+    """Leave a conductor alone once it listens, and tell how to come back to it."""
+    import time
+
+    from cockpit.cli.live import alive
+    from cockpit.conductor.launch import said
+    from cockpit.journal.folder import answers
+
+    while alive(pid) and not answers(folder.socket):
+        time.sleep(0.05)
+    if not alive(pid) and not _ended(folder.path):
+        print(f"cockpit: the conductor did not begin: {said(folder.path)}", file=sys.stderr)
+        return 2
+    goes = "drives itself" if headless else "waits for a driver: nothing starts before somebody attaches"
+    print(f"{folder.id}: process {pid} conducts it and {goes}.")
+    print(
+        f"  cockpit attach {folder.id}\n  cockpit watch {folder.id}\n  cockpit run --resume {folder.id}   after a restart"
+    )
+    print(f"Its words: {folder.path / 'conductor.log'}")
+    return 0
 
 
 def _gathered(plan: Plan, headless: bool) -> Gathered | None:

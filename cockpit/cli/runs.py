@@ -6,6 +6,9 @@ import argparse
 import json
 import sys
 
+SAID = 100
+"""Damages that are told one by one."""
+
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -19,6 +22,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0; 1 for a damaged journal; 2 when there is no such run."""
+    from cockpit.conductor.door import open_doors
     from cockpit.conductor.summary import stamp
     from cockpit.journal.folder import list_runs
 
@@ -30,7 +34,10 @@ def run(options: argparse.Namespace) -> int:
 
         print(json.dumps(msgspec.to_builtins(rows), indent=2))
         return 0
-    if not rows:
+    doors = open_doors()
+    for door in doors:
+        print(f"{door.stem:<52} of another account, open to you: cockpit watch {door}")
+    if not rows and not doors:
         print("There are no runs yet. `cockpit demo` makes one.")
     for row in rows:
         state = "live" if row.live and not row.ended else row.verdict or "not ended"
@@ -40,16 +47,28 @@ def run(options: argparse.Namespace) -> int:
 
 def _verify(name: str) -> int:
     from cockpit.cli.live import found
-    from cockpit.journal.reader import JournalDamaged, end
+    from cockpit.journal.beside import Beside
+    from cockpit.journal.opening import JournalUnreadable
+    from cockpit.journal.salvage import Salvage
 
     folder = found(name)
     if folder is None:
         return 2
+    salvage, beside = Salvage(folder.journal), Beside(folder.journal)
     try:
-        there = end(folder.journal)
-    except JournalDamaged as error:
+        for record in salvage.records():
+            beside.seen(record, salvage.head, salvage.lines, salvage.events)
+    except JournalUnreadable as error:
         print(error, file=sys.stderr)
+        return 2
+    for note in beside.found():
+        print(note.sentence(folder.journal), file=sys.stderr)
+    if not salvage.whole:
+        for sentence in salvage.sentences(SAID):
+            print(sentence, file=sys.stderr)
+        rest = f"{salvage.events} events can be read; head {salvage.head}" if salvage.events else "no event can be read"
+        print(f"{folder.id}: damaged; {rest}", file=sys.stderr)
         return 1
-    torn = f", and {there.torn} bytes of a torn tail" if there.torn else ""
-    print(f"{folder.id}: {there.seq} events whole{torn}; head {there.head}")
+    torn = f", and {salvage.torn} bytes of a torn tail" if salvage.torn else ""
+    print(f"{folder.id}: {salvage.events} events whole{torn}; head {salvage.head}")
     return 0

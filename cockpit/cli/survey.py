@@ -99,7 +99,8 @@ def _earlier(plan: Plan) -> tuple[dict[str, list[PassView]], dict[str, Measured]
     """The copies of earlier runs of the plan by step, and the last final copy of each service."""
     from cockpit.events import RunStarted, SyncPassed
     from cockpit.journal.folder import list_runs, root
-    from cockpit.journal.reader import JournalDamaged, records
+    from cockpit.journal.opening import JournalUnreadable
+    from cockpit.journal.salvage import Salvage
     from cockpit.passes import final_measured
     from cockpit.reduce import reduce
     from cockpit.state import RunState
@@ -110,12 +111,13 @@ def _earlier(plan: Plan) -> tuple[dict[str, list[PassView]], dict[str, Measured]
     for row in runs:
         state = RunState()
         try:
-            for record in records(root() / row.id / "journal.jsonl"):
+            # What can be read of a damaged one is still a measurement.
+            for record in Salvage(root() / row.id / "journal.jsonl").records():
                 # Nothing else bears on it, and a long run has a million events.
                 if isinstance(record.event, RunStarted | SyncPassed):
                     state = reduce(state, record)
-        except JournalDamaged:
-            pass  # What was read of it before the damage is still a measurement.
+        except JournalUnreadable:
+            continue
         for id, service in state.services.items():
             for one in service.passes:
                 passes.setdefault(one.ref, []).append(one)

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from cockpit.events import RunEnded, RunResumed, RunStarted, StepMoved
-from cockpit.journal import line as lines
-from cockpit.journal.reader import JournalDamaged, raw_lines, records
+from cockpit.events import Record, RunEnded, RunResumed, RunStarted, StepMoved
+from cockpit.journal.judge import Lost, foreign, judge, kind_of
+from cockpit.journal.opening import JournalUnreadable, reading
+from cockpit.journal.salvage import Salvage
+from cockpit.journal.split import blocks
 
 JOURNAL = "journal.jsonl"
+_TAIL = 1 << 18
+"""Bytes at a journal's end among which its end is looked for."""
 
 
 class NoSuchRun(Exception):
@@ -113,12 +117,12 @@ def create(plan_name: str, under: Path | None = None, at: float | None = None) -
 def find(name: str, under: Path | None = None) -> RunFolder:
     """The run of that path, id, or unambiguous beginning or end of an id; `last` is the newest. Raises NoSuchRun."""
     given = Path(name)
-    if given.name == JOURNAL and given.is_file():
+    if given.name == JOURNAL and _is_there(given):
         return RunFolder(given.parent.resolve())
-    if (given / JOURNAL).is_file():
+    if _is_there(given / JOURNAL):
         return RunFolder(given.resolve())
     base = under or root()
-    ids = sorted(path.name for path in base.iterdir() if (path / JOURNAL).is_file()) if base.is_dir() else []
+    ids = sorted(path.name for path in base.iterdir() if _is_there(path / JOURNAL)) if base.is_dir() else []
     if name == "last" and ids:
         return RunFolder(base / ids[-1])
     matches = [id for id in ids if id == name] or [id for id in ids if id.startswith(name) or id.endswith(name)]
@@ -134,33 +138,57 @@ def list_runs(under: Path | None = None) -> list[RunSummary]:
     base = under or root()
     if not base.is_dir():
         return []
-    folders = sorted((path for path in base.iterdir() if (path / JOURNAL).is_file()), reverse=True)
+    folders = sorted((path for path in base.iterdir() if _is_there(path / JOURNAL)), reverse=True)
     return [_summary(RunFolder(path)) for path in folders]
+
+
+def _is_there(file: Path) -> bool:
+    """Whether something of that name is there, be it a file or not: why it cannot be read is told when it is opened."""
+    return os.path.lexists(file)
 
 
 def _summary(run: RunFolder) -> RunSummary:
     started: RunStarted | None = None
-    utc = 0.0
-    size = run.journal.stat().st_size
-    for raw, _ in raw_lines(run.journal):
-        try:
-            first = lines.decode_unchained(raw)
-        except lines.Damaged:
-            break
-        if isinstance(first.event, RunStarted):
-            started, utc = first.event, first.utc
-        break
-    ended, verdict = _ending(run.journal)
+    utc = ended = 0.0
+    size = 0
+    try:
+        with reading(run.journal) as (descriptor, size):
+            first, why = _first(descriptor, size)
+            if first is not None and isinstance(first.event, RunStarted):
+                started, utc = first.event, first.utc
+            ended, verdict = _ending(descriptor, size)
+    except JournalUnreadable as error:
+        why = verdict = error.why
     return RunSummary(
         id=run.id,
         plan=started.plan.name if started else "?",
         mode=started.mode if started else "?",
         started=utc,
         ended=ended,
-        verdict=verdict if started else "its journal cannot be read",
+        verdict=verdict if started else f"its journal cannot be read: {why}" if why else verdict,
         size=size,
         live=answers(run.socket),
     )
+
+
+def _first(descriptor: int, size: int) -> tuple[Record | None, str]:
+    """The first event, and why there is none, or not the one that a journal begins with."""
+    for block in blocks(descriptor, size):
+        if why := foreign(block.lines[0]):
+            return None, why
+        if not block.ended and len(block.lines) == 1:
+            return None, "its only line has no end"
+        try:
+            record = judge(block.lines[0], block.cut).record
+        except Lost as lost:
+            return None, f"line 1: {lost.fault.why}"
+        wrong = (
+            ""
+            if isinstance(record.event, RunStarted)
+            else f"line 1: it begins with event {record.seq}, {kind_of(record)}"
+        )
+        return record, wrong
+    return None, "it is empty"
 
 
 def answers(path: Path) -> bool:
@@ -176,18 +204,17 @@ def answers(path: Path) -> bool:
     return True
 
 
-def _ending(file: Path) -> tuple[float, str]:
+def _ending(descriptor: int, size: int) -> tuple[float, str]:
     """When a run ended and its verdict; (0, '') for one that has not, or was resumed. What probes saw in the same moment may
     stand behind the end."""
-    with file.open("rb") as source:
-        source.seek(max(0, file.stat().st_size - (1 << 18)))
-        tail = source.read().split(b"\n")
+    start = max(0, size - _TAIL)
+    tail = os.pread(descriptor, size - start, start).split(b"\n")
     for raw in reversed(tail):
         if b'"run.' not in raw:
             continue
         try:
-            record = lines.decode_unchained(raw)
-        except lines.Damaged:
+            record = judge(raw).record
+        except Lost:
             continue
         if isinstance(record.event, RunEnded):
             return record.utc, record.event.verdict
@@ -206,7 +233,7 @@ def durations(plan_name: str, under: Path | None = None, most: int = 5) -> tuple
     source = ""
     looked = 0
     for path in sorted(base.iterdir(), reverse=True):
-        if looked >= most or not (path / JOURNAL).is_file():
+        if looked >= most or not _is_there(path / JOURNAL):
             continue
         run = RunFolder(path)
         if _summary(run).plan != plan_name:
@@ -222,11 +249,12 @@ def durations(plan_name: str, under: Path | None = None, most: int = 5) -> tuple
 def _took(file: Path) -> Iterator[tuple[str, float]]:
     took: dict[str, float] = {}
     try:
-        for record in records(file):
+        # What can be read of a damaged one is still a measurement.
+        for record in Salvage(file).records():
             if isinstance(record.event, StepMoved) and record.event.state == "done":
                 took[record.event.ref] = record.event.took
-    except JournalDamaged:
-        pass  # What was read of it before the damage is still a measurement.
+    except JournalUnreadable:
+        pass
     yield from took.items()
 
 

@@ -14,14 +14,17 @@ import os
 import re
 import zlib
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from cockpit.events import RunStarted
 from cockpit.journal import line as lines
+from cockpit.journal.opening import JournalUnreadable, open_journal
 from cockpit.journal.reader import records, walk
 from cockpit.journal.seek import line_at
+from cockpit.journal.split import blocks
 from cockpit.reduce import reduce
 from cockpit.state import RunState
 
@@ -29,7 +32,8 @@ KEYFRAMES = "keyframes.jsonl"
 EVERY = 5000
 """Events between two keyframes."""
 
-_HEADER = re.compile(rb'\{"crc":"([0-9a-f]{8})","head":"([0-9a-f]{32})","seq":(\d+),"state":')
+_HEADER = re.compile(rb'\{"crc":"([0-9a-f]{8})","head":"([0-9a-f]{32})","seq":(\d{1,15}),"state":')
+_LONGEST_HEADER = 200
 _decoder = msgspec.json.Decoder(RunState)
 
 
@@ -73,19 +77,62 @@ def rebuild(journal: Path, every: int = EVERY) -> int:
     return count
 
 
+class Place(NamedTuple):
+    """A keyframe in its file: of which event, with which head of the chain, and where."""
+
+    seq: int
+    head: str
+    offset: int
+    size: int
+    line: int
+
+
+class KeyframeFile:
+    """The keyframes beside a journal. Only reads; what the file holds is looked through once."""
+
+    def __init__(self, journal: Path) -> None:
+        self._file = journal.with_name(KEYFRAMES)
+        self._places: list[Place] | None = None
+        self._bad: list[int] = []
+
+    def places(self) -> list[Place]:
+        """Where they are, in the order of their events; nothing of the states is decoded."""
+        if self._places is None:
+            self._places, self._bad = _places(self._file)
+        return self._places
+
+    def bad(self) -> list[int]:
+        """Lines that are no keyframe, or not the one that was written. Reads all of it."""
+        places = self.places()
+        try:
+            with self._file.open("rb") as source:
+                wrong = [place.line for place in places if not _holds(_line(source, place))]
+        except OSError:
+            return []
+        return sorted([*self._bad, *wrong])
+
+    def read(self, place: Place) -> RunState | None:
+        """The state of a keyframe, without its plan; None for one that is not what was written."""
+        try:
+            with self._file.open("rb") as source:
+                return _state(_line(source, place))
+        except OSError:
+            return None
+
+
 def nearest(journal: Path, seq: int) -> RunState | None:
     """The latest keyframe at or before event `seq`, None when there is none that holds. Only reads."""
-    places = [place for place in _places(journal.with_name(KEYFRAMES)) if place[0] <= seq]
-    for number, head, offset, size in sorted(places, reverse=True):
-        found = line_at(journal, number)
+    frames = KeyframeFile(journal)
+    for place in reversed([place for place in frames.places() if place.seq <= seq]):
+        found = line_at(journal, place.seq)
         if found is None:
             continue
         try:
-            if lines.decode(found[1], None)[1] != head:
+            if lines.decode(found[1], None)[1] != place.head:
                 continue
         except lines.Damaged:
             continue
-        state = _read(journal.with_name(KEYFRAMES), offset, size)
+        state = frames.read(place)
         first = next(iter(records(journal)), None)
         if state is not None and first is not None and isinstance(first.event, RunStarted):
             return replace(state, plan=first.event.plan)
@@ -103,31 +150,46 @@ def state_at(journal: Path, seq: int) -> RunState:
     return state
 
 
-def _places(file: Path) -> list[tuple[int, str, int, int]]:
-    """(event, head, offset, size) of each line; nothing of the states is decoded."""
-    found: list[tuple[int, str, int, int]] = []
-    offset = 0
+def _places(file: Path) -> tuple[list[Place], list[int]]:
+    """The keyframes in the order of their events, and the lines that are none."""
+    found: list[Place] = []
+    bad: list[int] = []
     try:
-        with file.open("rb") as source:
-            for line in source:
-                header = _HEADER.match(line, 0, 200)
-                if header is not None and line.endswith(b"}\n"):
-                    found.append((int(header[3]), header[2].decode(), offset, len(line)))
-                offset += len(line)
-    except FileNotFoundError:
-        return []
-    return found
+        descriptor, size = open_journal(file)
+    except JournalUnreadable:
+        return [], []
+    try:
+        number = 0
+        for block in blocks(descriptor, size):
+            offset = block.offset
+            for line in block.lines:
+                number += 1
+                header = _HEADER.match(line, 0, _LONGEST_HEADER)
+                if header is not None and line.endswith(b"}") and block.ended:
+                    found.append(Place(int(header[3]), header[2].decode(), offset, len(line), number))
+                else:
+                    bad.append(number)
+                offset += len(line) + 1
+    finally:
+        os.close(descriptor)
+    return sorted(found), bad
 
 
-def _read(file: Path, offset: int, size: int) -> RunState | None:
-    with file.open("rb") as source:
-        source.seek(offset)
-        line = source.read(size)
+def _line(source: BinaryIO, place: Place) -> bytes:
+    source.seek(place.offset)
+    return source.read(place.size)
+
+
+def _holds(line: bytes) -> bool:
     header = _HEADER.match(line)
-    rest = line[18:]
-    if header is None or zlib.crc32(rest) != int(header[1], 16):
+    return header is not None and zlib.crc32(b"\n", zlib.crc32(memoryview(line)[18:])) == int(header[1], 16)
+
+
+def _state(line: bytes) -> RunState | None:
+    header = _HEADER.match(line)
+    if header is None or not _holds(line):
         return None
     try:
-        return _decoder.decode(line[header.end() : -2])
-    except msgspec.MsgspecError:
+        return _decoder.decode(memoryview(line)[header.end() : -1])
+    except (msgspec.MsgspecError, RecursionError):
         return None

@@ -11,9 +11,13 @@ import zlib
 import msgspec
 
 from cockpit.events import Record, Unknown
+from cockpit.text import harmless
 
 START = "0" * 32
 """Head of an empty journal."""
+
+LONGEST_NAME = 80
+"""Characters that are kept of the name of an event that is not known."""
 
 _CRC_AT = slice(8, 16)
 _PREV_AT = slice(26, 58)
@@ -55,12 +59,21 @@ def decode(line: bytes, prev: str | None) -> tuple[Record, str]:
     body, seed = _checked(line)
     if prev is not None and seed != prev.encode():
         raise Damaged("it does not follow from the line before: a line was changed, removed or put in")
-    return _record(body), _head(seed, body)
+    return record_of(body), _head(seed, body)
 
 
 def decode_unchained(line: bytes) -> Record:
     """The record of a line whose place in the chain is somebody else's care. Raises Damaged."""
-    return _record(_checked(line)[0])
+    return record_of(_checked(line)[0])
+
+
+def head_after(line: bytes) -> str:
+    """The head after a line whose checksum holds, whatever is in it; '' for another."""
+    try:
+        body, seed = _checked(line)
+    except Damaged:
+        return ""
+    return _head(seed, body)
 
 
 def _head(seed: bytes, body: bytes) -> str:
@@ -81,7 +94,8 @@ def _checked(line: bytes) -> tuple[bytes, bytes]:
     return body, seed
 
 
-def _record(body: bytes) -> Record:
+def record_of(body: bytes) -> Record:
+    """The record of a line's inner part, whose checksum is somebody else's care. Raises Damaged."""
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError:
@@ -89,9 +103,9 @@ def _record(body: bytes) -> Record:
         try:
             loose = msgspec.json.decode(body, type=_Loose)
             name = msgspec.json.decode(loose.event, type=_Kind).kind
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise Damaged(f"it is no record: {error}") from None
-        event = Unknown(name=name, raw=bytes(loose.event).decode())
+        event = Unknown(name=harmless(name, LONGEST_NAME), raw=bytes(loose.event).decode(errors="replace"))
         return Record(seq=loose.seq, utc=loose.utc, mono=loose.mono, actor=loose.actor, event=event)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Damaged(f"it is no JSON: {error}") from None

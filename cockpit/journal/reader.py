@@ -9,8 +9,8 @@ import msgspec
 
 from cockpit.events import Record
 from cockpit.journal import line as lines
-
-CHUNK = 1 << 20
+from cockpit.journal.opening import reading
+from cockpit.journal.split import blocks
 
 
 class JournalDamaged(Exception):
@@ -32,16 +32,13 @@ class End(msgspec.Struct, frozen=True):
 
 
 def raw_lines(file: Path) -> Iterator[tuple[bytes, bool]]:
-    """Each line without its newline, and whether it had one."""
-    rest = b""
-    with file.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            parts = (rest + chunk).split(b"\n")
-            rest = parts.pop()
-            for part in parts:
-                yield part, True
-    if rest:
-        yield rest, False
+    """Each line without its newline, and whether it had one. Of one that is longer than any event only the beginning. Raises
+    JournalUnreadable."""
+    with reading(file) as (descriptor, size):
+        for block in blocks(descriptor, size):
+            for raw in block.lines[:-1]:
+                yield raw, True
+            yield block.lines[-1], block.ended
 
 
 def records(file: Path) -> Iterator[Record]:

@@ -298,6 +298,10 @@ class Gate(Frozen, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     fresh: float = 30.0
     """Evidence older than this closes the gate, seconds."""
+    second: bool = False
+    """A second person confirms it, from another Unix account."""
+    second_by: tuple[str, ...] = ()
+    """The accounts of those who may be that person; () for everybody who was given access to confirm."""
 
 
 class Plan(Frozen, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from cockpit.events import AnyEvent, Record, Unknown
 from cockpit.journal import keyframes
 from cockpit.journal import line as lines
+from cockpit.replay.stores import Known
 from cockpit.replay.timeline import IDLE, Meters, Moment, Timeline, moment
 from cockpit.state import RunState
 
@@ -64,23 +65,14 @@ class GrowingStore:
         self._closed = False
         self.timeline = Timeline(seqs=self._seqs, utc=self._utc, shown=self._shown)
         self.notice = ""
-        self.complete = False
-        """Whether all is known that was there when it was looked last."""
+        """A sentence about it."""
+        self._caught_up = False
 
     @property
-    def total(self) -> int:
-        """How many events are known."""
-        return len(self._seqs)
-
-    @property
-    def size(self) -> int:
-        """Bytes that are known."""
-        return self._read
-
-    @property
-    def descriptor(self) -> int:
-        """The open file."""
-        return self._descriptor
+    def known(self) -> Known:
+        """How far it is read. It is not checked: it is the conductor's own, and it is still being written."""
+        size = self._read if self._caught_up else max(self._read, self._there())
+        return Known(size=size, read=self._read, complete=self._caught_up, done=True, torn=self.notice)
 
     def grow(self) -> bool:
         """Take what is new; whether anything was. Blocks, giving other threads their turns."""
@@ -93,7 +85,7 @@ class GrowingStore:
             else:
                 rest = whole + rest
             time.sleep(0)
-        self.complete = True
+        self._caught_up = True
         return len(self._seqs) > before
 
     def records(self, first: int, last: int) -> list[Record]:
@@ -112,9 +104,12 @@ class GrowingStore:
                 continue
         return found
 
-    def nearest(self, seq: int) -> RunState | None:
+    def nearest(self, count: int) -> tuple[int, RunState] | None:
         """From the keyframes in the run's folder."""
-        return keyframes.nearest(self._journal, seq) if self._journal is not None else None
+        if self._journal is None or not count:
+            return None
+        state = keyframes.nearest(self._journal, self._seqs[count - 1])
+        return (self.timeline.after_seq(state.seq), state) if state is not None else None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -122,6 +117,10 @@ class GrowingStore:
             if not self._closed:
                 self._closed = True
                 os.close(self._descriptor)
+
+    def _there(self) -> int:
+        with self._closing:
+            return 0 if self._closed else os.fstat(self._descriptor).st_size
 
     def _pread(self, size: int, offset: int) -> bytes:
         with self._closing:

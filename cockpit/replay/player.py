@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from cockpit.events import Record, RunStarted
+from cockpit.events import Person, Record, RunStarted
 from cockpit.intents import AnyIntent
 from cockpit.replay.recording import Recording
 from cockpit.replay.search import Search
@@ -129,6 +129,9 @@ class Player:
         """Always refused."""
         return "a replay has nobody to answer"
 
-    async def send(self, intent: AnyIntent) -> str | None:
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Nobody needs to know."""
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """Always refused."""
         return "a replay has nothing to act with"

@@ -1,7 +1,7 @@
 """A live run whose time can be moved: `cockpit watch` shows it as it goes on, or as it was at any moment so far.
 
 While it is followed, the screen gets what the conductor sends. Once it is paused, it gets what the journal holds, by the same
-transport as a replay. There is nothing to act with in either.
+transport as a replay. What a watcher may ask for (to hold, to confirm as the second person) goes to the conductor, which decides.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
-from cockpit.events import Record
-from cockpit.intents import AnyIntent
+from cockpit.events import Person, Record
+from cockpit.intents import AnyIntent, Hold
 from cockpit.reduce import fold
 from cockpit.replay.copied import Copy
 from cockpit.replay.growing import GrowingStore
@@ -32,8 +32,26 @@ WAITING = 16
 class Live(Protocol):
     """What the conductor sends (`cockpit.conductor.client.LiveSource` without a token)."""
 
+    @property
+    def screen(self) -> int:
+        """This screen's number among those that are attached."""
+        ...
+
+    @property
+    def guest(self) -> bool:
+        """It came by the door for other accounts."""
+        ...
+
     def records(self) -> AsyncIterator[list[Record] | RunState]:
         """The state of this moment, then records in order. Raises ConnectionError with a sentence."""
+        ...
+
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Who sits in front of how large a screen."""
+        ...
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """The refusal as a sentence, None when the intent was taken."""
         ...
 
 
@@ -43,13 +61,22 @@ class Rewind(Player):
     label = "READ-ONLY"
 
     def __init__(
-        self, live: Live, journal: Path, socket: Path, name: str, state: RunState | None = None, idle: float = 3.0
+        self,
+        live: Live,
+        journal: Path | None,
+        socket: Path,
+        name: str,
+        state: RunState | None = None,
+        idle: float = 3.0,
     ) -> None:
         """`journal` is read where this account may, otherwise its lines are copied from `socket`. `state` is what the screen
         shows already."""
         self._live = live
-        self._copy, descriptor = None, -1
+        self._copy: Copy | None = None
+        descriptor = -1
         try:
+            if journal is None:
+                raise FileNotFoundError
             descriptor = os.open(journal, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             self._copy = Copy()
@@ -152,6 +179,26 @@ class Rewind(Player):
         if not self.transport.following:
             self._wake()
 
-    async def send(self, intent: AnyIntent) -> str | None:
-        """Always refused."""
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Tell the conductor the size of this screen, and who sits in front of it."""
+        self._live.here(columns, rows, people)
+
+    @property
+    def screen(self) -> int:
+        """This screen's number among those that are attached."""
+        return self._live.screen
+
+    @property
+    def guest(self) -> bool:
+        """It came by the door for other accounts."""
+        return self._live.guest
+
+    async def tell(self, name: str, answer: str | None) -> str | None:
+        """Whoever only watches answers nothing."""
         return "this screen only watches"
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """What a watcher may ask for the conductor decides; but nobody asks for anything from the past, except to hold."""
+        if not self.transport.following and not isinstance(intent, Hold):
+            return "this screen shows the past: $ goes back to now"
+        return await self._live.send(intent, by, sure)

@@ -60,6 +60,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     hit: str = ""
     """Where and what the hit is at which one stands."""
     notice: str = ""
+    condition: str = ""
     tape: Tape = Tape()
 
 
@@ -84,6 +85,11 @@ class Moved(Protocol):
     @property
     def notice(self) -> str:
         """What must stay on the screen about the recording itself."""
+        ...
+
+    @property
+    def condition(self) -> str:
+        """How far it is read and checked, in a few words."""
         ...
 
     def state_after(self, count: int) -> RunState | None:
@@ -179,6 +185,7 @@ class Transport:
             found=self._found(),
             hit=self._hit_words(),
             notice=self._recording.notice,
+            condition=self._recording.condition,
             tape=tape,
         )
 
@@ -200,7 +207,7 @@ class Transport:
             case "greater_than_sign" | "less_than_sign":
                 index = SPEEDS.index(self._speed) + (1 if key == "greater_than_sign" else -1)
                 self._speed = SPEEDS[max(0, min(index, len(SPEEDS) - 1))]
-            case "C":
+            case "Z":
                 self._style = CLOCKS[(CLOCKS.index(self._style) + 1) % len(CLOCKS)]
             case "I":
                 self._course, self._other = self._other, self._course

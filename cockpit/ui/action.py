@@ -9,17 +9,7 @@ import msgspec
 from cockpit.intents import Danger
 from cockpit.state import RunState
 from cockpit.ui.view import View
-
-
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
-    """What this screen is: whether it may drive, whether it drives now, whether time can be moved, whether there is a second
-    recording to compare with."""
-
-    can_drive: bool
-    drives: bool
-    moves: bool = False
-    compares: bool = False
-
+from cockpit.ui.wheel import Seat
 
 Reason = Callable[[RunState, View, Seat], str]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from cockpit.engine import rules
 from cockpit.state import BUSY, RunState
-from cockpit.ui.action import Action, Reason, Seat
+from cockpit.ui import wheel
+from cockpit.ui.action import Action, Reason
 from cockpit.ui.hosts import held
 from cockpit.ui.moments import MOMENTS
 from cockpit.ui.view import View, focus, focus_step
+from cockpit.ui.wheel import Seat
 
 
 def _always(state: RunState, view: View, seat: Seat) -> str:
@@ -18,6 +20,8 @@ def _drive(then: Reason) -> Reason:
     """Possible only with the wheel in hand."""
 
     def reason(state: RunState, view: View, seat: Seat) -> str:
+        if seat.replay:
+            return "a replay has nothing to act with"
         if not seat.can_drive:
             return "this screen only watches"
         if state.plan is None:
@@ -107,14 +111,6 @@ def _answer(state: RunState, view: View, seat: Seat) -> str:
 def _limit(state: RunState, view: View, seat: Seat) -> str:
     ref = focus_step(state, view)
     return rules.refuse_limit(state, ref, 0) if ref else "no step"
-
-
-def _claim(state: RunState, view: View, seat: Seat) -> str:
-    if not seat.can_drive:
-        return "this screen only watches"
-    if seat.drives:
-        return "you drive already"
-    return f"{state.driver} drives" if state.driver else ""
 
 
 def _question(state: RunState, view: View, seat: Seat) -> str:
@@ -286,7 +282,54 @@ ACTIONS: tuple[Action, ...] = (
         id="note", key="m", label="note", help="write a note into the journal", why_not=_drive(_pause), footer=False
     ),
     Action(
-        id="claim", key="c", label="claim", help="take the wheel when nobody holds it", why_not=_claim, footer=False
+        id="claim",
+        key="c",
+        label="claim",
+        help="take the wheel when nobody holds it",
+        why_not=wheel.claim,
+        footer=False,
+    ),
+    Action(
+        id="hold",
+        key="H",
+        label="hold",
+        help="hold: nothing new starts until the driver releases it; anyone may",
+        why_not=wheel.hold,
+        footer=False,
+    ),
+    Action(
+        id="offer",
+        key="O",
+        label="offer",
+        help="offer the wheel to somebody, or take what is offered",
+        why_not=wheel.offer,
+        footer=False,
+    ),
+    Action(
+        id="request",
+        key="R",
+        label="ask for wheel",
+        help="ask the driver for the wheel, or answer who asks",
+        why_not=wheel.request,
+        footer=False,
+    ),
+    Action(
+        id="confirm",
+        key="C",
+        label="confirm",
+        help="as the second person: see what a gate asks, confirm or refuse",
+        danger="acts",
+        why_not=wheel.confirm,
+        footer=False,
+    ),
+    Action(
+        id="people",
+        key="P",
+        label="people",
+        help="who is attached, who may come in, who holds and asks",
+        why_not=_always,
+        footer=False,
+        looks=True,
     ),
     Action(
         id="logs",

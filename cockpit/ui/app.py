@@ -15,11 +15,11 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from cockpit.engine.rules import next_ref
-from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
+from cockpit.events import FAILURES, Record, SecondAsked, ServiceAdvancing, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.reduce import reduce
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Action, Seat
+from cockpit.ui.actions import ACTIONS, Action
 from cockpit.ui.aside import Aside
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
@@ -27,6 +27,7 @@ from cockpit.ui.paint import Line
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
+from cockpit.ui.wheel import Seat
 
 if TYPE_CHECKING:
     from cockpit.ui.scrubber import Scrubber
@@ -59,6 +60,8 @@ def rings(state: RunState, record: Record) -> bool:
             ref = next_ref(state, service)
             gates = state.plan.gates if state.plan is not None else ()
             return any(ref in gate.before and not state.gates[gate.id].open for gate in gates)
+        case SecondAsked():
+            return True
         case _:
             return False
 
@@ -146,11 +149,15 @@ class CockpitApp(App[None]):
     @property
     def seat(self) -> Seat:
         """What this screen may do."""
+        transport = self.source.transport
         return Seat(
             can_drive=self.source.can_drive,
             drives=bool(getattr(self.source, "drives", False)),
-            moves=self.source.transport is not None,
+            replay=transport is not None and not transport.grows,
+            moves=transport is not None,
             compares="versus" in self.asides,
+            screen=int(getattr(self.source, "screen", 0)),
+            guest=bool(getattr(self.source, "guest", False)),
         )
 
     def flush(self) -> None:
@@ -184,6 +191,7 @@ class CockpitApp(App[None]):
         return asyncio.get_running_loop().time()
 
     def on_resize(self, event: events.Resize) -> None:
+        self.source.here(event.size.width, event.size.height)
         self._dirty = True
         self.call_after_refresh(self.flush)
 
@@ -257,7 +265,7 @@ class CockpitApp(App[None]):
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
             case "merge-logs":
                 self.look(merged=not view.merged, scroll=0)
-            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help" | "versus":
+            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "people" | "help" | "versus":
                 self.look(page="board" if view.page == action else action, scroll=0)
 
     def _aside(self, key: str) -> bool:

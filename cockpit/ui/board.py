@@ -25,6 +25,9 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     """What a smaller paired terminal still sees: the state of the run, its clock, downtime, progress, the next gate."""
     plan = state.plan
     if plan is None:
+        if label.startswith("REPLAY"):
+            words = f" its plan is not known: the event that holds it is missing; {state.seq} is the event shown "
+            return fit([(" ● ", "headwarn"), (f"{label} ", "headwarn"), (words, "headwarn")], width, "head")
         return fit([(" COCKPIT ", "head"), (" waiting for the conductor … ", "headwarn")], width, "head")
     mark = {"LIVE": "headgood", "REHEARSAL": "headwarn", "REPLAY": "headwarn", "READ-ONLY": "headwarn"}.get(
         label, "head"
@@ -35,6 +38,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
         line.append((" PANIC ", "headbad"))
     elif state.paused:
         line.append((" PAUSED ", "headwarn"))
+    if state.holds:
+        line.append((" HELD ", "headbad"))
     gap = "   " if width >= 110 else "  "
     since = end - (plan.planned_start or state.started)
     line.append((f" T-{clock(-since)}" if since < 0 else f" T+{clock(since)}", "head"))
@@ -47,6 +52,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     gate = rules.next_gate(state)
     if gate is not None:
         line.append((f"{gap}gate {gate.id}", "headwarn"))
+    if alone := [id for id, seen in state.gates.items() if seen.open and seen.alone]:
+        line.append((f"{gap}{alone[0]} opened alone", "headbad"))
     if state.ended:
         line.append((f"{gap}ended: {state.verdict}", "headgood" if state.exit == 0 else "headbad"))
     elif drives:

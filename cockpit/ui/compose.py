@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Seat, key_word
+from cockpit.ui.actions import ACTIONS, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.hosts import host_lines
@@ -13,12 +13,14 @@ from cockpit.ui.pages.dns import dns_page
 from cockpit.ui.pages.entries import notes_page, timeline_page
 from cockpit.ui.pages.fleet import fleet_page
 from cockpit.ui.pages.logs import logs_page
+from cockpit.ui.pages.people import attention, people_page
 from cockpit.ui.pages.service import service_page
 from cockpit.ui.pages.world import world_page
 from cockpit.ui.paint import Line, fit
 from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
+from cockpit.ui.wheel import Seat
 
 Painter = Callable[[RunState, View, int, int, float], list[Line]]
 """(state, view, width, height, now) → a page's lines."""
@@ -33,6 +35,7 @@ PAINTERS: dict[str, Painter] = {
     "notes": notes_page,
     "logs": logs_page,
     "tails": tails_page,
+    "people": people_page,
 }
 
 SIGNS = (
@@ -50,6 +53,9 @@ SIGNS = (
     ("≈", "warn", "an estimate"),
 )
 """Signs of the world's view that stand where there is no room for words."""
+
+MOST_ASKED = 3
+"""Lines of what people ask of each other; the page of people has all of them."""
 
 SMALLEST = (40, 12)
 """Width and height below which a screen would hide what it must not."""
@@ -75,6 +81,8 @@ def screen(
     below = host_lines(state, width, now)
     if asked := question_line(state, seat):
         below.append(fit(asked, width))
+    said = attention(state, seat.drives, seat.can_drive, seat.screen, seat.guest, now)
+    below += [fit(line, width) for line in said[:MOST_ASKED]]
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))
     below += bar

@@ -11,7 +11,9 @@ from cockpit.plan.script import command_text
 from cockpit.rate import rate
 from cockpit.ui.actions import open_last, open_next
 from cockpit.ui.dialogs import Ask, Choose
+from cockpit.ui.gates import open_gate
 from cockpit.ui.hosts import held
+from cockpit.ui.people import between
 from cockpit.ui.view import focus, focus_step
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ async def perform(app: CockpitApp, action: str) -> None:
         case "pause":
             await app.send(it.Continue() if state.paused or state.panicked else it.Pause())
         case "gate":
-            await _gate(app, open_next(state))
+            await open_gate(app, open_next(state))
         case "abort":
             back = ", ".join(step.partition("/")[2] for step in rules.safe_point(state, service))
             found = rules.rollback(state, service)
@@ -81,6 +83,8 @@ async def perform(app: CockpitApp, action: str) -> None:
                 await app.send(it.End())
         case "claim":
             await app.send(it.Claim())
+        case "hold" | "offer" | "request" | "confirm":
+            await between(app, action)
 
 
 async def _undo(app: CockpitApp, service: str) -> None:
@@ -116,35 +120,6 @@ async def _take_over(app: CockpitApp) -> None:
     typed = await app.push_screen_wait(Ask(f"Take over {host}", body, exact=host, ok="Take over"))
     if typed:
         await app.send(it.TakeOver(host=host, typed=typed))
-
-
-async def _gate(app: CockpitApp, gate_id: str) -> None:
-    state = app.state
-    plan = state.plan
-    gate = next((gate for gate in plan.gates if gate.id == gate_id), None) if plan is not None else None
-    if gate is None:
-        return
-    found = rules.gate_readiness(state, gate.id, app.now())
-    held = [f"{piece.service}: {piece.kind} {piece.want}" for piece in gate.evidence]
-    body = gate.question or "Go, or no go?"
-    body += f"\nEvidence: {', '.join(held) or 'none is asked for'}."
-    body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
-    if not found.ok:
-        app.say(f'gate "{gate.id}" stays closed: {found.reason}')
-        override = await app.push_screen_wait(
-            Ask(
-                f'Gate "{gate.id}"',
-                f"{body}\nTo open it all the same, give the reason; it stays in the summary.",
-                ok="Go on",
-            )
-        )
-        if not override:
-            return
-    else:
-        override = ""
-    typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.target or gate.id, ok="Open"))
-    if typed:
-        await app.send(it.OpenGate(gate=gate.id, typed=typed, override=override))
 
 
 async def _answer(app: CockpitApp, ref: str) -> None:

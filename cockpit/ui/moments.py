@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cockpit.state import RunState
-from cockpit.ui.action import Action, Seat
+from cockpit.ui.action import Action
 from cockpit.ui.view import View, focus_step
+from cockpit.ui.wheel import Seat
 
 
 def _moves(state: RunState, view: View, seat: Seat) -> str:
@@ -61,7 +62,7 @@ MOMENTS: tuple[Action, ...] = (
         looks=True,
     ),
     Action(
-        id="clock", key="C", label="clock", help="the clock in UTC, local, T±", why_not=_moves, footer=False, looks=True
+        id="clock", key="Z", label="clock", help="the clock in UTC, local, T±", why_not=_moves, footer=False, looks=True
     ),
     Action(
         id="idle", key="I", label="idle", help="idle time in full, or cut", why_not=_moves, footer=False, looks=True

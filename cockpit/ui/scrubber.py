@@ -159,6 +159,8 @@ def _right(reading: Reading, width: int) -> Line:
         more.append(("  idle in full", "head"))
     if reading.found:
         more.append((f"  {reading.found}", "headmark"))
+    if reading.condition:
+        more.append((f"  {reading.condition}", "head"))
     end: Line = [(" ", "head")]
     for line in ([*number, *share, *clock, *more, *end], [*share, *clock, *more, *end], [*clock, *more, *end]):
         if width_of(line) <= width - 30:

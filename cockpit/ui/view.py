@@ -9,7 +9,19 @@ import msgspec
 from cockpit.state import RunState, ServiceView
 
 Page = Literal[
-    "board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "help", "around", "versus"
+    "board",
+    "service",
+    "world",
+    "fleet",
+    "dns",
+    "timeline",
+    "notes",
+    "logs",
+    "tails",
+    "people",
+    "help",
+    "around",
+    "versus",
 ]
 
 

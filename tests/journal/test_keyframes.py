@@ -116,6 +116,6 @@ async def test_a_keyframe_is_appended_while_the_run_goes_on(tmp_path: Path) -> N
     file = on_disk(tmp_path, found)
     keyframes.append(file, fold(found[:30]))
     keyframes.append(file, fold(found[:60]))
-    assert [place[0] for place in keyframes._places(file.with_name(keyframes.KEYFRAMES))] == [30, 60]
+    assert [place.seq for place in keyframes.KeyframeFile(file).places()] == [30, 60]
     assert keyframes.nearest(file, 59) == fold(found[:30])
     assert keyframes.nearest(file, 60) == fold(found[:60])

@@ -30,6 +30,10 @@ def tried(trial: LabTrial) -> None:
     """All that a recipe must stand."""
     if trial.recipe in FINAL:
         trial.there(already=False)
+        # Cut off before it is sent, it is sent once.
+        trial.cut("apply", 1)
+        trial.must("apply")
+        trial.must("verify")
         assert trial.must("undo", 1)
     else:
         trial.there_and_back(already=trial.recipe not in LOOKS, shells=SHELLS[:1])

@@ -35,6 +35,8 @@ class Viewer:
                 batch = await asyncio.wait_for(anext(self._source), 0.15)
             except TimeoutError:
                 self._source = self.player.records()
+                if self.player.recording.timeline.after_seq(self.state.seq) < self.player.place:
+                    continue
                 return self.state
             if isinstance(batch, RunState):
                 self.state = batch

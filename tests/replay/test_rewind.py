@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from cockpit.conductor import wire
-from cockpit.events import Record
-from cockpit.intents import Pause
+from cockpit.events import Person, Record
+from cockpit.intents import AnyIntent, Hold, Pause
 from cockpit.reduce import fold
 from cockpit.replay.growing import GrowingStore
 from cockpit.replay.recording import Recording
@@ -29,7 +29,10 @@ from tests.replay.test_search import written
 class Sent:
     """What a conductor sends: the state of now, then an event now and then."""
 
+    screen, guest = 7, False
+
     def __init__(self, records: list[Record], known: int) -> None:
+        self.asked: list[AnyIntent] = []
         self._records, self._known = records, known
         self.more = asyncio.Event()
 
@@ -38,6 +41,13 @@ class Sent:
         for record in self._records[self._known :]:
             await self.more.wait()
             yield [record]
+
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        pass
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        self.asked.append(intent)
+        return None
 
 
 class Screen:
@@ -130,7 +140,9 @@ async def test_what_comes_while_one_looks_back_is_there_on_return_once_each(tmp_
             await asyncio.sleep(0.01)
     source.press("comma")
     await screen.until(14)
-    assert await source.send(Pause()) == "this screen only watches"
+    assert await source.send(Pause()) == "this screen shows the past: $ goes back to now"
+    assert await source.send(Hold(reason="wait")) is None
+    assert sent.asked == [Hold(reason="wait")]
     await screen.close()
 
 

@@ -97,7 +97,7 @@ def test_the_clock_turns_from_utc_to_local_to_t() -> None:
     clocks = []
     for _ in range(4):
         clocks.append(moving.reading.clock)
-        moving.press("C")
+        moving.press("Z")
     assert clocks[0] == clocks[3] == "23:50:31 UTC"
     assert clocks[2] == "T+0:00:31"
 

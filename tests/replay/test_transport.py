@@ -63,7 +63,7 @@ def test_keys_go_from_marker_to_marker_and_stay_where_there_is_none() -> None:
 class Growing:
     """A recording of which more and more is known."""
 
-    notice = ""
+    notice = condition = ""
     complete = True
 
     def __init__(self) -> None:

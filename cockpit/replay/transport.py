@@ -214,7 +214,7 @@ class Transport:
                 self._course.follow(self.timeline)
             case "dollar_sign":
                 self._to_the_end()
-            case _ if len(key) == 1 and key.isdigit():
+            case _ if len(key) == 1 and key.isdigit() and not self.following:
                 self.go(f"{int(key) * 10}%")
             case _:
                 return False

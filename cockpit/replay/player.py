@@ -58,6 +58,11 @@ class Player:
         """UTC of the moment shown."""
         return self.transport.now()
 
+    @property
+    def place(self) -> int:
+        """How many events are shown, or will be in a moment."""
+        return self.transport.place
+
     def press(self, key: str) -> bool:
         """Give the transport a key."""
         return self.transport.press(key)

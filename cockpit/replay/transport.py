@@ -88,6 +88,11 @@ class Moved(Protocol):
         ...
 
     @property
+    def damaged(self) -> bool:
+        """Whether something in it is not as it was written."""
+        ...
+
+    @property
     def condition(self) -> str:
         """How far it is read and checked, in a few words."""
         ...
@@ -116,6 +121,7 @@ class Transport:
         self._begin_search = search
         self._goal, self._goal_utc = 0, 0.0
         """The event that is wanted and not yet known, while the recording is still being read, and the UTC to show."""
+        self._pressed = False
         self._wall, self._utc = wall, utc
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
         self._course, self._other = Course(idle), Course(math.inf if math.isfinite(idle) else IDLE)
@@ -160,6 +166,11 @@ class Transport:
         return timeline.utc[self.place - 1] + self._after
 
     @property
+    def notice(self) -> str:
+        """What must stay on the screen about the recording itself. What is no damage of it goes with the first key."""
+        return "" if self._pressed and not self._recording.damaged else self._recording.notice
+
+    @property
     def reading(self) -> Reading:
         """What the bar shows now."""
         timeline = self.timeline
@@ -184,7 +195,7 @@ class Transport:
             behind=(0.0 if self.following else max(0.0, self._utc() - now)) if self.grows else -1.0,
             found=self._found(),
             hit=self._hit_words(),
-            notice=self._recording.notice,
+            notice=self.notice,
             condition=self._recording.condition,
             tape=tape,
         )
@@ -193,6 +204,13 @@ class Transport:
 
     def press(self, key: str) -> bool:
         """Take a key; False for one that means nothing here. Whatever jumps also pauses."""
+        taken = self._press(key)
+        if taken:
+            self._pressed = True
+            self.changed()
+        return taken
+
+    def _press(self, key: str) -> bool:
         match key:
             case "space":
                 self._toggle()
@@ -218,7 +236,6 @@ class Transport:
                 self.go(f"{int(key) * 10}%")
             case _:
                 return False
-        self.changed()
         return True
 
     def go(self, text: str) -> str:

@@ -65,6 +65,7 @@ class Growing:
 
     notice = condition = ""
     complete = True
+    damaged = False
 
     def __init__(self) -> None:
         self.timeline = timeline(evening()[:5])

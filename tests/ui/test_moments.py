@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from cockpit.replay.against import compare, course
 from cockpit.replay.player import Player
@@ -14,12 +15,23 @@ from cockpit.ui.app import CockpitApp
 from cockpit.ui.dialogs import Ask
 from cockpit.ui.versus import Versus
 from tests.ui.seat import started
-from tests.ui.test_keys import app_of, shown, shown_in_dialog, until
+from tests.ui.test_keys import app_of, shown, until
 
 
 @pytest.fixture
 def player(recording: Path) -> Player:
     return Player.of(recording, at=400, playing=False)
+
+
+async def asked(pilot: Pilot[None], text: str) -> None:
+    """Until a dialog is there that says so."""
+    await until(
+        pilot,
+        lambda: (
+            isinstance(pilot.app.screen, Ask)
+            and text in str(next((body.content for body in pilot.app.screen.query("#dialog-body").results(Static)), ""))
+        ),
+    )
 
 
 async def there(pilot: Pilot[None], seq: int) -> None:
@@ -30,11 +42,10 @@ async def test_a_moment_is_asked_for_and_a_wrong_one_answered_with_a_sentence(pl
     async with CockpitApp(player).run_test(size=(130, 40)) as pilot:
         await there(pilot, 400)
         await pilot.press("colon")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await shown_in_dialog(pilot, "1h30s from the beginning")
+        await asked(pilot, "1h30s from the beginning")
         await pilot.press(*"#99999", "enter")
-        await shown_in_dialog(pilot, "There is no event 99999: the recording ends with event ")
-        await pilot.press(*["backspace"] * 6, *"osf/dns", "enter")
+        await asked(pilot, "There is no event 99999: the recording ends with event ")
+        await pilot.press("home", "ctrl+k", *"osf/dns", "enter")
         await until(pilot, lambda: app_of(pilot).state.seq > 400 or app_of(pilot).state.seq < 400)
         app = app_of(pilot)
         await until(pilot, lambda: app.state.step("osf/dns").state == "running")
@@ -62,7 +73,7 @@ async def test_a_search_leads_to_the_page_and_the_line_of_each_hit(player: Playe
         await until(pilot, lambda: app.state.seq != first or "no earlier hit" in app.canvas.text())
         await pilot.press("F")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await pilot.press(*["backspace"] * 20, "enter")
+        await pilot.press("home", "ctrl+k", "enter")
         await until(pilot, lambda: player.transport.search is None)
 
 

@@ -121,7 +121,7 @@ class Transport:
         self._begin_search = search
         self._goal, self._goal_utc = 0, 0.0
         """The event that is wanted and not yet known, while the recording is still being read, and the UTC to show."""
-        self._pressed = False
+        self._dismissed = ""
         self._wall, self._utc = wall, utc
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
         self._course, self._other = Course(idle), Course(math.inf if math.isfinite(idle) else IDLE)
@@ -167,8 +167,9 @@ class Transport:
 
     @property
     def notice(self) -> str:
-        """What must stay on the screen about the recording itself. What is no damage of it goes with the first key."""
-        return "" if self._pressed and not self._recording.damaged else self._recording.notice
+        """What must stay on the screen about the recording itself. What is no damage of it goes with the next key."""
+        notice = self._recording.notice
+        return notice if self._recording.damaged or notice != self._dismissed else ""
 
     @property
     def reading(self) -> Reading:
@@ -206,7 +207,7 @@ class Transport:
         """Take a key; False for one that means nothing here. Whatever jumps also pauses."""
         taken = self._press(key)
         if taken:
-            self._pressed = True
+            self._dismissed = self._recording.notice
             self.changed()
         return taken
 

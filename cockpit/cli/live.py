@@ -22,7 +22,7 @@ def operator() -> str:
 
 def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     """Show the cockpit on a run's conductor until it is left. `starting` is the pid of a conductor that is coming up."""
-    status, seen = _shown(run.socket, run.token() if drive else "", starting)
+    status, seen = _shown(run.socket, run.token() if drive else "", starting, None if drive else run.journal)
     if starting and not seen and not alive(starting):
         from cockpit.conductor.launch import said
 
@@ -36,8 +36,9 @@ def show(socket: Path) -> int:
     return _shown(socket, "", 0)[0]
 
 
-def _shown(socket: Path, token: str, starting: int) -> tuple[int, int]:
-    """(exit status, number of the last event seen) of a screen."""
+def _shown(socket: Path, token: str, starting: int, journal: Path | None = None) -> tuple[int, int]:
+    """(exit status, number of the last event seen) of a screen. Without a token time can be moved in it: over `journal`, where
+    this account may read that."""
     # Importing makes much and throws little away; the screen turns collection on again with its first frame.
     gc.disable()
     from cockpit.conductor.client import LiveSource
@@ -47,9 +48,18 @@ def _shown(socket: Path, token: str, starting: int) -> tuple[int, int]:
     source = LiveSource(socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
+    from cockpit.ui.pair import Pair
 
-    app = CockpitApp(source, state=source.early())
-    app.run()
+    state = source.early()
+    pair = Pair.here()
+    if token:
+        app = CockpitApp(source, state=state, pair=pair)
+    else:
+        from cockpit.replay.rewind import Rewind
+
+        app = CockpitApp(Rewind(source, journal, socket, operator(), state), state=state, pair=pair)
+    # In a shared session the mouse belongs to the terminals: each selects text in their own.
+    app.run(mouse=pair is None)
     if app.farewell:
         print(app.farewell, file=sys.stderr)
     return app.return_code or 0, source.last

@@ -18,6 +18,7 @@ COMMANDS = (
     "survey",
     "attach",
     "watch",
+    "pair",
     "access",
     "confirm",
     "replay",

@@ -16,7 +16,7 @@ from cockpit.clock import Clock, SystemClock, boot_id
 from cockpit.conductor.asking import Asker, Person
 from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
-from cockpit.conductor.headless import DRIVER, Headless, Orders
+from cockpit.conductor.headless import Headless, Orders
 from cockpit.conductor.server import Server
 from cockpit.conductor.sources import SecretMissing
 from cockpit.conductor.vault import Vault
@@ -44,6 +44,7 @@ from cockpit.probes.context import Context, Said
 from cockpit.probes.dns.update import DnsHands
 from cockpit.probes.probes import Probes
 from cockpit.probes.traffic import Traffics
+from cockpit.progress import DRIVER
 from cockpit.reduce import reduce
 from cockpit.state import RunState
 

@@ -43,6 +43,16 @@ class Store(Protocol):
         """The latest whole state at or before the first `count` events that needs no folding, and after how many it is."""
         ...
 
+    @property
+    def surveying(self) -> bool:
+        """Whether something is still being found out."""
+        ...
+
+    @property
+    def survey_process(self) -> int:
+        """The process that finds it out; 0 without one."""
+        ...
+
     def close(self) -> None:
         """Let go of files and processes."""
         ...
@@ -131,6 +141,21 @@ class Recording:
         """How many events there are; an estimate until `complete`."""
         known, count = self._store.known, len(self._store.timeline)
         return count if known.complete or not known.read else max(count, round(count * known.size / known.read))
+
+    @property
+    def surveying(self) -> bool:
+        """Whether something is still being found out about it."""
+        return self._store.surveying
+
+    @property
+    def survey_process(self) -> int:
+        """The process that finds it out; 0 without one."""
+        return self._store.survey_process
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something in it is not as it was written, as far as that is known."""
+        return bool(self._store.known.damaged)
 
     @property
     def condition(self) -> str:

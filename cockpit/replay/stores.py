@@ -59,6 +59,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 class ListStore:
     """Records in memory."""
 
+    surveying = False
+    survey_process = 0
+
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
         self.timeline = timeline(records)
@@ -104,6 +107,16 @@ class FileStore:
             if len(self.timeline):
                 break
         self._start(size)
+
+    @property
+    def surveying(self) -> bool:
+        """Whether something is still being found out."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def survey_process(self) -> int:
+        """The process that finds it out; 0 without one."""
+        return self._process.pid if self._process is not None else 0
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,14 @@ from cockpit.ui.view import View
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
-    """What this screen is: whether it may drive, whether it drives now, whether it is a replay."""
+    """What this screen is: whether it may drive, whether it drives now, whether it is a replay, whether time can be moved in it,
+    whether there is a second recording to compare with."""
 
     can_drive: bool
     drives: bool
     replay: bool = False
+    moves: bool = False
+    compares: bool = False
     screen: int = 0
     """Its number among the screens that are attached."""
     guest: bool = False

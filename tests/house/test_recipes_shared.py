@@ -114,6 +114,8 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
             (name, ["nginx-test-vhost", "apache-test-vhost"])
             for name in ("whole_without", "add", "remove", "ours", "there")
         ),
+        ("unseen", ["release-keep", "release-consumers"]),
+        ("seen_all", ["release-keep", "release-consumers"]),
         ("locked", ["cron-stop", "cron-start"]),
         ("read_jobs", ["cron-stop", "cron-start"]),
         ("write_jobs", ["cron-stop", "cron-start"]),

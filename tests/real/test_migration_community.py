@@ -138,6 +138,13 @@ def test_the_draft_from_etch_names_all_that_is_on_it(desk: Rig, stage: Stage, tm
         "5432",
     }
     assert open_ >= {"8024", "9001", "9002"}
+    # What is started with the host and is not seen to listen, by its unit or its init script.
+    wants = "/etc/systemd/system/multi-user.target.wants"
+    units = {name.removesuffix(".service") for name in etch.run(f"ls {wants}").split() if name.endswith(".service")}
+    held = {"apache2", "postfix", "postgresql", "ssh", "cron", "atd", "e2scrub_reap"}
+    told = "\n".join(titles.values())
+    assert {name for name in units - held if f"service {name}, of a package" not in told} == set()
+    assert "service apache2" not in told, "it listens"
     vhost = "apache virtual host of /etc/apache2/sites-enabled/community.conf on new"
     wanted = {
         **{f"accounts/user-{one[0]}": f"account {one[0]}, uid {one[2]}, {one[6]}" for one in accounts if 1000 <= int(one[2]) < 65000},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,10 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
             await crowd.see("write", CLIENTS, by="shared")
             await crowd.see("message", CLIENTS, 1, by="karl.hosts.test")
             await night.until(lambda state: all(view.writer == "new" for view in state.services.values()))
+            # S8, S9: that new holds the mail was seen in the live log of new, line and all.
+            for client in CLIENTS:
+                said = night.state.step(f"{client}/redirect-mail").detail
+                assert re.search(rf"new:/var/log/mail\.log says .*to=<cutover-check@{client}\.{ZONE}>", said), said
             await night.end()
         crowd.home()
     platform.delivered()

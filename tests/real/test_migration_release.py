@@ -95,7 +95,7 @@ async def test_releases_fail_unnoticed_go_over_and_are_gone_back_from(desk: Rig,
     for tag, undone in tries.runs.items():
         books.journal(tmp_path / f"run-{tag}", undone=undone)
     books.settle()
-    assert tries.faults == []
+    assert not tries.faults, "\n".join(tries.faults)
 
 
 def test_the_mode_recipe_is_the_same_in_every_example_that_has_it() -> None:

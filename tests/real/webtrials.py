@@ -510,6 +510,13 @@ def reloads(shop: Shop) -> None:
     )
     reload.there_and_back(already=False)
     reload.cut_anywhere()
+    before = reload.seen()
+    for param in reload.params | {"at": ""}:
+        for value in (EVIL, f"{EVIL}\nb", "-x"):
+            bad = replace(reload, params={**reload.params, param: value}, captured={})
+            assert "nothing was changed" in bad.must("apply", 2), (param, value)
+    assert reload.seen() == before
+    assert not evil_left(host)
     host.run(f"cp -p {site} /srv/kept; sed -i s,/srv/other,/srv/shop, {site}")
     assert "the other site" in shop.ask(f"http://{OTHER}/")
     reload.capture()

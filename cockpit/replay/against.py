@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from cockpit.replay.markers import Passage, passages
-from cockpit.replay.timeline import Timeline
+from cockpit.replay.timeline import Moment, Timeline
 from cockpit.state import BUSY, RunState
 
 NOTABLE = (1.0, 0.2)
@@ -82,15 +82,16 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def course(state: RunState, timeline: Timeline) -> Course:
     """The course of a run from its last state and its timeline."""
     lives: dict[str, Life] = {}
-    moves: dict[str, list[tuple[float, str]]] = {}
+    moves: dict[str, list[Moment]] = {}
     for moment in timeline.moments:
         if moment.kind in {"step", "failure"}:
-            moves.setdefault(moment.ref, []).append((timeline.utc[moment.index], moment.text))
-    for ref, turns in moves.items():
+            moves.setdefault(moment.ref, []).append(moment)
+    for ref, moments in moves.items():
+        turns = [(timeline.utc[moment.index], moment.text) for moment in moments]
         service, view = ref.partition("/")[0], None
         if service in state.services:
             view = state.services[service].steps.get(ref)
-        lived = passages(timeline.moments, ref) if len(turns) > 1 else ()
+        lived = passages(moments, ref)
         ended = turns[-1][0] if turns[-1][1] not in BUSY else 0.0
         lives[ref] = Life(
             ref=ref,

@@ -13,8 +13,8 @@ import msgspec
 
 from cockpit.replay.timeline import IDLE, Timeline
 
-PIECE = 100_000
-"""Events looked at for cuts in one go: some milliseconds."""
+PIECE = 20_000
+"""Events looked at in one go: some milliseconds."""
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -48,14 +48,16 @@ class Course:
         """Seconds that all of it takes at single speed."""
         return self._shown[-1] if len(self._shown) else 0.0
 
-    def follow(self, timeline: Timeline) -> None:
-        """Take note of what the timeline holds now. Cheap where nothing is new; what is new of a long one, in pieces."""
+    def follow(self, timeline: Timeline, whole: bool = False) -> bool:
+        """Take note of what the timeline holds now; whether the times of all of it are known. Cheap where nothing is new; what is
+        new of a long one in pieces, unless the `whole` is wanted at once."""
         if self.idle == IDLE:
             self._shown = timeline.shown
         else:
-            self._extend(timeline)
+            self._extend(timeline, len(timeline) if whole else PIECE)
         if self._seen < len(timeline) and not math.isinf(self.idle):
             self._find_cuts(timeline)
+        return len(self._shown) >= len(timeline)
 
     def after(self, shown: float) -> int:
         """How many events are shown so many seconds after the beginning."""
@@ -66,8 +68,9 @@ class Course:
         place = bisect.bisect_left(self.cuts, index, key=lambda cut: cut.index)
         return self.cuts[place].seconds if place < len(self.cuts) and self.cuts[place].index == index else 0.0
 
-    def _extend(self, timeline: Timeline) -> None:
-        have, there = len(self._own), len(timeline)
+    def _extend(self, timeline: Timeline, most: int) -> None:
+        have = len(self._own)
+        there = min(len(timeline), have + most)
         if not have and there:
             self._own.append(0.0)
             have = 1

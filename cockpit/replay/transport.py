@@ -122,6 +122,8 @@ class Transport:
         self._goal, self._goal_utc = 0, 0.0
         """The event that is wanted and not yet known, while the recording is still being read, and the UTC to show."""
         self._dismissed = ""
+        self._turns = False
+        """Whether the other course is wanted, as soon as the times of all events in it are known."""
         self._wall, self._utc = wall, utc
         self._speed = min(SPEEDS, key=lambda known: abs(known - speed))
         self._course, self._other = Course(idle), Course(math.inf if math.isfinite(idle) else IDLE)
@@ -229,8 +231,7 @@ class Transport:
             case "Z":
                 self._style = CLOCKS[(CLOCKS.index(self._style) + 1) % len(CLOCKS)]
             case "I":
-                self._course, self._other = self._other, self._course
-                self._course.follow(self.timeline)
+                self._turns = not self._turns
             case "dollar_sign":
                 self._to_the_end()
             case _ if len(key) == 1 and key.isdigit() and not self.following:
@@ -242,7 +243,7 @@ class Transport:
     def go(self, text: str) -> str:
         """To the moment that a text names (`times.FORMS`), paused. Returns why not as a sentence, '' when it was done."""
         timeline = self.timeline
-        self._course.follow(timeline)
+        self._course.follow(timeline, whole=True)
         frame = times.Frame(
             zero=self._zero or (timeline.utc[0] if len(timeline) else 0.0),
             place=self.place,
@@ -291,6 +292,8 @@ class Transport:
         now = self._wall()
         gone, self._touched = now - self._touched, now
         self._course.follow(timeline)
+        if self._turns and self._other.follow(timeline):
+            self._turns, self._course, self._other = False, self._other, self._course
         if self._goal:
             self._seek(self._goal, self._goal_utc)
         if self.following:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cockpit.replay.transport import Reading, Tape
 from cockpit.ui.paint import Line, fit, width_of
@@ -114,11 +115,10 @@ def phases(tape: Tape, width: int) -> Line:
     """The phases under the course, each where the first of its steps began."""
     row = [" "] * width
     length = tape.shown[-1] if len(tape.shown) else 0.0
-    starts = [(_cell(tape.shown, index, length, width), name) for index, name in tape.bands]
-    for number, (x, name) in enumerate(starts):
-        end = next((other for other, _ in starts[number + 1 :] if other > x), width)
-        text = f"│{name}"[: end - x]
-        row[x:end] = text.ljust(end - x)
+    # Of several that begin in one cell the last is shown: it goes on from there.
+    starts = {_cell(tape.shown, index, length, width): name for index, name in tape.bands}
+    for x, end in pairwise([*starts, width]):
+        row[x:end] = f"│{starts[x]}"[: end - x].ljust(end - x)
     return [("".join(row), "headdim")]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.main import COMMANDS
-from cockpit.ui.actions import ACTIONS
+from cockpit.ui.actions import ACTIONS, key_word
 from tests.recordings.pictures import PICTURES, pictures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,9 +116,8 @@ def test_links_and_pictures_in_the_docs_lead_somewhere() -> None:
 
 def test_the_readme_s_table_of_keys_has_every_key() -> None:
     readme = (ROOT / "README.md").read_text()
-    words = {"slash": "/", "question_mark": "?", "exclamation_mark": "!"}
     for action in ACTIONS:
-        assert f"`{words.get(action.key, action.key)}`" in readme, f"{action.id} ({action.key})"
+        assert f"`{key_word(action)}`" in readme, f"{action.id} ({action.key})"
 
 
 def test_the_top_level_holds_only_what_is_meant() -> None:

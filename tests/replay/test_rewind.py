@@ -132,12 +132,12 @@ async def test_what_comes_while_one_looks_back_is_there_on_return_once_each(tmp_
     await asyncio.sleep(0.1)
     assert screen.state == fold(records[:4])
     assert source.transport.reading.behind > 0
-    source.press("dollar_sign")
-    await screen.until(15)
-    assert screen.state == fold(records)
     async with asyncio.timeout(10):
         while "closed the run" not in source.transport.reading.notice:
             await asyncio.sleep(0.01)
+    source.press("dollar_sign")
+    await screen.until(15)
+    assert screen.state == fold(records)
     source.press("comma")
     await screen.until(14)
     assert await source.send(Pause()) == "this screen shows the past: $ goes back to now"

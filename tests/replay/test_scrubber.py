@@ -83,6 +83,7 @@ def test_a_pause_is_shown_as_cut_and_in_full_on_demand() -> None:
     assert "cut 20 min" in drawn(Scrubber().lines(moving.reading, 100)[0])
     before = moving.reading.share
     moving.press("I")
+    moving.advance()
     reading = moving.reading
     assert reading.share < before
     assert "idle in full" in drawn(Scrubber().lines(reading, 140)[0])

@@ -137,6 +137,7 @@ each() {
 named() {
     [ -n "$(each)" ] || { echo "no service is named" && return 1; }
     odd=$(each | grep -v '^[A-Za-z0-9][A-Za-z0-9@._:-]*$') && echo "that is no service's name: $odd" && return 1
+    odd=$(printf '%s\n' "${ports-}" | grep -v '^[0-9]*$') && echo "that is no port: $odd" && return 1
     case $seconds${days:-7} in *[!0-9]*) echo "seconds and days are numbers" && return 1 ;; esac
     for one in $(each); do
         known "$one" || { echo "there is no service $one on this host" && return 1; }

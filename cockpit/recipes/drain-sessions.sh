@@ -7,7 +7,7 @@
 # param: start shell text that starts it again, for the undo
 # param: announce shell text that tells those who are connected, with $sessions and $within (optional)
 # param: within seconds to wait for them, default 600
-# param: drop `no` leaves the service running when somebody is still connected then; default is to stop it
+# param: drop `no` leaves the service running when somebody is still connected then; default is `yes`: it is stopped
 # needs: ss
 # shellcheck shell=sh disable=SC2154,SC2030,SC2031
 
@@ -19,6 +19,10 @@ sane() {
     esac
     case ${within:-600} in
         *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;;
+    esac
+    case ${drop:-no} in
+        yes | no) ;;
+        *) echo "drop is yes or no"; return 1 ;;
     esac
 }
 

@@ -21,6 +21,10 @@ sane() {
     case ${port-} in
         *[!0-9]*) echo "this is no port"; return 1 ;;
     esac
+    case ${boot:-keep} in
+        keep) ;;
+        *) echo "boot is keep, or is left out"; return 1 ;;
+    esac
     case $(property LoadState) in
         loaded) ;;
         "") echo "systemd does not answer"; return 1 ;;

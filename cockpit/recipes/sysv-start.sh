@@ -19,6 +19,10 @@ sane() {
     case ${port-} in
         *[!0-9]*) echo "this is no port"; return 1 ;;
     esac
+    case ${process-} in
+        *"
+"*) echo "this is no name of a process"; return 1 ;;
+    esac
     if [ ! -x "/etc/init.d/$name" ]; then
         echo "there is no /etc/init.d/$name"
         return 1

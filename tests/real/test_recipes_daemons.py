@@ -263,6 +263,28 @@ def test_s56_a_test_game_that_still_runs_is_found_by_process_and_port(host: Real
     assert Trial(host, "test-instance-stopped", {"unit": "mush.service"}).ask("verify").status in {1, 2}
 
 
+def test_no_parameter_is_run_and_what_cannot_be_one_is_refused(host: RealHost) -> None:
+    for recipe in ("sysv-start", "supervisor-start"):
+        trial = sysv(host, recipe) if recipe.startswith("sysv") else supervised(host, recipe)
+        trial.capture()
+        trial.refuses("process")
+    for recipe in ("sysv-stop", "sysv-restart"):
+        host.run("service mush start")
+        settled(host, True)
+        trial = sysv(host, recipe, process="python3")
+        trial.capture()
+        trial.refuses("process")
+    drained = drain(host)
+    drained.capture()
+    drained.refuses()
+    host.run(f'service mush stop; supervisorctl -c "{CONFIG}" start mush')
+    settled(host, True)
+    for recipe in ("supervisor-stop", "supervisor-restart"):
+        trial = supervised(host, recipe)
+        trial.capture()
+        trial.refuses()
+
+
 @pytest.mark.parametrize("runs", [False, True])
 def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, runs: bool) -> None:
     if runs:

@@ -117,7 +117,7 @@ def test_s32_what_was_brought_over_is_the_same_and_at_work(etch: RealHost, lun: 
         for param in (*given, "config", "account", "python"):
             odd = Trial(lun, recipe, {**given, param: f"/root/{EVIL}\n{EVIL}"}, BOTH)
             for op in ("apply", "verify"):
-                assert odd.ask(op).status, (recipe, op, param)  # type: ignore[arg-type]
+                assert odd.ask(op).status, (recipe, op, param)
     # What is accepted as lost is a name, whatever it looks like: nothing is lost here.
     Trial(lun, "mailman-counts", {**counts.params, "accepted": f"{EVIL}\n{EVIL}"}).must("verify", 1)
     assert not evil_left(lun)

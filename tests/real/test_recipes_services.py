@@ -271,6 +271,25 @@ def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> Non
     assert "has no next run" in start.must("verify", 1)
 
 
+def test_no_parameter_is_run_and_what_cannot_be_one_is_refused(host: RealHost) -> None:
+    for recipe, name in (
+        ("systemd-start", "nginx.service"),
+        ("timer-start", "planet.timer"),
+        ("systemd-stop", "nginx.service"),
+        ("systemd-restart", "nginx.service"),
+        ("timer-stop", "planet.timer"),
+    ):
+        host.run(f"systemctl {'stop' if recipe.endswith('start') and '-re' not in recipe else 'start'} {name}")
+        trial = unit(host, recipe, name)
+        trial.capture()
+        trial.refuses()
+    end = Trial(host, "decommission", {"services": "nginx.service", **evidence(host)}, UNITS)
+    end.capture()
+    # Supervisor, which does not run here, is asked of its own programs alone.
+    end.refuses("config")
+    host.run("systemctl stop nginx.service planet.timer")
+
+
 @pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart"])
 def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, recipe: str) -> None:
     for how in ("stop", "start"):

@@ -25,11 +25,12 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
 from cockpit.plan.model import Op, Shell
+from cockpit.plan.recipes import parse
 from cockpit.plan.script import script_for
 from tests.real.rig import RealHost
 from tests.real.stood import note
@@ -133,7 +134,9 @@ class Trial:
                     note(self.name, f"evil {param}")
                 if "\n" in value:
                     note(self.name, f"newline {param}")
-            if said.status and re.search("refuse|broken|nothing (was|is) |(star|install|chang)ed: ", said.said):
+            if said.status and re.search(
+                "refuse|broken|does not run|nothing (was|is) |(star|install|chang)ed: ", said.said
+            ):
                 note(self.name, "refused")
         elif op == "verify_undo" and said.status == 0:
             note(self.name, "undone")
@@ -223,6 +226,27 @@ class Trial:
                 assert said.status == status, f"{self.recipe} {op} without {tools}: {said}"
                 assert said.said.strip(), f"{self.recipe} {op} without {tools} says nothing"
         self.same(before, f"{self.recipe} without {tools} changes something")
+
+    def refuses(self, *harmless: str) -> None:
+        """Each parameter full of quotes, blanks, newlines and `$( )`: `apply` refuses it with a word and changes nothing, but for
+        the harmless ones, which it only compares with; none is run."""
+        before = self.seen()
+        found = parse(self.recipe, self.text)
+        for param in (*found.params, *self.secrets):
+            if param in found.shell:
+                continue
+            for value in (EVIL, f"{EVIL}\n{EVIL}"):
+                odd = replace(self, params={**self.params, param: value})
+                said = odd.ask("apply")
+                if param not in harmless:
+                    assert said.status, f"{self.recipe} takes {param}={value!r}: {said}"
+                    assert said.said.strip(), f"{self.recipe} refuses {param}={value!r} without a word"
+                    self.same(before, f"{self.recipe} changes something with {param}={value!r}")
+                elif said.status == 0:
+                    odd.ask("verify")
+                    self.must("undo")
+                    self.same(before, f"{self.recipe} with {param}={value!r} is not taken back")
+        assert not evil_left(self.host), f"{self.recipe} ran a parameter"
 
     def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
         """Killed after some commands of `apply`, and of `undo`: the probe still answers, what it takes for done can be verified,

@@ -511,7 +511,7 @@ def reloads(shop: Shop) -> None:
     reload.there_and_back(already=False)
     reload.cut_anywhere()
     before = reload.seen()
-    for param in reload.params | {"at": ""}:
+    for param in (*reload.params, "at"):
         for value in (EVIL, f"{EVIL}\nb", "-x"):
             bad = replace(reload, params={**reload.params, param: value}, captured={})
             assert "nothing was changed" in bad.must("apply", 2), (param, value)

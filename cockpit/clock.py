@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Protocol
 
 
@@ -21,6 +22,14 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; cancellable."""
         ...
+
+
+def boot_id() -> str:
+    """The machine's boot id (proc_sys_kernel(5)): another one after each start; '' where the system keeps none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 class SystemClock:

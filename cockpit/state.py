@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from cockpit import events as ev
+from cockpit.crew import AccessView, AskedView, HoldView, OfferView, RequestView
 from cockpit.plan.base import Side
 from cockpit.plan.model import Op, Plan, Step
 
@@ -348,6 +349,13 @@ class GateView(Data, frozen=True, kw_only=True):
     override: str = ""
     reason: str = ""
     utc: float = 0.0
+    second: str = ""
+    """Who confirmed it as the second person."""
+    alone: bool = False
+    """It needs a second person, and was opened without one."""
+    asked: AskedView | None = None
+    declined: int = 0
+    """The event in which the second person said no last."""
 
 
 class QuestionView(Data, frozen=True, kw_only=True):
@@ -387,7 +395,22 @@ class RunState(Data, frozen=True, kw_only=True):
     paused: bool = False
     panicked: bool = False
     driver: str = ""
+    driver_screen: int = 0
+    """Number of the driver's connection, 0 for what drives without one."""
     watchers: int = 0
+    people: tuple[ev.Attached, ...] = ()
+    """Every screen that is attached."""
+    offer: OfferView | None = None
+    requests: dict[int, RequestView] = {}
+    """Requests for the wheel, by screen."""
+    holds: tuple[HoldView, ...] = ()
+    access: dict[str, AccessView] = {}
+    """Other accounts that may look, by name."""
+    door: str = ""
+    """Where they connect."""
+    door_how: str = ""
+    boot: str = ""
+    """Boot id of the machine that conducts."""
     forecast: dict[str, float] = {}
     services: dict[str, ServiceView] = {}
     gates: dict[str, GateView] = {}

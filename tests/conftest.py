@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import gzip
 import os
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from tests.real import stood
+
 RECORDINGS = Path(__file__).parent / "recordings"
 REAL = Path(__file__).parent / "real"
 LONG = ("test_migration_", "test_kill", "test_demo")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All processes of a run record in one file what recipes have stood."""
+    if not hasattr(config, "workerinput"):
+        handle, name = tempfile.mkstemp(prefix="stood.")
+        os.close(handle)
+        os.environ[stood.FILE] = name
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A whole run of a module fails when a recipe no longer stands what the table says of it."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    file = Path(os.environ.pop(stood.FILE))
+    run = stood.recorded(file.read_text().splitlines())
+    file.unlink()
+    part = config.option.keyword or config.option.markexpr or any("::" in arg for arg in config.args)
+    if exitstatus or part:
+        return
+    if os.environ.get("COCKPIT_STOOD") == "write":
+        stood.write(run)
+    elif lost := stood.lost(run, stood.table()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("", *lost, "Mend the trial; or, if it is meant so, COCKPIT_STOOD=write pytest MODULE.", sep="\n")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -37,6 +37,11 @@ class Terminal:
         self._slave = slave
         self.seen = b""
 
+    @property
+    def descriptor(self) -> int:
+        """The side of the terminal on which its person sits."""
+        return self._master
+
     @classmethod
     def cockpit(cls, *words: str, env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 40)) -> Terminal:
         """`cockpit WORDS`."""
@@ -61,6 +66,10 @@ class Terminal:
                 raise TimeoutError(f"{mark!r} did not appear; the last was {self.seen[-400:]!r}")
             self._take(0.2)
         return time.perf_counter() - self.began
+
+    def send(self, keys: str) -> None:
+        """Send keys, and wait for nothing."""
+        os.write(self._master, keys.encode())
 
     def press(self, keys: str, mark: str = "", seconds: float = 10.0) -> float:
         """Send keys; with `mark`, wait for that text. Returns the seconds it took."""

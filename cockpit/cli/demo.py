@@ -7,6 +7,10 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cockpit.journal.folder import RunFolder
 
 DEMOS = (
     ("karl", "six clients' sites and mail move to a shared platform; one goes first, one owns its DNS zone"),
@@ -47,14 +51,28 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         print("\n".join(f"{name:<10} {text}" for name, text in DEMOS))
         return 0
+    begun = begin(options)
+    if isinstance(begun, int):
+        return begun
+    from cockpit.cli.live import screen
+
+    folder, pid = begun
+    status = screen(folder, drive=True, starting=pid)
+    finish(folder, pid)
+    return status
+
+
+def begin(options: argparse.Namespace, unseen: bool = False) -> tuple[RunFolder, int] | int:
+    """Start the lab and its conductor: the run's folder and the conductor's pid, for a screen to open on. A status instead where
+    there is none to open. `unseen` needs no terminal."""
     if options.plan not in dict(DEMOS):
         known = ", ".join(dict(DEMOS))
         print(f"cockpit demo: there is no demo {options.plan}; there are {known}", file=sys.stderr)
         return 2
-    from cockpit.cli.live import can_show, end, screen
+    from cockpit.cli.live import can_show
     from cockpit.journal.folder import create
 
-    if not options.headless and not can_show():
+    if not options.headless and not unseen and not can_show():
         return 2
     folder = create(f"demo {options.plan}")
     arguments = ["--folder", str(folder.path), "--lab", options.plan]
@@ -67,12 +85,16 @@ def run(options: argparse.Namespace) -> int:
         return status
     from cockpit.conductor.launch import spawn
 
-    pid = spawn(folder.path, [*arguments, "--linger", "900"])
-    status = screen(folder, drive=True, starting=pid)
+    return folder, spawn(folder.path, [*arguments, "--linger", "900"])
+
+
+def finish(folder: RunFolder, pid: int) -> None:
+    """End a demo, and say what became of its people."""
+    from cockpit.cli.live import end
+
     end(pid)
     _tell(folder.path, 15.0)
     print(f"The demo has ended. `cockpit replay {folder.id}` plays it again.", file=sys.stderr)
-    return status
 
 
 def _tell(folder: Path, patience: float = 0.0) -> None:

@@ -7,8 +7,10 @@ import getpass
 import os
 import resource
 import signal
+import stat
 import sys
 import time
+from pathlib import Path
 
 from cockpit.journal.folder import NoSuchRun, RunFolder, answers, find, list_runs
 
@@ -19,28 +21,69 @@ def operator() -> str:
 
 
 def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
-    """Show the cockpit on a conductor's socket until it is left. `starting` is the pid of a conductor that is coming up."""
+    """Show the cockpit on a run's conductor until it is left. `starting` is the pid of a conductor that is coming up."""
+    status, seen = _shown(run.socket, run.token() if drive else "", starting, None if drive else run.journal)
+    if starting and not seen and not alive(starting):
+        from cockpit.conductor.launch import said
+
+        print(f"cockpit: the conductor did not begin: {said(run.path)}", file=sys.stderr)
+        return 2
+    return status
+
+
+def show(socket: Path) -> int:
+    """Show the cockpit on a conductor's socket, without anything to drive with."""
+    return _shown(socket, "", 0)[0]
+
+
+def _shown(socket: Path, token: str, starting: int, journal: Path | None = None) -> tuple[int, int]:
+    """(exit status, number of the last event seen) of a screen. Without a token time can be moved in it: over `journal`, where
+    this account may read that."""
     # Importing makes much and throws little away; the screen turns collection on again with its first frame.
     gc.disable()
     from cockpit.conductor.client import LiveSource
 
     # What is typed into a dialog must not be in a core dump.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    token = run.token() if drive else ""
-    source = LiveSource(run.socket, operator(), token, alive=lambda: alive(starting) if starting else True)
+    source = LiveSource(socket, operator(), token, alive=lambda: alive(starting) if starting else True)
     source.dial()
     from cockpit.ui.app import CockpitApp
+    from cockpit.ui.pair import Pair
 
-    app = CockpitApp(source, state=source.early())
-    app.run()
+    state = source.early()
+    pair = Pair.here()
+    if token:
+        app = CockpitApp(source, state=state, pair=pair)
+    else:
+        from cockpit.replay.rewind import Rewind
+
+        app = CockpitApp(Rewind(source, journal, socket, operator(), state), state=state, pair=pair)
+    # In a shared session the mouse belongs to the terminals: each selects text in their own.
+    app.run(mouse=pair is None)
     if app.farewell:
         print(app.farewell, file=sys.stderr)
-    if starting and not source.last and not alive(starting):
-        from cockpit.conductor.launch import said
+    return app.return_code or 0, source.last
 
-        print(f"cockpit: the conductor did not begin: {said(run.path)}", file=sys.stderr)
-        return 2
-    return app.return_code or 0
+
+def socket_of(name: str) -> Path | None:
+    """Where the run of that name is asked: a door that was opened to this account, else the run's own socket. None after saying
+    why there is none."""
+    path = Path(name)
+    try:
+        if stat.S_ISSOCK(path.stat().st_mode):
+            return path
+    except PermissionError:
+        print(
+            f"cockpit: {name} is not open to this account: its owner gives access with `cockpit access`",
+            file=sys.stderr,
+        )
+        return None
+    except OSError:
+        if path.suffix == ".sock":
+            print(f"cockpit: there is no {name} (any more): no run is open to this account there", file=sys.stderr)
+            return None
+    run = live(name)
+    return run.socket if run is not None else None
 
 
 def can_show() -> bool:

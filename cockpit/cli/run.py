@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cockpit.conductor.sources import Gathered
+    from cockpit.journal.folder import RunFolder
     from cockpit.plan.model import Plan
 
 
@@ -35,22 +36,55 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="STEP=ANSWER",
         help="headless: what a person has answered in a manual step",
     )
+    parser.add_argument(
+        "--second-wait",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="headless: how long a gate waits for its second person (default: 900)",
+    )
     parser.add_argument("--json", action="store_true", help="headless: print a summary when it has ended")
+    parser.add_argument(
+        "--detach", action="store_true", help="start the conductor alone and return; `cockpit attach` opens a screen"
+    )
     parser.add_argument("--run-folder", type=Path, metavar="DIR", help="keep the run in this folder")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit status as in the epilog."""
-    from cockpit.cli.live import can_show, end, found, gone, screen
+    begun = begin(options)
+    if isinstance(begun, int):
+        return begun
+    from cockpit.cli.live import end, gone, screen
+    from cockpit.conductor.launch import said
+    from cockpit.journal.folder import answers
+
+    folder, pid = begun
+    status = screen(folder, drive=True, starting=pid)
+    if ended(folder.path):
+        end(pid)
+    elif not answers(folder.socket) and gone(pid):
+        if not status:
+            print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
+        return status or 2
+    else:
+        print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
+    return status
+
+
+def begin(options: argparse.Namespace, unseen: bool = False) -> tuple[RunFolder, int] | int:
+    """Start the conductor that the options ask for: the run's folder and the conductor's pid, for a screen to open on. A status
+    instead where there is none to open: it could not begin, and why was said, or it ran without one. `unseen`: none looks yet."""
+    from cockpit.cli.live import can_show, found
     from cockpit.cli.plans import usable
-    from cockpit.journal.folder import RunFolder, answers, create
+    from cockpit.journal.folder import RunFolder, create
 
     if options.resume:
         folder = found(options.resume)
         if folder is None:
             return 2
-        recorded = _recorded(folder.path)
+        recorded = plan_of(folder.path)
         plan = options.plan or (Path(recorded.source) if recorded is not None and recorded.source else None)
         if plan is None:
             print(f"cockpit: {folder.id} does not say which plan it ran; name the plan's file", file=sys.stderr)
@@ -95,13 +129,15 @@ def run(options: argparse.Namespace) -> int:
 
         arguments += ["--headless", *(word for gate in options.go for word in ("--go", gate))]
         arguments += [f"--answer={text}" for text in options.answer]
-        return main([*arguments, *(["--json"] if options.json else [])], given)
+        arguments += [f"--second-wait={options.second_wait}", *(["--json"] if options.json else [])]
+        if not options.detach:
+            return main(arguments, given)
     import msgspec
 
-    from cockpit.conductor.launch import said, spawn
+    from cockpit.conductor.launch import spawn
     from cockpit.conductor.lock import Locked, hold
 
-    if not can_show():
+    if not options.detach and not unseen and not can_show():
         return 2
     try:
         with hold(folder.path):
@@ -113,16 +149,29 @@ def run(options: argparse.Namespace) -> int:
         pid = spawn(folder.path, [*arguments, "--given"], msgspec.json.encode(given))
     else:
         pid = spawn(folder.path, arguments)
-    status = screen(folder, drive=True, starting=pid)
-    if _ended(folder.path):
-        end(pid)
-    elif not answers(folder.socket) and gone(pid):
-        if not status:
-            print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
-        return status or 2
-    else:
-        print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
-    return status
+    return _detached(folder, pid, options.headless) if options.detach else (folder, pid)
+
+
+def _detached(folder: RunFolder, pid: int, headless: bool) -> int:
+    """Leave a conductor alone once it listens, and tell how to come back to it."""
+    import time
+
+    from cockpit.cli.live import alive
+    from cockpit.conductor.launch import said
+    from cockpit.journal.folder import answers
+
+    while alive(pid) and not answers(folder.socket):
+        time.sleep(0.05)
+    if not alive(pid) and not ended(folder.path):
+        print(f"cockpit: the conductor did not begin: {said(folder.path)}", file=sys.stderr)
+        return 2
+    goes = "drives itself" if headless else "waits for a driver: nothing starts before somebody attaches"
+    print(f"{folder.id}: process {pid} conducts it and {goes}.")
+    print(
+        f"  cockpit attach {folder.id}\n  cockpit watch {folder.id}\n  cockpit run --resume {folder.id}   after a restart"
+    )
+    print(f"Its words: {folder.path / 'conductor.log'}")
+    return 0
 
 
 def _gathered(plan: Plan, headless: bool) -> Gathered | None:
@@ -151,7 +200,7 @@ def _gathered(plan: Plan, headless: bool) -> Gathered | None:
     return given
 
 
-def _recorded(folder: Path) -> Plan | None:
+def plan_of(folder: Path) -> Plan | None:
     """The plan that the journal's first event carries."""
     from cockpit.events import RunStarted
     from cockpit.journal.reader import records
@@ -160,7 +209,8 @@ def _recorded(folder: Path) -> Plan | None:
     return first.event.plan if first is not None and isinstance(first.event, RunStarted) else None
 
 
-def _ended(folder: Path) -> bool:
+def ended(folder: Path) -> bool:
+    """Whether a run has ended and was not resumed."""
     from cockpit.events import RunEnded, RunResumed
     from cockpit.journal.reader import records
 

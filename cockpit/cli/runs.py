@@ -22,6 +22,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0; 1 for a damaged journal; 2 when there is no such run."""
+    from cockpit.conductor.door import open_doors
     from cockpit.conductor.summary import stamp
     from cockpit.journal.folder import list_runs
 
@@ -33,7 +34,10 @@ def run(options: argparse.Namespace) -> int:
 
         print(json.dumps(msgspec.to_builtins(rows), indent=2))
         return 0
-    if not rows:
+    doors = open_doors()
+    for door in doors:
+        print(f"{door.stem:<52} of another account, open to you: cockpit watch {door}")
+    if not rows and not doors:
         print("There are no runs yet. `cockpit demo` makes one.")
     for row in rows:
         state = "live" if row.live and not row.ended else row.verdict or "not ended"

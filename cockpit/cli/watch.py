@@ -17,14 +17,19 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         nargs="?",
         default="last",
         metavar="RUN",
-        help="the run's id, or its beginning or end; default: the newest live one",
+        help="the run's id, or its beginning or end, or the path that `cockpit access` tells another account; "
+        "default: the newest live one",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """0, or 2 when there is no such run."""
-    from cockpit.cli.live import can_show, live, screen
+    from cockpit.cli.live import can_show, live, screen, show, socket_of
 
-    folder = live(options.name) if can_show() else None
+    if not can_show():
+        return 2
+    if "/" in options.name and (socket := socket_of(options.name)) is not None:
+        return show(socket)
+    folder = live(options.name)
     return 2 if folder is None else screen(folder, drive=False)

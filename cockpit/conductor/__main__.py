@@ -29,6 +29,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--go", action="append", default=[], help="a gate to open, or all")
     parser.add_argument("--answer", action="append", default=[], help="what a person has answered, STEP=ANSWER")
+    parser.add_argument(
+        "--second-wait", type=float, default=900.0, help="seconds that a gate waits for its second person"
+    )
     parser.add_argument("--given", action="store_true", help="read the plan's secrets from standard input")
     parser.add_argument("--json", action="store_true", help="print a summary when it has ended")
     parser.add_argument(
@@ -82,6 +85,8 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
         if task is not None:
             task.cancel()
 
+    # A terminal or a login that ends does not end a cutover.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     observers = (Progress(sys.stderr).observe,) if given.headless else ()
@@ -94,7 +99,11 @@ async def _main(given: argparse.Namespace, gathered: Gathered | None, errors: Re
                 lab = await stack.enter_async_context(running_lab(run.path / "lab", given.lab))
                 path, said = Path(lab.plan), [*lab.answers, *said]
             plan = load_plan(path)
-            orders = Orders(gates=frozenset(given.go), answers=answers(plan, said)) if given.headless else None
+            orders = (
+                Orders(gates=frozenset(given.go), answers=answers(plan, said), second_wait=given.second_wait)
+                if given.headless
+                else None
+            )
             options = Options(mode=given.mode, headless=orders, linger=given.linger)
             if given.given:
                 gathered = msgspec.json.decode(sys.stdin.buffer.read(), type=Gathered)

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from cockpit import __version__
-from cockpit.clock import Clock, SystemClock
+from cockpit.clock import Clock, SystemClock, boot_id
 from cockpit.conductor.asking import Asker, Person
 from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
@@ -44,6 +44,7 @@ from cockpit.probes.context import Context, Said
 from cockpit.probes.dns.update import DnsHands
 from cockpit.probes.probes import Probes
 from cockpit.probes.traffic import Traffics
+from cockpit.progress import DRIVER
 from cockpit.reduce import reduce
 from cockpit.state import RunState
 
@@ -98,7 +99,10 @@ async def conduct(
         for observer in (ledger.observe, *observers):
             journal.subscribe(observer)
         if end is not None and end.seq and state.plan is not None:
-            await ledger.write(RunResumed(pid=os.getpid(), after=end.seq, mended=cut), "conductor")
+            boot = boot_id()
+            anew = bool(boot and found.boot and boot != found.boot)
+            resumed = RunResumed(pid=os.getpid(), after=end.seq, mended=cut, boot=boot, rebooted=anew)
+            await ledger.write(resumed, "conductor")
             plan = state.plan
         else:
             forecast, source = durations(plan.name, run.path.parent)
@@ -110,6 +114,7 @@ async def conduct(
                     version=__version__,
                     forecast=_planned(plan) | forecast,
                     forecast_from=source,
+                    boot=boot_id(),
                 ),
                 "conductor",
             )
@@ -186,7 +191,8 @@ class Conductor:
             lambda check, service: check_probe(check, asker, plan, service),
         )
         self._engine = Engine(ledger, hands, clock)
-        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker)
+        autopilot = DRIVER if options.headless is not None else ""
+        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker, clock, autopilot)
         self._due = asyncio.Event()
         self._taking: asyncio.Queue[str] = asyncio.Queue()
         journal.subscribe(self._asked)

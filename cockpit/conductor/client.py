@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.conductor import wire
-from cockpit.events import Record
+from cockpit.events import Person, Record, WheelTaken
 from cockpit.intents import AnyIntent, Claim
 from cockpit.journal.line import decode_unchained
 from cockpit.state import RunState
@@ -34,7 +33,9 @@ class LiveSource:
         token: str = "",
         wait: float = 30.0,
         alive: Callable[[], bool] = lambda: True,
+        watch: bool = False,
     ) -> None:
+        """`watch` proves to be the owner's with the token, and never drives."""
         self._path = path
         self._dialled: socket.socket | None = None
         self._refused: ConnectionError | None = None
@@ -44,11 +45,18 @@ class LiveSource:
         self._token = token
         self._wait = wait
         self._alive = alive
+        self._watch = watch
         self._writer: asyncio.StreamWriter | None = None
         self._replies: dict[int, asyncio.Future[str]] = {}
         self._asked = 0
+        self._here: wire.Here | None = None
+        self._head = 0
         self.last = 0
         self.drives = False
+        self.screen = 0
+        """This screen's number among those that are attached; 0 before the conductor has welcomed it."""
+        self.guest = False
+        """It came by the door for other accounts."""
 
     def dial(self) -> None:
         """Connect and say hello now, while the caller is still busy starting; `records` then finds the answer waiting."""
@@ -89,12 +97,12 @@ class LiveSource:
         return state
 
     def _hello(self) -> bytes:
-        return wire.encode(wire.Hello(name=self._name, token=self._token, snapshot=True))
+        return wire.encode(wire.Hello(name=self._name, token=self._token, watch=self._watch, snapshot=True))
 
     @property
     def can_drive(self) -> bool:
         """Whether this screen may ever hold the wheel."""
-        return bool(self._token)
+        return bool(self._token) and not self._watch
 
     @property
     def label(self) -> str:
@@ -112,6 +120,7 @@ class LiveSource:
             raise self._refused
         reader, writer = await self._connect()
         self._writer = writer
+        self._say_here()
         try:
             rest, self._rest = self._rest, b""
             early, self._early = self._early, []
@@ -133,6 +142,7 @@ class LiveSource:
                     record = decode_unchained(line)
                     if record.seq > self.last:
                         self.last = record.seq
+                        self._wheel(record)
                         batch.append(record)
                     if len(batch) >= MOST_IN_A_BATCH:
                         yield batch
@@ -149,9 +159,22 @@ class LiveSource:
             self._replies.clear()
             writer.close()
 
-    async def send(self, intent: AnyIntent) -> str | None:
-        """The refusal as a sentence, None when the intent was taken."""
-        refusal = await self._wanted(lambda number: wire.Ask(id=number, intent=intent))
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Tell the conductor the size of this screen, and who sits in front of it where several share it. Never waits; what was
+        said last is said again on a new connection."""
+        said = wire.Here(columns=columns, rows=rows, people=people)
+        if said != self._here:
+            self._here = said
+            self._say_here()
+
+    def _say_here(self) -> None:
+        if self._here is not None and self._writer is not None and not self._writer.is_closing():
+            self._writer.write(wire.encode(self._here))
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """The refusal as a sentence, None when the intent was taken. `by` is who pressed the key where several share the
+        screen, `sure` how that is known; see `wire.Ask`."""
+        refusal = await self._wanted(lambda number: wire.Ask(id=number, intent=intent, by=by, sure=sure))
         if isinstance(intent, Claim) and not refusal:
             self.drives = True
         return refusal
@@ -176,12 +199,18 @@ class LiveSource:
         finally:
             self._replies.pop(number, None)
 
+    def _wheel(self, record: Record) -> None:
+        """Whoever took the wheel since this screen came, it drives now; what was before is history of other connections."""
+        if isinstance(record.event, WheelTaken) and record.seq > self._head:
+            self.drives = record.event.screen == self.screen
+
     def _control(self, line: bytes) -> RunState | None:
         """Take a control line; returns the state that it brings, if it brings one."""
         message = msgspec.json.decode(line, type=wire.Control)
         match message:
             case wire.Welcome():
-                self.drives = message.drives
+                self.drives, self.screen, self.guest = message.drives, message.screen, message.guest
+                self._head = message.head
             case wire.Reply():
                 reply = self._replies.get(message.id)
                 if reply is not None and not reply.done():
@@ -199,11 +228,17 @@ class LiveSource:
             return await asyncio.open_unix_connection(sock=dialled, limit=wire.LINE_LIMIT)
         deadline = asyncio.get_running_loop().time() + self._wait
         while True:
-            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            try:
                 reader, writer = await asyncio.open_unix_connection(str(self._path), limit=wire.LINE_LIMIT)
                 writer.write(self._hello())
                 await writer.drain()
                 return reader, writer
+            except (FileNotFoundError, ConnectionRefusedError):
+                pass
+            except PermissionError:
+                raise ConnectionError(
+                    f"{self._path} is not open to this account; its owner gives access with `cockpit access`"
+                ) from None
             if not self._alive():
                 raise ConnectionError("the conductor ended before it listened; its last words are in conductor.log")
             if asyncio.get_running_loop().time() > deadline:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import os
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -11,13 +14,13 @@ import msgspec
 from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.clock import Clock
+from cockpit.conductor.roster import AUTOPILOT
 from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
-from cockpit.plan.model import Plan
+from cockpit.plan.model import Gate, Plan
+from cockpit.progress import DRIVER, progress_line
 from cockpit.state import BUSY, SETTLED, RunState, StepView
-
-DRIVER = "headless"
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     first: tuple[it.AnyIntent, ...] = ()
     """What is asked for before anything goes on by itself."""
     evidence_wait: float = 60.0
+    second_wait: float = 900.0
+    """Seconds for which a gate waits for its second person, who is asked again each time the question is over."""
     link_wait: float = 120.0
     """Seconds for which a host may be away while nothing else can run."""
     settle: float = 4.0
@@ -36,6 +41,11 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 class WrongOrder(Exception):
     """What was ordered does not fit the plan; the sentence says why."""
+
+
+def who() -> ev.Who:
+    """The driver of a headless run, as the second person of a gate is compared with it."""
+    return ev.Who(screen=AUTOPILOT, name=DRIVER, account=getpass.getuser(), uid=os.getuid(), pid=os.getpid())
 
 
 def answers(plan: Plan, given: list[str]) -> dict[str, str]:
@@ -56,26 +66,9 @@ class Progress:
         """Tell of a record that a person would want to see go by."""
         line = progress_line(record)
         if line:
-            print(line, file=self._out, flush=True)
-
-
-def progress_line(record: ev.Record) -> str:
-    """A line for a record, '' for those that are not worth one."""
-    match record.event:
-        case ev.StepMoved(state=state, ref=ref, detail=detail, took=took) if state not in {"running", "verifying"}:
-            return f"{ref:<32} {state:<11} {took:7.2f} s  {detail}"
-        case ev.HostSeen(host=host, link="down", detail=detail):
-            return f"the link to {host} is down: {detail}"
-        case ev.GateOpened(gate=gate, by=by):
-            return f"gate {gate} opened by {by}"
-        case ev.Trouble(message=message):
-            return f"trouble: {message}"
-        case ev.RunEnded(verdict=verdict):
-            return verdict
-        case ev.Unknown(name=name):
-            return f"event {record.seq} is of another version: {name}"
-        case _:
-            return ""
+            # A terminal that has gone must not take the run with it.
+            with contextlib.suppress(OSError, ValueError):
+                print(line, file=self._out, flush=True)
 
 
 class Headless:
@@ -97,32 +90,53 @@ class Headless:
 
     async def run(self) -> None:
         """Take the wheel, go on until nothing more can run, end the run. The state then holds verdict and exit status."""
-        await self._ledger.write(ev.WheelTaken(driver=DRIVER), DRIVER)
+        taken = ev.WheelTaken(driver=DRIVER, uid=os.getuid(), pid=os.getpid(), screen=AUTOPILOT)
+        await self._ledger.write(taken, DRIVER)
         for intent in self._orders.first:
             await self._quiet()
-            await self._engine.submit(intent, DRIVER)
-        while True:
+            await self._submit(intent)
+        while not self.state.ended:
+            await self._go_on()
+            # The probes see the end a moment after it: their last look belongs to the summary.
+            await self._clock.sleep(self._orders.settle)
+            # What somebody did who drove meanwhile, or what was held, may let more of it run.
+            if not await self._ours() and not await self._submit(it.End()):
+                return
+
+    async def _go_on(self) -> None:
+        """Everything that can run, gates and answers as ordered, until nothing more can or the run has ended."""
+        while not self.state.ended:
             await self._quiet()
             await self._ask_again()
-            await self._engine.submit(it.RunToGate(), DRIVER)
+            await self._submit(it.RunToGate())
             await self._quiet()
             if self._gone:
                 self._ledger.trouble(
                     f"{self._gone} has been away for {self._orders.link_wait:.0f} s: the run ends here"
                 )
-                break
+                return
             if await self._answer():
                 continue
             if self._complete() or self._in_doubt() or not await self._open_a_gate():
-                break
-        # The probes see the end a moment after it: their last look belongs to the summary.
-        await self._clock.sleep(self._orders.settle)
-        await self._engine.submit(it.End(), DRIVER)
+                return
+
+    async def _submit(self, intent: it.AnyIntent) -> str:
+        """Ask the engine, once the wheel is ours. The refusal."""
+        await self._ours()
+        return await self._engine.submit(intent, DRIVER, who()) if not self.state.ended else "the run has ended"
+
+    async def _ours(self) -> bool:
+        """Wait until the run drives itself and nobody holds it, or was ended by somebody who drove. Whether that took time."""
+        waited = False
+        while not self.state.ended and (self.state.driver_screen != AUTOPILOT or self.state.holds):
+            waited = True
+            await self._clock.sleep(0.05)
+        return waited
 
     async def _ask_again(self) -> None:
         for view in self._views():
             if view.state == "unknown" and view.intended is not None:
-                await self._engine.submit(it.Verify(ref=view.ref), DRIVER)
+                await self._submit(it.Verify(ref=view.ref))
                 await self._quiet()
 
     async def _answer(self) -> bool:
@@ -130,7 +144,7 @@ class Headless:
         for ref in answering.asked(self.state):
             text = self._answers.pop(ref, "")
             if text:
-                refused = await self._engine.submit(answering.order(self.state.planned(ref), text), DRIVER)
+                refused = await self._submit(answering.order(self.state.planned(ref), text))
                 if not refused:
                     # Until it is heard, the step seems to wait for somebody who has not answered.
                     await self._until(lambda ref=ref: ref not in answering.asked(self.state))  # type: ignore[misc]
@@ -186,9 +200,31 @@ class Headless:
         while allowed:
             for gate in allowed:
                 if rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok:
-                    refusal = await self._engine.submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id), DRIVER)
-                    return not refusal
+                    if gate.second:
+                        return await self._with_second(gate)
+                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id))
             if self._clock.monotonic() > until:
                 return False
             await self._clock.sleep(0.1)
         return False
+
+    async def _with_second(self, gate: Gate) -> bool:
+        """Ask for the second person until somebody confirms. False when nobody did in time, or somebody said no."""
+        until = self._clock.monotonic() + self._orders.second_wait
+        asked = 0
+        while self._clock.monotonic() < until and not self.state.ended:
+            view = self.state.gates[gate.id]
+            if view.open:
+                return True
+            if asked and view.declined > asked:
+                return False
+            if view.asked is not None:
+                asked = view.asked.seq
+            else:
+                ready = rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok
+                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id)):
+                    return False
+            await self._clock.sleep(0.1)
+        if self.state.gates[gate.id].asked is not None:
+            await self._submit(it.CloseGate(gate=gate.id))
+        return self.state.gates[gate.id].open

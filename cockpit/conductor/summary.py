@@ -32,7 +32,14 @@ def summary(state: RunState, head: str = "") -> dict[str, Any]:
         "exit": state.exit,
         "head": head,
         "gates": {
-            id: {"open": gate.open, "by": gate.by, "override": gate.override, "at": stamp(gate.utc)}
+            id: {
+                "open": gate.open,
+                "by": gate.by,
+                "second": gate.second,
+                "alone": gate.alone,
+                "override": gate.override,
+                "at": stamp(gate.utc),
+            }
             for id, gate in state.gates.items()
         },
         "services": {service.id: _service(state, service, state.services[service.id]) for service in plan.services},

@@ -13,7 +13,7 @@ import msgspec
 from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.clock import Clock
-from cockpit.engine import answering, rules
+from cockpit.engine import answering, rules, second
 from cockpit.engine.desk import Desk
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.engine.life import Life
@@ -24,6 +24,8 @@ from cockpit.state import BUSY, TICKED, RunState
 
 MOST_AT_ONCE = 16
 """Steps that may run at the same time over all services; those that only wait are not counted."""
+
+NOBODY = ev.Who()
 
 
 class Engine:
@@ -77,13 +79,15 @@ class Engine:
             while not (self.state.ended and not self._tasks):
                 with contextlib.suppress(JournalBroken):
                     async with self._deciding:
+                        await self._look_at_questions()
                         await self._advance()
                 await self._ledger.changed()
 
     # --- intents -------------------------------------------------------------------------------------------------
 
-    async def submit(self, intent: it.Intent, actor: str) -> str:
-        """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused."""
+    async def submit(self, intent: it.Intent, actor: str, who: ev.Who = NOBODY) -> str:
+        """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused. `who` is how the
+        kernel and the screen know the actor."""
         async with self._deciding:
             try:
                 if self._ledger.broken:
@@ -91,9 +95,9 @@ class Engine:
                     if isinstance(intent, it.Continue) and not (self.state.paused or self.state.panicked):
                         return ""
                 encoded = msgspec.json.encode(intent).decode()
-                refusal = await self._take(intent, encoded, actor)
+                refusal = await self._take(intent, encoded, actor, who)
                 if refusal:
-                    await self._ledger.write(ev.IntentRefused(intent=encoded, reason=refusal), actor)
+                    await self._ledger.write(ev.IntentRefused(intent=encoded, reason=refusal, who=who), actor)
                 return refusal
             except JournalBroken as error:
                 return str(error)
@@ -115,11 +119,11 @@ class Engine:
                 if open_ and service.id not in attended:
                     self._start(service.id, self._recover(self.state.planned(view.ref)))
 
-    async def _take(self, intent: it.Intent, encoded: str, actor: str) -> str:
-        refusal = self._desk.refusal(intent)
+    async def _take(self, intent: it.Intent, encoded: str, actor: str, who: ev.Who) -> str:
+        refusal = self._desk.refusal(intent, who)
         if refusal:
             return refusal
-        await self._ledger.write(ev.IntentTaken(intent=encoded), actor)
+        await self._ledger.write(ev.IntentTaken(intent=encoded, who=who), actor)
         match intent:
             case it.RunNext():
                 await self._run_next(intent.service, actor)
@@ -169,25 +173,75 @@ class Engine:
                         await self._declare_loss(service, actor)
                         self._start(service, self._abort(service, actor), back=True)
             case it.OpenGate():
-                evidence = rules.gate_readiness(self.state, intent.gate, self._clock.utc())
-                await self._ledger.write(
-                    ev.GateOpened(
-                        gate=intent.gate,
-                        by=actor,
-                        override=intent.override if not evidence.ok else "",
-                        evidence="" if evidence.ok else evidence.reason,
-                        head=self._ledger.head,
-                    ),
-                    actor,
-                )
+                await self._open_gate(intent, actor, who)
+            case it.Confirm():
+                await self._confirm(intent.gate, actor, who)
+            case it.Decline():
+                said = f"{actor} says no: {intent.reason}"
+                await self._ledger.write(ev.SecondOver(gate=intent.gate, reason=said, declined=True), actor)
             case it.CloseGate():
-                await self._ledger.write(ev.GateClosed(gate=intent.gate, reason=f"closed by {actor}"), actor)
+                if self.state.gates[intent.gate].open:
+                    await self._ledger.write(ev.GateClosed(gate=intent.gate, reason=f"closed by {actor}"), actor)
+                else:
+                    await self._ledger.write(ev.SecondOver(gate=intent.gate, reason=f"taken back by {actor}"), actor)
+            case it.Hold():
+                await self._ledger.write(ev.RunHeld(by=actor, reason=intent.reason, who=who), actor)
+            case it.Release():
+                await self._ledger.write(ev.RunReleased(hold=intent.hold, by=actor), actor)
             case it.AddNote():
                 await self._ledger.write(ev.Noted(text=intent.text, ref=intent.ref), actor)
             case it.End():
                 await self._leave_unanswered()
                 await self._ledger.write(ev.RunEnded(verdict=verdict(self.state), exit=exit_status(self.state)), actor)
         return ""
+
+    # --- gates ---------------------------------------------------------------------------------------------------
+
+    async def _open_gate(self, intent: it.OpenGate, actor: str, who: ev.Who) -> None:
+        """Open it; or, where it needs a second person and no reason was given to do without, ask for one."""
+        gate, now = second.gate_of(self.state, intent.gate), self._clock.utc()
+        found = rules.gate_readiness(self.state, intent.gate, now)
+        alone = gate is not None and gate.second
+        if gate is not None and gate.second and not intent.override.strip():
+            shown = second.evidence(self.state, gate, now)
+            asked = ev.SecondAsked(
+                gate=gate.id,
+                by=actor,
+                who=who,
+                plan=self.state.plan.hash if self.state.plan is not None else "",
+                evidence=shown,
+                digest=second.digest(self.state, gate, shown),
+                until=now + second.STANDS,
+                head=self._ledger.head,
+            )
+            await self._ledger.write(asked, actor)
+            return
+        opened = ev.GateOpened(
+            gate=intent.gate,
+            by=actor,
+            override=intent.override if alone or not found.ok else "",
+            evidence="" if found.ok else found.reason,
+            head=self._ledger.head,
+            alone=alone,
+        )
+        await self._ledger.write(opened, actor)
+
+    async def _confirm(self, gate: str, actor: str, who: ev.Who) -> None:
+        asked = self.state.gates[gate].asked
+        if asked is not None:
+            opened = ev.GateOpened(
+                gate=gate, by=asked.by, second=actor, confirmed=who, digest=asked.digest, head=self._ledger.head
+            )
+            await self._ledger.write(opened, actor)
+
+    async def _look_at_questions(self) -> None:
+        """A question to a second person that does not stand any more is over: it took too long, or its evidence is another."""
+        for id, view in self.state.gates.items():
+            gate = second.gate_of(self.state, id) if view.asked is not None else None
+            if gate is not None and view.asked is not None:
+                reason = second.over(self.state, gate, view.asked, self._clock.utc())
+                if reason:
+                    await self._ledger.write(ev.SecondOver(gate=id, reason=reason), "conductor")
 
     # --- tasks ---------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _SEQ = b'"seq":'
-_HEADER = 200
+HEADER = 200
 """A line's number stands within so many bytes."""
 
 
@@ -28,7 +28,7 @@ def offset_after(file: BinaryIO, seq: int) -> int:
 
 def number_of(line: bytes) -> int:
     """The number that a line carries, -1 for one that has none."""
-    found = line.find(_SEQ, 0, _HEADER)
+    found = line.find(_SEQ, 0, HEADER)
     if found < 0:
         return -1
     digits = line[found + len(_SEQ) : found + len(_SEQ) + 20].partition(b",")[0]

@@ -6,8 +6,10 @@ What was taken from them is written down with a token of its own, so that at the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import dns.exception
 import dns.message
@@ -22,8 +24,22 @@ from cockpit.lab.wire import ask
 PACE = 1.2
 """Mean seconds between two acts of one person; with six visitors that is about five requests a second in all."""
 AGENTS = ("Mozilla/5.0 (X11; Linux)", "Mozilla/5.0 (Macintosh)", "Opera/9.80", "FeedReader/2.1")
+PATIENCE = 60.0
+"""Seconds that a visitor waits for a page; a busy machine is slow, and that is no trouble of the servers."""
+ATTEMPTS = (5.0, 5.0, 10.0)
+"""Seconds that one resolver has for an answer, question by question: a datagram may get lost, as stub resolvers know."""
 LIMIT = 64 * 1024
 TROUBLE = (OSError, TimeoutError, ValueError, dns.exception.DNSException, asyncio.IncompleteReadError)
+
+
+@contextlib.asynccontextmanager
+async def patient(what: str) -> AsyncIterator[None]:
+    """Gives up after a visitor's patience. Raises TimeoutError with a sentence."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{what} was not answered within {PATIENCE:g} s") from None
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -114,13 +130,19 @@ class Person:
         Raises OSError, TimeoutError, DNSException, ValueError."""
         wanted = dns.rdatatype.from_text(type)
         for server in self._resolvers:
-            answer = await ask(dns.message.make_query(name, type), server, self.where.dns_port, timeout=8)
+            answer = await self._answer(name, type, server)
             found = [str(item) for one in answer.answer if one.rdtype == wanted for item in one]
             if answer.rcode() != dns.rcode.SERVFAIL:
                 break
         if not found:
             raise ValueError(f"{name} has no {type} record: {dns.rcode.to_text(answer.rcode())}")
         return found
+
+    async def _answer(self, name: str, type: str, server: str) -> dns.message.Message:
+        for patience in ATTEMPTS:
+            with contextlib.suppress(TimeoutError):
+                return await ask(dns.message.make_query(name, type), server, self.where.dns_port, timeout=patience)
+        raise TimeoutError(f"{server} gave no answer for {name} {type} within {sum(ATTEMPTS):g} s")
 
     async def exchanger(self, domain: str) -> str:
         """The address of the best mail server of a domain."""
@@ -132,7 +154,7 @@ class Person:
     ) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body. Raises OSError, TimeoutError or ValueError."""
         more = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in headers.items())
-        async with asyncio.timeout(20):
+        async with patient(f"{method} {path}"):
             reader, writer = await asyncio.open_connection(address, self.where.http_port, local_addr=(self._source, 0))
             try:
                 head = (

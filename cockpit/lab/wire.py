@@ -162,11 +162,13 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 class _Question(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
+    def __init__(self, id: bytes) -> None:
+        self._id = id
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if not self.answer.done():
+        # A late answer to what was asked from the same port before is none to this.
+        if data.startswith(self._id) and not self.answer.done():
             self.answer.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
@@ -177,15 +179,15 @@ class _Question(asyncio.DatagramProtocol):
 async def ask(query: dns.message.Message, address: str, port: int, timeout: float = 1.0) -> dns.message.Message:
     """One question over UDP. Raises OSError, TimeoutError or DNSException."""
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(_Question, remote_addr=(address, port))
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: _Question(struct.pack("!H", query.id)), remote_addr=(address, port)
+    )
     try:
         transport.sendto(query.to_wire())
         async with asyncio.timeout(timeout):
             answer = dns.message.from_wire(await protocol.answer)
     finally:
         transport.close()
-    if answer.id != query.id:
-        raise OSError("an answer to another question")
     return answer
 
 

@@ -127,7 +127,8 @@ def _when(window: Window) -> str:
 
 def _gate(gate: Gate) -> str:
     asked = " ".join(gate.question.split()) or "go?"
-    return f"{'Decide' if gate.kind == 'human' else 'Wait for evidence'}: {asked} (gate {gate.id})"
+    second = f", {' or '.join(gate.second_by) or 'a second person'} confirms" if gate.second else ""
+    return f"{'Decide' if gate.kind == 'human' else 'Wait for evidence'}: {asked} (gate {gate.id}{second})"
 
 
 def _tagged(when: Condition | None, said: str) -> str:

@@ -72,6 +72,9 @@ def _source(secret: Secret) -> str:
 
 def _gate(gate: Gate) -> Iterator[str]:
     how = "opened by a person" if gate.kind == "human" else "opened by evidence"
+    if gate.second:
+        whom = f"{' or '.join(gate.second_by)}" if gate.second_by else "a second person"
+        how += f", confirmed by {whom} from another account"
     yield f"- **{gate.id}** ({how}): {gate.question}".rstrip(": ")
     yield f"  - before: {', '.join(gate.before) or 'nothing'}"
     if gate.after:

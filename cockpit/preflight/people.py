@@ -1,6 +1,10 @@
-"""Whether notices can be sent: Apprise is there, and understands each address. Nothing is sent."""
+"""Whether notices can be sent: Apprise is there, and understands each address; nothing is sent. Whether the second person of each
+gate has an account here."""
 
 from __future__ import annotations
+
+import os
+import pwd
 
 from cockpit.people.helper import Helper
 from cockpit.plan.model import Plan
@@ -35,3 +39,32 @@ async def people_rows(plan: Plan) -> list[Row]:
             else:
                 rows.append(judge.good(receiver.name, "notices", f"by {said.detail}"))
     return rows
+
+
+def second_rows(plan: Plan) -> list[Row]:
+    """A row for each gate that needs a second person: whether those who may be that have an account on this machine, another than
+    the one that conducts."""
+    rows: list[Row] = []
+    for gate in plan.gates:
+        if not gate.second:
+            continue
+        where, here = f"gate {gate.id}", [name for name in gate.second_by if _other_account(name)]
+        lacking = [name for name in gate.second_by if name not in here]
+        if not gate.second_by:
+            rows.append(judge.good(where, "second person", "anyone who is given access to confirm"))
+        elif not here:
+            found = f"{', '.join(lacking)}: no other account of this machine"
+            rows.append(judge.fail(where, "second person", found, "make the account, or name another one in the plan"))
+        elif lacking:
+            found = f"{', '.join(here)}; {', '.join(lacking)} has no account here"
+            rows.append(judge.warn(where, "second person", found, "make the account, or leave it out of the plan"))
+        else:
+            rows.append(judge.good(where, "second person", ", ".join(here)))
+    return rows
+
+
+def _other_account(name: str) -> bool:
+    try:
+        return pwd.getpwnam(name).pw_uid != os.getuid()
+    except KeyError:
+        return False

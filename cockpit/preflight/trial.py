@@ -26,7 +26,7 @@ from cockpit.preflight.facts import Facts, parse, script
 from cockpit.preflight.judge import Row
 from cockpit.preflight.mail import mail_rows, through
 from cockpit.preflight.needs import Needs, needs_of
-from cockpit.preflight.people import people_rows
+from cockpit.preflight.people import people_rows, second_rows
 from cockpit.preflight.traffic import traffic_rows
 from cockpit.preflight.zones import zone_rows
 from cockpit.text import harmless
@@ -75,6 +75,7 @@ async def preflight(plan: Plan, clock: Clock, asks: Asks | None = None) -> list[
         rows += await mail_rows(plan, frozenset(facts), through(pool))
         rows += await traffic_rows(plan, frozenset(facts), through(pool))
         rows += await people_rows(plan)
+        rows += second_rows(plan)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

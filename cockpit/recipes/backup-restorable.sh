@@ -1,6 +1,6 @@
 # recipe: Restore a backup into an empty folder and compare every file with its checksum
 # group: after
-# danger: none
+# danger: low what was restored needs the room of the whole backup
 # undo: removes what was restored, and the evidence
 # param: archive the archive, as `backup-take` wrote it, with FILE.sha256 and FILE.manifest beside it
 # param: into the folder to restore to; it must be empty or not be there

@@ -1,6 +1,6 @@
 # recipe: Write down the configuration of this side, line by line, for another side to compare itself with
 # group: releases
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the figures, or restores what was there
 # param: config files and folders of configuration, one a line
 # param: figures the file to write; only its owner may read it, for configuration holds passwords

@@ -6,7 +6,7 @@
 # param: user whose crontab it goes into, default root
 # param: file or a file of the system that it goes into, such as /etc/cron.d/planet (optional)
 # param: elsewhere shell text that succeeds when no other host runs it; asked before the start and at each look (optional)
-# needs: crontab awk
+# needs: crontab awk flock
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -48,8 +48,13 @@ read_jobs() {
     if [ -n "${file-}" ]; then
         text=
         [ ! -e "$file" ] || text=$(cat -- "$file" && echo .) || return 2
-    else
-        text=$(crontab -u "${user:-root}" -l 2> /dev/null && echo .)
+    elif ! text=$(crontab -u "${user:-root}" -l 2> /dev/null && echo .); then
+        # Only what cron's own program calls no table is none: any other failure would have the rest of it overwritten.
+        text='' why=$(LC_ALL=C crontab -u "${user:-root}" -l 2>&1 > /dev/null)
+        case $why in
+            "no crontab for ${user:-root}" | *"can't open '${user:-root}': No such file or directory") ;;
+            *) echo "$where cannot be read: ${why:-crontab -l fails}"; return 2 ;;
+        esac
     fi
     text=${text%.}
     case $text in
@@ -67,6 +72,27 @@ count() {
 swapped() {
     # The table with the line $2 in place of $1.
     printf '%s' "$text" | from=$1 to=$2 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] ? ENVIRON["to"] : $0) }'
+}
+
+locked() {
+    # Runs a function as the only one on this host that changes a table of cron: of two that read one table and write it, the
+    # first change would be lost. The kernel takes the lock back from who dies.
+    if ! command -v flock > /dev/null; then
+        echo "there is no flock here, without which two steps could write one table at once; nothing was changed"
+        return 1
+    fi
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            if [ "$left" -le 0 ]; then
+                echo "another step has been changing a table of cron for two minutes; nothing was changed"
+                return 1
+            fi
+            sleep 0.2
+        done
+        "$@"
+    ) 9< "$(command -v crontab)"
 }
 
 write_jobs() {
@@ -93,12 +119,16 @@ elsewhere_here() {
     done
 }
 
-alone() {
+alone_here() {
     other=$(elsewhere_here | head -n 1)
     if [ -n "$other" ]; then
         echo "the same command is run from $other already"
         return 1
     fi
+}
+
+alone() {
+    alone_here || return
     [ -n "${elsewhere-}" ] || return 0
     said=$(sh -ec "
 $elsewhere" < /dev/null 2>&1) || {
@@ -120,10 +150,15 @@ capture() {
 }
 
 apply() {
-    sane && read_jobs && alone || return 1
+    sane && alone || return 1
     if [ -n "${file-}" ]; then
         case ${file##*/} in *[!A-Za-z0-9_-]*) echo "cron reads no file of this name: ${file##*/}"; return 1 ;; esac
     fi
+    locked enter
+}
+
+enter() {
+    read_jobs && alone_here || return 1
     case $(count "$line"):$(count "$stopped") in
         1:*) ;;
         0:0) { printf '%s' "$text"; printf '%s\n' "$line"; } | write_jobs || return ;;
@@ -161,7 +196,11 @@ verify() {
 }
 
 undo() {
-    sane && read_jobs || return 1
+    sane && locked leave
+}
+
+leave() {
+    read_jobs || return 1
     if [ -n "${file-}" ]; then rm -f "$new" || return; fi
     if [ "$(count "$line")" != 0 ]; then
         if [ "${captured_stopped:-0}" != 0 ]; then

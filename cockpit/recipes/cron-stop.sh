@@ -6,7 +6,7 @@
 # param: user whose crontab it is in, default root
 # param: file or a file of the system that it is in, such as /etc/cron.d/planet (optional)
 # param: within seconds to wait for a run that is under way, default 60
-# needs: crontab awk
+# needs: crontab awk flock
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -48,8 +48,13 @@ read_jobs() {
     if [ -n "${file-}" ]; then
         text=
         [ ! -e "$file" ] || text=$(cat -- "$file" && echo .) || return 2
-    else
-        text=$(crontab -u "${user:-root}" -l 2> /dev/null && echo .)
+    elif ! text=$(crontab -u "${user:-root}" -l 2> /dev/null && echo .); then
+        # Only what cron's own program calls no table is none: any other failure would have the rest of it overwritten.
+        text='' why=$(LC_ALL=C crontab -u "${user:-root}" -l 2>&1 > /dev/null)
+        case $why in
+            "no crontab for ${user:-root}" | *"can't open '${user:-root}': No such file or directory") ;;
+            *) echo "$where cannot be read: ${why:-crontab -l fails}"; return 2 ;;
+        esac
     fi
     text=${text%.}
     case $text in
@@ -67,6 +72,27 @@ count() {
 swapped() {
     # The table with the line $2 in place of the $3rd $1.
     printf '%s' "$text" | from=$1 to=$2 nth=$3 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] && ++n == ENVIRON["nth"] + 0 ? ENVIRON["to"] : $0) }'
+}
+
+locked() {
+    # Runs a function as the only one on this host that changes a table of cron: of two that read one table and write it, the
+    # first change would be lost. The kernel takes the lock back from who dies.
+    if ! command -v flock > /dev/null; then
+        echo "there is no flock here, without which two steps could write one table at once; nothing was changed"
+        return 1
+    fi
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            if [ "$left" -le 0 ]; then
+                echo "another step has been changing a table of cron for two minutes; nothing was changed"
+                return 1
+            fi
+            sleep 0.2
+        done
+        "$@"
+    ) 9< "$(command -v crontab)"
 }
 
 write_jobs() {
@@ -125,9 +151,8 @@ capture() {
         $0 == ENVIRON["stopped"] { n++ }'
 }
 
-apply() {
-    sane && read_jobs || return 1
-    case ${within:-60} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
+mark() {
+    read_jobs || return 1
     if [ "$(count "$line")" = 0 ] && [ "$(count "$stopped")" = 0 ]; then
         echo "there is no such line in $where"
         return 1
@@ -136,7 +161,13 @@ apply() {
         echo "the line stands there $(count "$line") times: which is meant?"
         return 1
     fi
-    if [ "$(count "$line")" = 1 ]; then swapped "$line" "$stopped" 1 | write_jobs || return; fi
+    [ "$(count "$line")" = 0 ] || swapped "$line" "$stopped" 1 | write_jobs
+}
+
+apply() {
+    sane || return 1
+    case ${within:-60} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
+    locked mark || return 1
     tries=0
     while busy=$(running | head -n 1) && [ -n "$busy" ]; do
         tries=$((tries + 1))
@@ -170,7 +201,11 @@ verify() {
 }
 
 undo() {
-    sane && read_jobs || return 1
+    sane && locked unmark
+}
+
+unmark() {
+    read_jobs || return 1
     if [ -n "${file-}" ]; then rm -f "$new" || return; fi
     marks=$(count "$stopped") which=${captured_which:-1}
     if [ "$marks" != 0 ] && [ "$(count "$line")" = 0 ] && [ "${captured_running:-1}" != 0 ]; then

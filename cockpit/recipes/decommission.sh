@@ -13,8 +13,44 @@
 # param: ports TCP ports that nothing may listen on afterwards, one a line (optional)
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 units() {
     [ -d /run/systemd/system ]
+}
+
+links() {
+    # Where it stands in the order of start and stop, and LINK=TARGET for what `update-rc.d` changes of systemd along with it.
+    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name" systemd/system/*.service systemd/system/*/"$name.service"; do
+        case $link:$(readlink "$link") in
+            rc*:?*) printf '%s ' "$link" ;;
+            *:*/"$name.service") printf '%s=%s ' "$link" "$(readlink "$link")" ;;
+        esac
+    done)
+}
+
+at_boot() {
+    case " $(links)" in *" rc"[2345S]".d/S"*) ;; *) return 1 ;; esac
+}
+
+linked_as() {
+    # Exactly the links in $1, as they were captured.
+    for link in $(links); do
+        case " $1 " in *" $link "*) ;; *) rm "/etc/${link%%=*}" || return ;; esac
+    done
+    for link in $1; do
+        place=/etc/${link%%=*} target=../init.d/$name
+        case $link in *=*) target=${link#*=} ;; esac
+        [ -L "$place" ] || { mkdir -p "${place%/*}" && ln -s "$target" "$place"; } || return
+    done
+}
+
+links_of() {
+    (name=${1%.service} && links)
+}
+
+property() {
+    systemctl show -p "$2" -- "$1" 2> /dev/null | sed -n "s/^$2=//p"
 }
 
 control() {
@@ -50,7 +86,19 @@ starts() {
                 *) known supervisor && starts supervisor ;;
             esac
             ;;
-        *) if units; then systemctl --quiet is-enabled "$1" 2> /dev/null; else [ -n "$(find /etc/rc[2-5].d -name "S[0-9][0-9]$1")" ]; fi ;;
+        *)
+            if ! units; then
+                (name=$1 && at_boot)
+                return
+            fi
+            # What has no [Install] is started by others, and is neither enabled nor disabled.
+            case $(property "$1" UnitFileState) in
+                enabled | enabled-runtime) ;;
+                # Made of an init script.
+                generated) (name=${1%.service} && at_boot) ;;
+                *) return 1 ;;
+            esac
+            ;;
     esac
 }
 
@@ -71,6 +119,15 @@ known() {
             fi
             ;;
     esac
+}
+
+wakers() {
+    # What starts service $1 again by itself, though it is not named: a socket, a timer, a path.
+    case $1 in supervisor:*) return ;; esac
+    units || return 0
+    for waker in $(property "$1" TriggeredBy); do
+        if ! each | grep -qxF -e "$waker" && { runs "$waker" || starts "$waker"; }; then echo "$waker"; fi
+    done
 }
 
 each() {
@@ -103,6 +160,9 @@ lacking() {
         sh -ec "
 $one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
     done
+    for one in $(each); do
+        for waker in $(wakers "$one"); do echo "$waker would start $one again: name it, too"; done
+    done
     for one in $(each | grep '^supervisor:'); do
         # Its configuration is not ours to change.
         if starts "$one" && ! each | grep -qxE 'supervisord?([.]service)?'; then
@@ -124,7 +184,7 @@ $one" > /dev/null 2>&1 < /dev/null || echo "this does not hold: $one"
 probe() {
     named || return 2
     for one in $(each); do
-        if runs "$one" || starts "$one"; then return 1; fi
+        if runs "$one" || starts "$one" || [ -n "$(wakers "$one")" ]; then return 1; fi
     done
 }
 
@@ -138,9 +198,29 @@ capture() {
         was="$was $one=$ran$started"
         # Disabling a unit whose file is elsewhere removes the link that it was found by.
         case $one in supervisor:*) continue ;; esac
-        if units; then printf 'path%s=%s\n' "$number" "$(readlink -f -- "$(systemctl show -p FragmentPath -- "$one" | sed 's/^FragmentPath=//')")"; fi
+        if units; then
+            printf 'path%s=%s\n' "$number" "$(readlink -f -- "$(property "$one" FragmentPath)")"
+            printf 'state%s=%s\n' "$number" "$(property "$one" UnitFileState)"
+        fi
+        printf 'links%s=%s\n' "$number" "$(links_of "$one")"
     done
     printf 'was=%s\n' "${was# }"
+}
+
+ended() {
+    # Service $1 stops, and does not start with the host any more.
+    if ! units; then
+        service "$1" stop || return
+        ! starts "$1" || update-rc.d "$1" disable
+        return
+    fi
+    # A unit is stopped while its file is known, which says how.
+    systemctl stop "$1" || return
+    # What was enabled for this run of the host alone, and what a generator enables each time anew, stays with the first of these.
+    for how in disable "--runtime disable" mask; do
+        # shellcheck disable=SC2086  # words
+        ! starts "$1" || systemctl $how "$1" || return
+    done
 }
 
 apply() {
@@ -152,10 +232,9 @@ apply() {
     fi
     for one in $(each); do
         if ! runs "$one" && ! starts "$one"; then continue; fi
-        # A unit is stopped while its file is known, which says how.
         case $one in
             supervisor:*) ! runs "$one" || control stop "${one#*:}" ;;
-            *) if units; then systemctl stop "$one" && systemctl disable "$one"; else service "$one" stop && update-rc.d "$one" disable; fi ;;
+            *) ended "$one" ;;
         esac > /dev/null 2>&1 < /dev/null || { echo "$one does not stop" && return 1; }
     done
     echo "stopped and disabled: $(each | tr '\n' ' ')"
@@ -166,10 +245,11 @@ verify() {
     for one in $(each); do
         if runs "$one"; then echo "$one runs" && return 1; fi
         if starts "$one"; then echo "$one would start with the host" && return 1; fi
+        for waker in $(wakers "$one"); do echo "$one is stopped, but $waker starts it again" && return 1; done
     done
     unset heard
     for port in $(printf '%s\n' "${ports-}" | grep -x '[0-9]*'); do
-        heard=$(ss -Hln "sport = :$port") || return 2
+        heard=$(ss -Hln "sport = :$port") || { echo "who listens on port $port cannot be told: ss ends with $?" && return 2; }
         [ -z "$heard" ] || { echo "something listens on port $port" && return 1; }
     done
     echo "none runs, and none would start${heard+; nothing listens on the ports that were named}"
@@ -190,25 +270,48 @@ written_down() {
     eval "printf '%s' \"\${captured_$1-}\""
 }
 
+as_before() {
+    # Service $1, the one of number $2, starts with the host as it did. Its links are not what `update-rc.d` would make of them.
+    if units; then
+        was=$(written_down "state$2")
+        case $(property "$1" UnitFileState) in
+            "$was") ;;
+            masked*) systemctl unmask "$1" || return ;;
+        esac
+        case $was:$(property "$1" UnitFileState) in
+            "$was:$was") ;;
+            enabled:*) systemctl enable "$1" || return ;;
+            enabled-runtime:*) systemctl --runtime enable "$1" || return ;;
+        esac
+    fi
+    (name=${1%.service} && linked_as "$(written_down "links$2")")
+}
+
 undo() {
-    # Last stopped, first started.
-    back=
+    # Last stopped, first started; but a socket that shall start a service has to be there before that.
+    back='' number=0
+    for one in $captured_was; do
+        number=$((number + 1))
+        case $one in *.socket=*) ;; *) back="$number:$one $back" ;; esac
+    done
     number=0
-    for one in $captured_was; do back="$one $back" number=$((number + 1)); done
+    for one in $captured_was; do
+        number=$((number + 1))
+        case $one in *.socket=*) back="$number:$one $back" ;; esac
+    done
     for one in $back; do
+        number=${one%%:*} one=${one#*:}
         name=${one%=*}
         case $one in
             supervisor:*) ;;
             *)
-                if units && systemctl show -p LoadState -- "$name" | grep -qx LoadState=not-found; then
+                if units && [ "$(property "$name" LoadState)" = not-found ]; then
                     file=$(written_down "path$number")
                     systemctl --quiet link -- "$file" 2> /dev/null || { echo "the file of $name is gone: ${file:-not known}" && return 1; }
                 fi
+                as_before "$name" "$number" > /dev/null 2>&1 < /dev/null || { echo "$name does not start with the host as it did" && return 1; }
                 ;;
         esac
-        number=$((number - 1))
-        case $one in supervisor:*) ;; *1) starts "$name" || if units; then systemctl enable "$name"; else update-rc.d "$name" enable; fi ;; esac \
-            > /dev/null 2>&1 || { echo "$name cannot be enabled" && return 1; }
         case $one in
             supervisor:*=1?) started "${name#*:}" ;;
             *=1?) runs "$name" || if units; then systemctl start "$name"; else service "$name" start; fi ;;
@@ -218,10 +321,18 @@ undo() {
 }
 
 verify_undo() {
+    number=0
     for one in $captured_was; do
-        name=${one%=*}
+        name=${one%=*} number=$((number + 1))
         case $one in *=1?) runs "$name" || { echo "$name does not run" && return 1; } ;; esac
         case $one in *1) starts "$name" || { echo "$name would not start with the host" && return 1; } ;; esac
+        case $one in supervisor:*) continue ;; esac
+        if [ "$(links_of "$name")" != "$(written_down "links$number")" ]; then
+            echo "the links of $name are not as before" && return 1
+        fi
+        if units && [ "$(property "$name" UnitFileState)" != "$(written_down "state$number")" ]; then
+            echo "$name is $(property "$name" UnitFileState), before $(written_down "state$number")" && return 1
+        fi
     done
     echo "what ran runs again"
 }

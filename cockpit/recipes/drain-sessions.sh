@@ -11,6 +11,8 @@
 # needs: ss
 # shellcheck shell=sh disable=SC2154,SC2030,SC2031
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $port in
         "" | *[!0-9]*) echo "this is no port"; return 1 ;;
@@ -20,8 +22,20 @@ sane() {
     esac
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 count() {
-    ss -Hnt state established "( sport = :$port )" | wc -l | tr -d ' '
+    connected=$(ss -Hnt state established "( sport = :$port )") || {
+        echo "who is connected to port $port cannot be told: ss ends with $?" >&2
+        return 2
+    }
+    printf '%s\n' "$connected" | grep -c . || :
 }
 
 listener() {
@@ -35,19 +49,21 @@ $1" > /dev/null 2>&1 < /dev/null
 }
 
 probe() {
-    sane || return 2
-    [ -z "$(listener)" ] && [ "$(count)" = 0 ]
+    sane && ears || return 2
+    heard=$(listener) && sessions=$(count) || return 2
+    [ -z "$heard" ] && [ "$sessions" = 0 ]
 }
 
 capture() {
-    sane || return
-    if [ -n "$(listener)" ]; then echo "listening=1"; else echo "listening=0"; fi
-    echo "sessions=$(count)"
+    sane && ears || return
+    heard=$(listener) && sessions=$(count) || return
+    if [ -n "$heard" ]; then echo "listening=1"; else echo "listening=0"; fi
+    echo "sessions=$sessions"
 }
 
 apply() {
-    sane || return
-    sessions=$(count)
+    sane && ears || return
+    sessions=$(count) || return
     if [ -n "${announce-}" ] && [ "$sessions" != 0 ]; then
         (within=${within:-600} && export within sessions && asked "$announce") || {
             echo "the announcement failed, the service runs on: status $?"
@@ -66,9 +82,10 @@ apply() {
             break
         fi
         sleep 0.2
-        sessions=$(count)
+        sessions=$(count) || return
     done
-    if [ -n "$(listener)" ]; then
+    heard=$(listener) || return
+    if [ -n "$heard" ]; then
         asked "$stop" || {
             echo "the service does not stop: status $?"
             return 1
@@ -78,12 +95,14 @@ apply() {
 }
 
 verify() {
-    sane || return 2
     tries=0
-    until probe; do
+    while :; do
+        probe
+        status=$?
+        case $status in 0) break ;; 1) ;; *) return "$status" ;; esac
         tries=$((tries + 1))
         if [ "$tries" -gt 50 ]; then
-            echo "port $port is still open, $(count) connected"
+            echo "port $port is still open, $sessions connected"
             return 1
         fi
         sleep 0.2

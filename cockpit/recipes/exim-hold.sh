@@ -26,6 +26,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -157,8 +163,10 @@ changed() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient that still waits.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    "$exim" -bp | KEY="${key:+@$key}" awk '
+    { "$exim" -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         NF >= 4 && $3 ~ /^[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+$/ { id = $3; next }
         NF == 1 {
             at = tolower($1)
@@ -167,12 +175,17 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Exim does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone, held or not. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
@@ -180,7 +193,7 @@ drained() {
         fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -225,7 +238,8 @@ capture() {
     sane && sane_address && fit && find_table || return 2
     if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
     if [ -f "${routes:-/etc/exim4/hubbed_hosts}" ]; then echo "made="; else echo "made=1"; fi
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
@@ -250,7 +264,7 @@ route() {
 undo() {
     sane && fit && find_table || return
     n=0
-    if [ -n "$(ours)" ]; then n=$(count); fi
+    if [ -n "$(ours)" ]; then n=$(count) || return; fi
     if [ "$n" != 0 ] && [ -n "${back_to:-}" ]; then
         next_hop "$back_to" && route "$key: $hop" || return
         if drained; then
@@ -258,7 +272,7 @@ undo() {
             return
         fi
         route ""
-        echo "$(count) of $n could not be handed to $back_to and stay held$(reason)"
+        echo "${left:-an unknown number} of $n could not be handed to $back_to and stay held$(reason)"
         return 1
     fi
     route "" && change "" && echo "mail for $domain is delivered here again"
@@ -271,7 +285,7 @@ reason() {
 
 verify_undo() {
     sane && fit && find_table || return 2
-    n=$(count)
+    n=$(count) || return 2
     if [ -n "$(ours)" ]; then
         echo "$domain is held, $n in the queue"
         return 1

@@ -23,6 +23,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -130,8 +136,10 @@ changed() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient that still waits.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    "$exim" -bp | KEY="${key:+@$key}" awk '
+    { "$exim" -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         NF >= 4 && $3 ~ /^[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+$/ { id = $3; next }
         NF == 1 {
             at = tolower($1)
@@ -140,12 +148,17 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Exim does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone, held or not. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
@@ -153,7 +166,7 @@ drained() {
         fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -202,13 +215,14 @@ probe() {
 
 capture() {
     sane && sane_address && fit && find_table || return 2
-    echo "held=$(count)"
+    n=$(count) || return 2
+    echo "held=$n"
 }
 
 apply() {
     sane && sane_address && fit && find_table && change "" || return
     drained && echo "released: ${captured_held:-all} left the queue" && return
-    echo "released, but $(count) of ${captured_held:-?} are still in the queue$(reason)"
+    echo "released, but ${left:-an unknown number} of ${captured_held:-?} are still in the queue$(reason)"
     return 1
 }
 
@@ -228,7 +242,7 @@ verify() {
         fi
         sleep 0.2
     done
-    left=$(count)
+    left=$(count) || return 2
     echo "a test message to $address arrived, $left in the queue"
     [ "$left" = 0 ]
 }

@@ -41,6 +41,7 @@ fit() {
     [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
     [ ! -L "$file" ] || refuse "$file is a link: name the file that it leads to"
     [ ! -d "$file" ] || refuse "$file is a folder"
+    ip -o addr show > /dev/null || refuse "who holds $address cannot be told: ip ends with $?"
     new=${file%/*}/.${file##*/}.cockpit-new
 }
 

@@ -5,34 +5,92 @@
 # param: text the notice; it stands above what the file holds
 # param: file the file that a login shows (default /etc/motd)
 # param: check shell text that prints what a login shows (optional: only the file is looked at)
+# needs: awk flock
 # shellcheck shell=sh disable=SC2154
 
 nl='
 '
 
-# The file itself, behind links, and the length of the notice in it.
-where() {
+# The file itself, behind links.
+sane() {
     place=${file:-/etc/motd}
-    [ ! -L "$place" ] || place=$(readlink -f "$place")
-    length=$(printf '%s\n' "$text" | wc -c)
+    case $text in
+        *[![:space:]]*) ;;
+        *) echo "the notice is empty; nothing was changed"; return 2 ;;
+    esac
+    case $place in
+        *"$nl"*) echo "the file is named over two lines; nothing was changed"; return 2 ;;
+        /*[!/]) ;;
+        *) echo "the file is no absolute path: $place; nothing was changed"; return 2 ;;
+    esac
+    if [ -L "$place" ] && ! place=$(readlink -f -- "$place"); then
+        echo "the link $file leads nowhere; nothing was changed"
+        return 2
+    fi
+    if [ -d "$place" ] || [ ! -d "${place%/*}/" ]; then
+        echo "there can be no file $place; nothing was changed"
+        return 2
+    fi
+}
+
+# The lines at which the notice begins: others may have put theirs above it, or below.
+begins() {
+    [ -f "$place" ] || return 0
+    text=$text LC_ALL=C awk '
+        { line[NR] = $0 }
+        END {
+            n = split(ENVIRON["text"], wanted, "\n")
+            for (at = 1; at + n - 1 <= NR; at++) {
+                for (i = 1; i <= n && line[at + i - 1] "" == wanted[i] ""; i++) ;
+                if (i > n) { print at; at += n - 1 }
+            }
+        }' < "$place"
 }
 
 there() {
-    [ -f "$place" ] && [ "$(head -c "$length" "$place" | tr -d '\000' && echo .)" = "$text$nl." ]
+    [ -n "$(begins)" ]
+}
+
+locked() {
+    # Runs a function as the only one on this host that puts a notice into a file of this folder: of two that read one file and
+    # write it, the first change would be lost. The kernel takes the lock back from who dies.
+    if ! command -v flock > /dev/null; then
+        echo "there is no flock here, without which two steps could write one file at once; nothing was changed"
+        return 2
+    fi
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            if [ "$left" -le 0 ]; then
+                echo "another step has been changing a notice for two minutes; nothing was changed"
+                return 2
+            fi
+            sleep 0.2
+        done
+        "$@"
+    ) 9< "${place%/*}/"
 }
 
 probe() {
-    where
+    sane || return 2
     there
 }
 
 capture() {
-    where
+    sane || return 2
     if [ -f "$place" ]; then echo "present=1"; else echo "present=0"; fi
+    # What says the same and stood there before is not ours.
+    echo "others=$(begins | grep -c .)"
 }
 
 apply() {
-    where
+    sane || return 2
+    locked put_up
+}
+
+put_up() {
+    rm -f "$place.new"
     if there; then
         echo "the notice is in $place already"
         return 0
@@ -45,10 +103,10 @@ apply() {
 }
 
 verify() {
-    where
+    sane || return 2
     if [ -z "${check-}" ]; then
         there || {
-            echo "$place does not begin with the notice"
+            echo "$place does not hold the notice"
             return 1
         }
         # shellcheck disable=SC2012  # the mode of one file
@@ -77,22 +135,31 @@ $check" 2> /dev/null < /dev/null) || {
 }
 
 undo() {
-    where
+    sane || return 2
+    locked take_out
+}
+
+take_out() {
     rm -f "$place.new"
-    if ! there; then
+    # It was put above all else, so it is the first of those that say the same.
+    at=$(begins | head -n 1)
+    if [ "$(begins | grep -c .)" -le "${captured_others:-0}" ]; then
         echo "the notice is not in $place"
         return 0
     fi
-    if [ "${captured_present:-1}" = 0 ] && [ "$(wc -c < "$place")" -eq "$length" ]; then
-        rm -f "$place"
+    length=$(printf '%s\n' "$text" | wc -l)
+    cp -p "$place" "$place.new" &&
+        { head -n "$((at - 1))" "$place" && tail -n "+$((at + length))" "$place"; } > "$place.new" || return
+    if [ "${captured_present:-1}" = 0 ] && [ ! -s "$place.new" ]; then
+        rm -f "$place" "$place.new"
     else
-        cp -p "$place" "$place.new" && tail -c "+$((length + 1))" "$place" > "$place.new" && mv "$place.new" "$place"
+        mv "$place.new" "$place"
     fi && echo "the notice is gone from $place"
 }
 
 verify_undo() {
-    where
-    if there; then
+    sane || return 2
+    if [ "$(begins | grep -c .)" -gt "${captured_others:-0}" ]; then
         echo "the notice is still in $place"
         return 1
     fi

@@ -11,7 +11,11 @@
 # shellcheck shell=sh disable=SC2154
 
 queued() {
-    mailq | grep -c "@$domain\$"
+    waiting=$(mailq) || {
+        echo "the mail server does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$waiting" | grep -c "@$domain\$" || :
 }
 
 # How many messages to the address were held so far, as the log says.
@@ -36,7 +40,8 @@ probe() {
 }
 
 capture() {
-    echo "queued=$(queued)"
+    n=$(queued) || return
+    echo "queued=$n"
 }
 
 apply() {
@@ -73,5 +78,6 @@ undo() {
 
 verify_undo() {
     [ ! -e "$hold" ] || return 1
-    [ "$(queued)" = 0 ] && echo "nothing for $domain is left in the queue"
+    n=$(queued) || return 2
+    [ "$n" = 0 ] && echo "nothing for $domain is left in the queue"
 }

@@ -22,11 +22,17 @@ apply() {
     printf '%s\n' "$target" > "$redirect.new" && mv "$redirect.new" "$redirect" && echo "mail goes to $target from here"
 }
 
+stuck() {
+    # Whether a message to the address waits here still; one that cannot be seen has not left.
+    waiting=$(mailq) || return 0
+    printf '%s\n' "$waiting" | grep -q " $address\$"
+}
+
 sent() {
     # Sends a test message and waits until this host's queue has got rid of it.
     printf 'Subject: %s\n\nA test of the cutover.\n' "$1" | sendmail -f "$address" "$address" || return 2
     tries=0
-    while mailq | grep -q " $address\$"; do
+    while stuck; do
         tries=$((tries + 1))
         [ "$tries" -le 150 ] || return 1
         sleep 0.2

@@ -10,7 +10,11 @@
 # shellcheck shell=sh disable=SC2154
 
 queued() {
-    mailq | grep -c "@$domain\$"
+    waiting=$(mailq) || {
+        echo "the mail server does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$waiting" | grep -c "@$domain\$" || :
 }
 
 # How many messages to the address were held so far, as the log says.
@@ -35,13 +39,14 @@ probe() {
 }
 
 capture() {
-    echo "held=$(queued)"
+    n=$(queued) || return
+    echo "held=$n"
 }
 
 apply() {
     rm -f "$hold" || return
     tries=0
-    while [ "$(queued)" != 0 ]; do
+    while n=$(queued) || return; [ "$n" != 0 ]; do
         tries=$((tries + 1))
         [ "$tries" -le 150 ] || return 1
         sleep 0.2

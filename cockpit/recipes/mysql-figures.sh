@@ -10,7 +10,7 @@
 # param: port its port (optional: as the client finds it)
 # param: user the account (optional: the login's name)
 # param: password the account's password, a secret (optional)
-# needs: mysql sort
+# needs: mariadb|mysql sort
 # shellcheck shell=sh disable=SC2154
 
 client() (
@@ -18,6 +18,12 @@ client() (
     # a command. Without one the account's own files of options hold.
     tool=$1
     shift
+    # Hosts with MariaDB alone have no other names in the end.
+    case $tool in
+        mysql) own=mariadb ;;
+        *) own=mariadb-dump ;;
+    esac
+    if command -v "$own" > /dev/null; then tool=$own; fi
     [ -z "${user-}" ] || set -- "--user=$user" "$@"
     [ -z "${port-}" ] || set -- "--port=$port" "$@"
     [ -z "${socket-}" ] || set -- "--socket=$socket" "$@"
@@ -25,7 +31,7 @@ client() (
     [ -n "${password-}" ] || exec "$tool" "$@"
     exec "$tool" --defaults-file=/dev/fd/3 "$@" 3<< END
 [client]
-password="$(printf %s "$password" | sed 's/[\\"]/\\&/g')"
+password="$(printf %s "$password" | sed 's/[\\"]/\\&/g' | awk '{ printf "%s%s", end, $0; end = "\\n" }')"
 END
 )
 

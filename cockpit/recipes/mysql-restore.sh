@@ -9,7 +9,7 @@
 # param: port its port (optional: as the client finds it)
 # param: user the account (optional: the login's name)
 # param: password the account's password, a secret (optional)
-# needs: mysql mysqldump sha256sum od
+# needs: mariadb|mysql mariadb-dump|mysqldump sha256sum od
 # shellcheck shell=sh disable=SC2154
 
 client() (
@@ -17,6 +17,12 @@ client() (
     # a command. Without one the account's own files of options hold.
     tool=$1
     shift
+    # Hosts with MariaDB alone have no other names in the end.
+    case $tool in
+        mysql) own=mariadb ;;
+        *) own=mariadb-dump ;;
+    esac
+    if command -v "$own" > /dev/null; then tool=$own; fi
     [ -z "${user-}" ] || set -- "--user=$user" "$@"
     [ -z "${port-}" ] || set -- "--port=$port" "$@"
     [ -z "${socket-}" ] || set -- "--socket=$socket" "$@"
@@ -24,7 +30,7 @@ client() (
     [ -n "${password-}" ] || exec "$tool" "$@"
     exec "$tool" --defaults-file=/dev/fd/3 "$@" 3<< END
 [client]
-password="$(printf %s "$password" | sed 's/[\\"]/\\&/g')"
+password="$(printf %s "$password" | sed 's/[\\"]/\\&/g' | awk '{ printf "%s%s", end, $0; end = "\\n" }')"
 END
 )
 

@@ -156,6 +156,7 @@ ready() {
     command -v nginx > /dev/null || refuse "there is no nginx here"
     [ -d "${file%/*}/" ] || refuse "there is no folder for $file"
     new=${file%/*}/.${file##*/}.cockpit-new
+    kept=${file%/*}/.${file##*/}.cockpit-was
 }
 
 ours() {
@@ -228,24 +229,46 @@ apply() {
     alone add
 }
 
+# Whether the configuration is whole without our file, which then lies beside it. Else it is in its place.
+whole_without() {
+    mv "$file" "$kept" || return
+    broken > /dev/null || return 0
+    mv "$kept" "$file"
+    return 1
+}
+
 add() {
+    # An apply that was cut off between two of its moves has left what was there under the other name.
+    if [ -e "$file" ]; then rm -f "$kept"; elif [ -e "$kept" ]; then mv "$kept" "$file"; fi
+    breaks=''
     if why=$(broken); then
-        # What an apply that was cut off has broken is taken back.
-        ! ours || rm -f "$file"
-        refuse "the configuration is broken already: $why"
+        # What is broken elsewhere takes nothing of ours away.
+        if ! ours || ! whole_without; then refuse "the configuration is broken already: $why"; fi
+        breaks="; what was in it had broken the configuration"
     fi
-    master > /dev/null || refuse "the web server is not running"
+    if ! master > /dev/null; then
+        [ ! -e "$kept" ] || mv "$kept" "$file"
+        refuse "the web server is not running"
+    fi
     if ! there; then
         [ ! -e "$file" ] || ours || refuse "$file is there already"
+        if [ -e "$file" ] && ! cp -p "$file" "$kept"; then refuse "$file cannot be copied"; fi
         if ! content > "$new" || ! mv "$new" "$file"; then
             rm -f "$new"
+            [ ! -e "$kept" ] || mv "$kept" "$file"
             refuse "$file cannot be written"
         fi
         if why=$(broken); then
-            rm -f "$file"
+            if [ -n "$breaks" ]; then
+                rm -f "$file" "$kept"
+                echo "the virtual host is refused: $why; $file is removed$breaks" >&2
+                exit 2
+            fi
+            if [ -e "$kept" ]; then mv "$kept" "$file"; else rm -f "$file"; fi
             refuse "the virtual host is refused: $why"
         fi
     fi
+    rm -f "$kept"
     reload || return
     insist seen
     echo "$file is there, and the web server was told to read it"
@@ -262,7 +285,7 @@ undo() {
 }
 
 remove() {
-    rm -f "$new"
+    rm -f "$new" "$kept"
     ! ours || rm -f "$file" || return
     if why=$(broken); then
         echo "$file is gone, but the configuration is broken: $why"

@@ -9,7 +9,11 @@
 # shellcheck shell=sh disable=SC2154
 
 queued() {
-    mailq | grep -c "@$domain\$"
+    waiting=$(mailq) || {
+        echo "the mail server does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$waiting" | grep -c "@$domain\$" || :
 }
 
 probe() {
@@ -18,15 +22,16 @@ probe() {
 }
 
 capture() {
-    echo "queued=$(queued)"
+    n=$(queued) || return
+    echo "queued=$n"
 }
 
 apply() {
     tries=0
-    while [ "$(queued)" != 0 ]; do
+    while n=$(queued) || return; [ "$n" != 0 ]; do
         tries=$((tries + 1))
         if [ "$tries" -gt 100 ]; then
-            echo "$(queued) messages are stuck in the queue"
+            echo "$n messages are stuck in the queue"
             return 1
         fi
         sleep 0.2
@@ -40,7 +45,8 @@ verify() {
         return 1
     }
     late=$(find "$box" -newer "$since") || return 2
-    [ -z "$late" ] && [ "$(queued)" = 0 ] && echo "no straggler in $box" && return
+    n=$(queued) || return 2
+    [ -z "$late" ] && [ "$n" = 0 ] && echo "no straggler in $box" && return
     echo "mail was delivered here after the redirect: $box"
     return 1
 }

@@ -26,11 +26,19 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    postqueue -p | KEY="${key:+@$key}" awk '
+    { postqueue -p || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]/ { id = $1; sub(/[*!]$/, "", id) }
         /^[ \t]+[^( \t]/ {
             at = tolower($1)
@@ -39,7 +47,11 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Postfix does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 reason() {
@@ -48,7 +60,8 @@ reason() {
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
@@ -56,7 +69,7 @@ drained() {
         fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -66,7 +79,7 @@ drained() {
 settled() {
     tries=0
     until
-        n=$(count)
+        n=$(count) || return 2
         [ "$n" -le "${most:-0}" ] || [ "$tries" -ge 10 ]
     do
         tries=$((tries + 1))
@@ -81,7 +94,8 @@ probe() {
 
 capture() {
     sane || return 2
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
@@ -91,14 +105,14 @@ apply() {
         return 1
     }
     drained
-    settled
+    settled || return
     echo "${captured_queued:-?} were queued, $n are left$(reason)"
     [ "$n" -le "${most:-0}" ]
 }
 
 verify() {
     sane || return 2
-    settled
+    settled || return
     echo "$n in the queue$(reason)"
     [ "$n" -le "${most:-0}" ]
 }

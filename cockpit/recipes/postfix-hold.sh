@@ -28,6 +28,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -187,8 +193,10 @@ leave() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    postqueue -p | KEY="${key:+@$key}" awk '
+    { postqueue -p || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]/ { id = $1; sub(/[*!]$/, "", id) }
         /^[ \t]+[^( \t]/ {
             at = tolower($1)
@@ -197,12 +205,17 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Postfix does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
@@ -210,7 +223,7 @@ drained() {
         fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -229,7 +242,11 @@ sent() {
 waits() {
     tries=0 gone=0
     while [ "$tries" -lt 150 ] && [ "$gone" -lt 10 ]; do
-        found=$(postqueue -p | TOKEN=$token awk '
+        listed=$(postqueue -p) || {
+            echo "Postfix does not show its queue"
+            return 2
+        }
+        found=$(printf '%s\n' "$listed" | TOKEN=$token awk '
             /^[0-9A-Za-z]/ { mine = tolower($NF) == ENVIRON["TOKEN"]; id = $1; sub(/[*!]$/, "", id); if (mine) print id, "" }
             mine && /^[ \t]*\(/ { print id, $0 }' | tail -n 1)
         case $found in
@@ -260,7 +277,8 @@ probe() {
 capture() {
     sane && sane_address && find_table || return 2
     if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
@@ -281,7 +299,7 @@ verify() {
 undo() {
     sane && fit && find_table || return
     n=0
-    if [ -n "$(ours)" ]; then n=$(count); fi
+    if [ -n "$(ours)" ]; then n=$(count) || return; fi
     if [ "$n" = 0 ] || [ -z "${back_to:-}" ]; then
         change "" && echo "mail for $domain is delivered here again"
         return
@@ -292,13 +310,13 @@ undo() {
         return
     fi
     change "$key $held" "$held"
-    echo "$(count) of $n could not be handed to $back_to and stay held"
+    echo "${left:-an unknown number} of $n could not be handed to $back_to and stay held"
     return 1
 }
 
 verify_undo() {
     sane && find_table || return 2
-    n=$(count)
+    n=$(count) || return 2
     if [ -n "$(ours)" ]; then
         echo "$domain is held, $n in the queue"
         return 1

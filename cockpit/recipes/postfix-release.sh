@@ -26,6 +26,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -165,8 +171,10 @@ leave() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    postqueue -p | KEY="${key:+@$key}" awk '
+    { postqueue -p || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]/ { id = $1; sub(/[*!]$/, "", id) }
         /^[ \t]+[^( \t]/ {
             at = tolower($1)
@@ -175,12 +183,17 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Postfix does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then
@@ -188,7 +201,7 @@ drained() {
         fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -207,7 +220,11 @@ sent() {
 waits() {
     tries=0 gone=0
     while [ "$tries" -lt 150 ] && [ "$gone" -lt 10 ]; do
-        found=$(postqueue -p | TOKEN=$token awk '
+        listed=$(postqueue -p) || {
+            echo "Postfix does not show its queue"
+            return 2
+        }
+        found=$(printf '%s\n' "$listed" | TOKEN=$token awk '
             /^[0-9A-Za-z]/ { mine = tolower($NF) == ENVIRON["TOKEN"]; id = $1; sub(/[*!]$/, "", id); if (mine) print id, "" }
             mine && /^[ \t]*\(/ { print id, $0 }' | tail -n 1)
         case $found in
@@ -234,13 +251,14 @@ probe() {
 
 capture() {
     sane && sane_address && find_table || return 2
-    echo "held=$(count)"
+    n=$(count) || return 2
+    echo "held=$n"
 }
 
 apply() {
     sane && sane_address && fit && find_table && change "" || return
     drained && echo "released: ${captured_held:-all} left the queue" && return
-    echo "released, but $(count) of ${captured_held:-?} are still in the queue: $(postqueue -p | grep -m 1 '^ *(')"
+    echo "released, but ${left:-an unknown number} of ${captured_held:-?} are still in the queue: $(postqueue -p | grep -m 1 '^ *(')"
     return 1
 }
 
@@ -260,7 +278,7 @@ verify() {
         fi
         sleep 0.2
     done
-    left=$(count)
+    left=$(count) || return 2
     echo "a test message to $address arrived, $left in the queue"
     [ "$left" = 0 ]
 }

@@ -9,6 +9,7 @@
 # param: current the link to the release in use, default `current` beside the folder of releases
 # param: processes how many processes at least run out of it, default 1
 # param: within seconds to wait for them after a restart, default 15
+# param: others `refuse` (default) or `ignore` processes that this login may not look into
 # needs: readlink grep awk
 # shellcheck shell=sh disable=SC2154
 
@@ -27,6 +28,29 @@ sane() {
         echo "$link leads nowhere"
         return 1
     fi
+    seen_all
+}
+
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may run out of a release: become root"
+    return 1
 }
 
 configured() {

@@ -5,6 +5,7 @@
 # param: releases the folder that holds one folder per tag, as release-build makes it
 # param: keep how many of the newest stay
 # param: current the link to the release in use, default `current` beside the folder of releases
+# param: others `refuse` (default) or `ignore` processes that this login may not look into
 # needs: readlink sort awk
 # shellcheck shell=sh disable=SC2154
 
@@ -27,8 +28,31 @@ sane() {
         echo "$link leads nowhere: which release is in use cannot be told, nothing is removed"
         return 1
     fi
+    seen_all || return 1
     previous=none
     if [ -L "$releases/.previous" ]; then previous=$(readlink -f "$releases/.previous" || echo none); fi
+}
+
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may run out of a release: become root"
+    return 1
 }
 
 too_many() {
@@ -72,20 +96,27 @@ capture() {
     printf 'used=%s\n' "$used"
 }
 
-apply() {
-    sane || return
-    names=$(too_many)
-    printf '%s\n' "$names" | while IFS= read -r name; do
-        [ -n "$name" ] || continue
-        # One stroke: half a release is never found under its name.
-        mv -T "$all/$name" "$all/.$name.removing" || exit
-    done || return
+cleared() {
+    # What was taken aside is removed for good. A name may begin with dots.
     for left in "$all"/.*.removing; do
         [ -e "$left" ] || continue
         chmod -R u+w "$left" 2> /dev/null
         # The mark goes first: what has none is never put back.
         rm -f "$left/.built" && rm -rf "$left" || return
     done
+}
+
+apply() {
+    sane || return
+    # What an apply that was cut off has left stands in nobody's way: a tag may have been built again since.
+    cleared || return
+    names=$(too_many)
+    printf '%s\n' "$names" | while IFS= read -r name; do
+        [ -n "$name" ] || continue
+        # One stroke: half a release is never found under its name.
+        mv -T "$all/$name" "$all/.$name.removing" || exit
+    done || return
+    cleared || return
     echo "removed: ${captured_gone:-nothing}; in use is ${used##*/}"
 }
 
@@ -107,10 +138,12 @@ verify() {
 
 undo() {
     missing=
+    for left in "$releases"/.*.removing; do
+        [ -r "$left/.built" ] || continue
+        tag=${left##*/.} tag=${tag%.removing}
+        [ -e "$releases/$tag" ] || mv -T "$left" "$releases/$tag" || return
+    done
     for name in ${captured_gone-}; do
-        if [ -d "$releases/.$name.removing" ] && [ ! -e "$releases/$name" ] && [ -r "$releases/.$name.removing/.built" ]; then
-            mv -T "$releases/.$name.removing" "$releases/$name" || return
-        fi
         [ -d "$releases/$name" ] || missing="$missing $name"
     done
     if [ -n "$missing" ]; then

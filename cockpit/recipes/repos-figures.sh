@@ -1,6 +1,6 @@
 # recipe: Write down the repositories of this host, git and darcs, with refs, patches, hooks and modes, for the other host
 # group: files
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the figures, or restores what was there
 # param: root the folder in which the repositories lie
 # param: figures the file to write

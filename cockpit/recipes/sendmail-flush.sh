@@ -26,6 +26,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Whether Sendmail takes its configuration: what is broken already is left alone.
@@ -40,8 +46,10 @@ fit() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    sendmail -bp | KEY="${key:+@$key}" awk '
+    { sendmail -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]+[*X-]* +[0-9]/ { id = $1; sub(/[*X-]+$/, "", id) }
         /^[ \t]/ && NF == 1 && /@/ && !/\(/ {
             at = tolower($1); gsub(/[<>]/, "", at)
@@ -50,18 +58,23 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Sendmail does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then sendmail -q${key:+R@$key} -v < /dev/null > /dev/null 2>&1; fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -75,7 +88,7 @@ reason() {
 settled() {
     tries=0
     until
-        n=$(count)
+        n=$(count) || return 2
         [ "$n" -le "${most:-0}" ] || [ "$tries" -ge 10 ]
     do
         tries=$((tries + 1))
@@ -90,20 +103,21 @@ probe() {
 
 capture() {
     sane && fit || return 2
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
     sane && fit || return
     drained
-    settled
+    settled || return
     echo "${captured_queued:-?} were queued, $n are left$(reason)"
     [ "$n" -le "${most:-0}" ]
 }
 
 verify() {
     sane && fit || return 2
-    settled
+    settled || return
     echo "$n in the queue$(reason)"
     [ "$n" -le "${most:-0}" ]
 }

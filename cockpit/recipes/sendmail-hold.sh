@@ -34,6 +34,12 @@ sane() {
             return 2
             ;;
     esac
+    case ${patience:-0} in
+        *[!0-9]*)
+            echo "no number: $patience"
+            return 2
+            ;;
+    esac
 }
 
 # Refuses what could be no part of a command line.
@@ -157,8 +163,10 @@ asked() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    sendmail -bp | KEY="${key:+@$key}" awk '
+    { sendmail -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]+[*X-]* +[0-9]/ { id = $1; sub(/[*X-]+$/, "", id) }
         /^[ \t]/ && NF == 1 && /@/ && !/\(/ {
             at = tolower($1); gsub(/[<>]/, "", at)
@@ -167,18 +175,23 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Sendmail does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 # Has all that is queued for the domain tried until it is gone. Gives up when there was no progress for so long.
 drained() {
-    left=$(count) since=$(date +%s) tries=0
+    left=$(count) || return
+    since=$(date +%s) tries=0
     while [ "$left" -gt 0 ]; do
         [ $(($(date +%s) - since)) -lt "${patience:-20}" ] || return 1
         if [ $((tries % 10)) = 0 ]; then sendmail -q${key:+R@$key} -v < /dev/null > /dev/null 2>&1; fi
         tries=$((tries + 1))
         sleep 0.2
-        now=$(count)
+        now=$(count) || { left= && return 2; }
         [ "$now" -ge "$left" ] || since=$(date +%s)
         left=$now
     done
@@ -191,14 +204,19 @@ sent() {
     said=$(printf 'From: <%s@localhost>\nTo: <%s>\nSubject: a test of the cutover\n\n%s\n' "$token" "$address" "$token" |
         sendmail -i -odi -v -N never -f "$token@localhost" -- "$address" 2>&1)
     fate=$(echo "$said" | grep -E '\.\.\. (Sent|Deferred|User unknown|Host unknown|Service unavailable)' | tail -n 1)
-    id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[*X-]+$/, "", id); print id; exit }')
-    case $id in
-        '' | *[!0-9A-Za-z]*) ;;
-        *)
-            queue=$(sed -n 's/^O QueueDirectory=//p' /etc/mail/sendmail.cf | head -n 1)
-            find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} +
-            ;;
-    esac
+    queue=$(sed -n 's/^O QueueDirectory=//p' /etc/mail/sendmail.cf | head -n 1)
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        tries=$((tries + 1))
+        id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
+        case $id in
+            '') break ;;
+            # It is being tried, and would be written again behind our back.
+            *\*) sleep 1 ;;
+            *[!0-9A-Za-z]*) break ;;
+            *) find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} + ;;
+        esac
+    done
     [ -n "$fate" ] && return
     echo "Sendmail takes no test message: $(echo "$said" | tail -n 1)"
     return 2
@@ -233,7 +251,8 @@ probe() {
 capture() {
     sane && sane_address && fit && find_table || return 2
     if [ -n "${back_to:-}" ]; then next_hop "$back_to" || return; fi
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
@@ -260,7 +279,7 @@ verify() {
 undo() {
     sane && fit && find_table || return
     n=0
-    if [ -n "$(ours)" ]; then n=$(count); fi
+    if [ -n "$(ours)" ]; then n=$(count) || return; fi
     if [ "$n" != 0 ] && [ -n "${back_to:-}" ]; then
         next_hop "$back_to" && change "$key	esmtp:[$host]" || return
         if drained; then
@@ -268,7 +287,7 @@ undo() {
             return
         fi
         hold
-        echo "$(count) of $n could not be handed to $back_to and stay held$(reason)"
+        echo "${left:-an unknown number} of $n could not be handed to $back_to and stay held$(reason)"
         return 1
     fi
     change "" && echo "mail for $domain is delivered here again"
@@ -280,7 +299,7 @@ reason() {
 
 verify_undo() {
     sane && fit && find_table || return 2
-    n=$(count)
+    n=$(count) || return 2
     if [ -n "$(ours)" ]; then
         echo "$domain is held, $n in the queue"
         return 1

@@ -39,8 +39,10 @@ fit() {
 }
 
 # The queue for the domain, or all of it: a line with the message's id for each recipient.
+# Status 2 when it cannot be seen: that is not an empty one.
 queued() {
-    sendmail -bp | KEY="${key:+@$key}" awk '
+    { sendmail -bp || echo "!unseen"; } | KEY="${key:+@$key}" awk '
+        /^!unseen/ { exit 2 }
         /^[0-9A-Za-z]+[*X-]* +[0-9]/ { id = $1; sub(/[*X-]+$/, "", id) }
         /^[ \t]/ && NF == 1 && /@/ && !/\(/ {
             at = tolower($1); gsub(/[<>]/, "", at)
@@ -49,7 +51,11 @@ queued() {
 }
 
 count() {
-    queued | grep -c .
+    ids=$(queued) || {
+        echo "Sendmail does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$ids" | grep -c . || :
 }
 
 reason() {
@@ -63,19 +69,22 @@ probe() {
 
 capture() {
     sane && fit || return 2
-    echo "queued=$(count)"
+    n=$(count) || return 2
+    echo "queued=$n"
 }
 
 apply() {
     sane && fit || return
-    n=$(count) since=$(date +%s)
+    n=$(count) || return 2
+    since=$(date +%s)
     while [ "$n" -gt 0 ]; do
         if [ $(($(date +%s) - since)) -ge 20 ]; then
             echo "$n stay in the queue$(reason)"
             return 1
         fi
         sleep 0.2
-        was=$n n=$(count)
+        was=$n
+        n=$(count) || return 2
         [ "$n" -ge "$was" ] || since=$(date +%s)
     done
     echo "nothing is in the queue"
@@ -85,7 +94,7 @@ verify() {
     sane && fit || return 2
     until=$(($(date +%s) + ${quiet:-5}))
     while :; do
-        n=$(count)
+        n=$(count) || return 2
         if [ "$n" -gt 0 ]; then
             echo "$n in the queue$(reason)"
             return 1

@@ -110,14 +110,19 @@ sent() {
     said=$(printf 'From: <%s@localhost>\nTo: <%s>\nSubject: a test of the cutover\n\n%s\n' "$token" "$address" "$token" |
         sendmail -i -odi -v -N never -f "$token@localhost" -- "$address" 2>&1)
     fate=$(echo "$said" | grep -E '\.\.\. (Sent|Deferred|User unknown|Host unknown|Service unavailable)' | tail -n 1)
-    id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[*X-]+$/, "", id); print id; exit }')
-    case $id in
-        '' | *[!0-9A-Za-z]*) ;;
-        *)
-            queue=$(sed -n 's/^O QueueDirectory=//p' /etc/mail/sendmail.cf | head -n 1)
-            find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} +
-            ;;
-    esac
+    queue=$(sed -n 's/^O QueueDirectory=//p' /etc/mail/sendmail.cf | head -n 1)
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        tries=$((tries + 1))
+        id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
+        case $id in
+            '') break ;;
+            # It is being tried, and would be written again behind our back.
+            *\*) sleep 1 ;;
+            *[!0-9A-Za-z]*) break ;;
+            *) find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} + ;;
+        esac
+    done
     [ -n "$fate" ] && return
     echo "Sendmail takes no test message: $(echo "$said" | tail -n 1)"
     return 2

@@ -1,6 +1,6 @@
 # recipe: Write down each message of each mailbox by its Message-ID, for the other host
 # group: files
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the figures, or restores what was there
 # param: spool the folder of mailboxes: mbox files, Maildirs, or homes with a Maildir
 # param: figures the file to write

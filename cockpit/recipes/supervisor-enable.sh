@@ -6,7 +6,7 @@
 # param: file the file of supervisor's configuration in which that section stands
 # param: start `true` or `false`, default true
 # param: config supervisor's configuration; default is where supervisorctl looks for it
-# needs: supervisorctl awk
+# needs: supervisorctl awk flock
 # shellcheck shell=sh disable=SC2154
 
 wanted() {
@@ -73,6 +73,27 @@ reread() {
     return 1
 }
 
+locked() {
+    # Runs a function as the only one on this host that changes supervisor's configuration: of two that read one file and
+    # write it, the first change would be lost. The kernel takes the lock back from who dies.
+    if ! command -v flock > /dev/null; then
+        echo "there is no flock here, without which two steps could write one file at once; nothing was changed"
+        return 2
+    fi
+    (
+        left=600
+        until flock -n 9; do
+            left=$((left - 1))
+            if [ "$left" -le 0 ]; then
+                echo "another step has been changing supervisor's configuration for two minutes; nothing was changed"
+                return 2
+            fi
+            sleep 0.2
+        done
+        "$@"
+    ) 9< "$(command -v supervisorctl)"
+}
+
 put() {
     # Writes $1 in place of the line, or below the section's head where there is none; removes it when $1 is empty.
     rm -f "$place.cockpit-new"
@@ -109,6 +130,10 @@ capture() {
 
 apply() {
     sane || return 2
+    locked enable
+}
+
+enable() {
     before=$(section | tail -n 1)
     reread || {
         echo "it is broken already; nothing was changed"
@@ -144,7 +169,10 @@ verify() {
 }
 
 undo() {
-    sane || return
+    sane && locked disable
+}
+
+disable() {
     rm -f "$place.cockpit-new"
     if [ "$(section | tail -n 1)" != "${captured_line-}" ]; then put "${captured_line-}" || return; fi
     reread || return

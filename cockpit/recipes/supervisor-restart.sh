@@ -11,6 +11,8 @@
 # needs: supervisorctl ss getconf
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | *[!A-Za-z0-9_.:+-]* | all) echo "this is no name of one program"; return 1 ;;
@@ -46,6 +48,14 @@ look() {
 began() {
     # When process $1 began, in the kernel's ticks: its number alone may be given to another one later.
     sed 's/^.*) //' "/proc/$1/stat" 2> /dev/null | cut -d ' ' -f 20
+}
+
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -87,12 +97,12 @@ fresh() {
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     fresh
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     [ "$state" = RUNNING ] || {
         echo "$name is $state: what does not run is not restarted"
         return 1
@@ -101,7 +111,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if [ -n "${test-}" ]; then
         said=$(sh -ec "
 $test" < /dev/null 2>&1) || {
@@ -142,7 +152,7 @@ up() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     up || return
     if [ "$pid.$(began "$pid")" = "${captured_pid-}.${captured_began-}" ]; then
         echo "process $pid of $name runs on: it was not restarted"

@@ -9,6 +9,8 @@
 # needs: supervisorctl ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | *[!A-Za-z0-9_.:+-]* | all) echo "this is no name of one program"; return 1 ;;
@@ -40,22 +42,30 @@ up() {
     case $state in RUNNING | STARTING) ;; *) return 1 ;; esac
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     printf 'state=%s\npid=%s\n' "$state" "$pid"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     [ "$state" = RUNNING ]
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if ! up; then
         said=$(control start "$name" 2>&1) || {
             echo "$name does not start: $(printf '%s\n' "$said" | tail -n 1)"
@@ -67,7 +77,7 @@ apply() {
 
 verify() {
     # The process itself is there, is still there after a moment, and listens.
-    sane || return 2
+    sane && ears || return 2
     tries=0
     while [ "$state" = STARTING ] || [ "$state" = BACKOFF ] || { [ "$state" = RUNNING ] && [ -n "${port-}" ] && [ -z "$(listener)" ]; }; do
         tries=$((tries + 1))

@@ -8,6 +8,8 @@
 # needs: supervisorctl ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | *[!A-Za-z0-9_.:+-]* | all) echo "this is no name of one program"; return 1 ;;
@@ -39,12 +41,20 @@ up() {
     case $state in RUNNING | STARTING) ;; *) return 1 ;; esac
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     printf 'state=%s\npid=%s\n' "$state" "$pid"
 }
 
@@ -53,12 +63,12 @@ down() {
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     down
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if ! down; then
         said=$(control stop "$name" 2>&1) || {
             echo "$name is not stopped: $(printf '%s\n' "$said" | tail -n 1)"
@@ -70,7 +80,7 @@ apply() {
 
 verify() {
     # The process itself is gone.
-    sane || return 2
+    sane && ears || return 2
     if up; then
         echo "$name is $state"
         return 1
@@ -79,9 +89,12 @@ verify() {
         echo "process $captured_pid of $name is still there"
         return 1
     fi
-    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
-        echo "$name is stopped, but something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(listener) || return 2
+        [ -z "$heard" ] || {
+            echo "$name is stopped, but something listens on port $port"
+            return 1
+        }
     fi
     echo "$name is $state${captured_pid:+, process $captured_pid is gone}"
 }

@@ -10,6 +10,8 @@
 # needs: systemctl ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $unit in
         -* | *[!A-Za-z0-9:_.\\@-]*) echo "this is no name of a unit"; return 1 ;;
@@ -38,6 +40,14 @@ property() {
 
 active() {
     case $(property ActiveState) in active | reloading | activating) ;; *) return 1 ;; esac
+}
+
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -78,12 +88,12 @@ fresh() {
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     fresh
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     active || {
         echo "$unit is $(property ActiveState): what does not run is not restarted"
         return 1
@@ -102,7 +112,7 @@ $test" < /dev/null 2>&1) || {
 }
 
 apply() {
-    sane && tested || return 1
+    sane && ears && tested || return 1
     aged
     systemctl restart -- "$unit" || {
         echo "$unit does not start again: $(property Result), status $(property ExecMainStatus)"
@@ -138,7 +148,7 @@ up() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     up || return
     if [ "$(property InvocationID)" = "${captured_run-}" ]; then
         echo "$unit runs on and was not restarted"

@@ -10,6 +10,8 @@
 # needs: systemctl ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $unit in
         -* | *[!A-Za-z0-9:_.\\@-]*) echo "this is no name of a unit"; return 1 ;;
@@ -50,24 +52,32 @@ installable() {
     case $(property UnitFileState) in static | indirect | generated | transient | alias) return 1 ;; esac
 }
 
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
+}
+
 listener() {
     ss -Hlnt "sport = :$port"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     active && { [ "${boot-}" = keep ] || enabled || ! installable; }
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
     printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     case ${within:-30} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
     if [ -n "${test-}" ]; then
         said=$(sh -ec "
@@ -85,7 +95,7 @@ $test" < /dev/null 2>&1) || {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     tries=0
     while [ "$(property ActiveState)" = activating ] || { [ -n "${port-}" ] && active && [ -z "$(listener)" ]; }; do
         tries=$((tries + 1))

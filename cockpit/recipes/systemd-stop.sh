@@ -1,12 +1,14 @@
 # recipe: Stop a systemd unit and keep it from starting again with the host
 # group: services
 # danger: high what the unit serves is down
-# undo: enables and starts it again, if it was
+# undo: enables and starts it again, if it was; unmasks what had to be masked
 # param: unit the unit, such as `nginx.service`
-# param: boot `keep` leaves it enabled; default is to disable it
+# param: boot `keep` leaves it enabled; default is to disable it, or to mask what a generator enables
 # param: port a TCP port that must be closed then (optional)
 # needs: systemctl ss
 # shellcheck shell=sh disable=SC2154
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 sane() {
     case $unit in
@@ -18,7 +20,7 @@ sane() {
         *[!0-9]*) echo "this is no port"; return 1 ;;
     esac
     case $(property LoadState) in
-        loaded) ;;
+        loaded | masked) ;;
         "") echo "systemd does not answer"; return 1 ;;
         # Disabling a unit whose file is elsewhere removes the link that it was found by.
         not-found) [ -n "${captured_path-}" ] || { echo "there is no unit $unit"; return 1; } ;;
@@ -47,9 +49,12 @@ enabled() {
     case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime) ;; *) return 1 ;; esac
 }
 
-installable() {
-    # What has no [Install] is started by others, and is neither enabled nor disabled.
-    case $(property UnitFileState) in static | indirect | generated | transient | alias) return 1 ;; esac
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -57,28 +62,36 @@ listener() {
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     ! active && [ "$(property ActiveState)" != deactivating ] && { [ "${boot-}" = keep ] || ! enabled; }
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     printf 'active=%s\n' "$(property ActiveState)"
     printf 'enabled=%s\n' "$(property UnitFileState)"
     printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
     printf 'main=%s\n' "$(property MainPID)"
 }
 
+disabled() {
+    # What was enabled for this run of the host alone, and what a generator enables each time anew, stays with the first of these.
+    for how in disable "--runtime disable" mask; do
+        # shellcheck disable=SC2086  # words
+        ! enabled || systemctl --quiet $how -- "$unit" || return
+    done
+}
+
 apply() {
-    sane || return
+    sane && ears || return
     # Stopped while its file is known, which says how.
     gone || systemctl stop -- "$unit" || return
-    if [ "${boot-}" != keep ] && enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
+    [ "${boot-}" = keep ] || disabled || return
     echo "$unit is stopped"
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     if active; then
         echo "$unit is $(property ActiveState)"
         return 1
@@ -98,16 +111,24 @@ verify() {
         echo "process $captured_main of $unit is still there"
         return 1
     fi
-    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
-        echo "$unit is stopped, but something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(listener) || return 2
+        [ -z "$heard" ] || {
+            echo "$unit is stopped, but something listens on port $port"
+            return 1
+        }
     fi
     echo "$unit is stopped${port:+, nothing listens on port $port}"
 }
 
+unmasked() {
+    case $(property UnitFileState) in "${captured_enabled-}") ;; masked*) systemctl --quiet unmask -- "$unit" ;; esac
+}
+
 undo() {
-    sane || return
+    sane && unmasked || return
     case ${captured_enabled-} in
+        "$(property UnitFileState)") ;;
         enabled) systemctl --quiet enable -- "$(unit_file)" || return ;;
         enabled-runtime) systemctl --quiet --runtime enable -- "$(unit_file)" || return ;;
         linked) systemctl --quiet link -- "$(unit_file)" || return ;;

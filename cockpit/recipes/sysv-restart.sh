@@ -11,6 +11,8 @@
 # needs: service ss getconf
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | .* | *[!A-Za-z0-9_.+-]*) echo "this is no name of a service"; return 1 ;;
@@ -41,6 +43,14 @@ running() {
         1 | 2 | 3) return 1 ;;
         *) return 2 ;;
     esac
+}
+
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -104,7 +114,7 @@ fresh() {
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     running
     case $? in
         1) return 1 ;;
@@ -117,7 +127,7 @@ probe() {
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     running || {
         echo "$name does not run: what does not run is not restarted"
         return 1
@@ -131,7 +141,7 @@ capture() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if [ -n "${test-}" ]; then
         said=$(sh -ec "
 $test" < /dev/null 2>&1) || {
@@ -169,7 +179,7 @@ up() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     up || return
     now=$(processes)
     for one in ${captured_processes-}; do

@@ -10,6 +10,8 @@
 # needs: service update-rc.d ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | .* | *[!A-Za-z0-9_.+-]*) echo "this is no name of a service"; return 1 ;;
@@ -24,9 +26,12 @@ sane() {
 }
 
 links() {
-    # Where it stands in the order of start and stop.
-    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name"; do
-        if [ -L "$link" ]; then printf '%s ' "$link"; fi
+    # Where it stands in the order of start and stop, and LINK=TARGET for what `update-rc.d` changes of systemd along with it.
+    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name" systemd/system/*.service systemd/system/*/"$name.service"; do
+        case $link:$(readlink "$link") in
+            rc*:?*) printf '%s ' "$link" ;;
+            *:*/"$name.service") printf '%s=%s ' "$link" "$(readlink "$link")" ;;
+        esac
     done)
 }
 
@@ -47,11 +52,21 @@ running() {
 linked_as() {
     # Exactly the links in $1, as they were captured.
     for link in $(links); do
-        case " $1 " in *" $link "*) ;; *) rm "/etc/$link" || return ;; esac
+        case " $1 " in *" $link "*) ;; *) rm "/etc/${link%%=*}" || return ;; esac
     done
     for link in $1; do
-        [ -L "/etc/$link" ] || ln -s "../init.d/$name" "/etc/$link" || return
+        place=/etc/${link%%=*} target=../init.d/$name
+        case $link in *=*) target=${link#*=} ;; esac
+        [ -L "$place" ] || { mkdir -p "${place%/*}" && ln -s "$target" "$place"; } || return
     done
+}
+
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -59,13 +74,13 @@ listener() {
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     if running; then echo "running=1"; else echo "running=0"; fi
     printf 'links=%s\n' "$(links)"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     running
     case $? in
         1) return 1 ;;
@@ -78,7 +93,7 @@ probe() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     case ${within:-30} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
     if [ -n "${test-}" ]; then
         said=$(sh -ec "
@@ -110,7 +125,7 @@ there() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     tries=0
     until there; do
         tries=$((tries + 1))

@@ -8,6 +8,8 @@
 # needs: service update-rc.d ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 sane() {
     case $name in
         "" | -* | .* | *[!A-Za-z0-9_.+-]*) echo "this is no name of a service"; return 1 ;;
@@ -22,9 +24,12 @@ sane() {
 }
 
 links() {
-    # Where it stands in the order of start and stop.
-    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name"; do
-        if [ -L "$link" ]; then printf '%s ' "$link"; fi
+    # Where it stands in the order of start and stop, and LINK=TARGET for what `update-rc.d` changes of systemd along with it.
+    (cd /etc && for link in rc[0-6S].d/[SK][0-9][0-9]"$name" systemd/system/*.service systemd/system/*/"$name.service"; do
+        case $link:$(readlink "$link") in
+            rc*:?*) printf '%s ' "$link" ;;
+            *:*/"$name.service") printf '%s=%s ' "$link" "$(readlink "$link")" ;;
+        esac
     done)
 }
 
@@ -45,11 +50,21 @@ running() {
 linked_as() {
     # Exactly the links in $1, as they were captured.
     for link in $(links); do
-        case " $1 " in *" $link "*) ;; *) rm "/etc/$link" || return ;; esac
+        case " $1 " in *" $link "*) ;; *) rm "/etc/${link%%=*}" || return ;; esac
     done
     for link in $1; do
-        [ -L "/etc/$link" ] || ln -s "../init.d/$name" "/etc/$link" || return
+        place=/etc/${link%%=*} target=../init.d/$name
+        case $link in *=*) target=${link#*=} ;; esac
+        [ -L "$place" ] || { mkdir -p "${place%/*}" && ln -s "$target" "$place"; } || return
     done
+}
+
+ears() {
+    # A port whose listeners cannot be seen is not one that nobody listens on.
+    [ -z "${port-}" ] || ss -Hlnt "sport = :$port" > /dev/null || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 1
+    }
 }
 
 listener() {
@@ -57,13 +72,13 @@ listener() {
 }
 
 capture() {
-    sane || return
+    sane && ears || return
     if running; then echo "running=1"; else echo "running=0"; fi
     printf 'links=%s\n' "$(links)"
 }
 
 probe() {
-    sane || return 2
+    sane && ears || return 2
     running
     case $? in
         0) return 1 ;;
@@ -76,7 +91,7 @@ probe() {
 }
 
 apply() {
-    sane || return
+    sane && ears || return
     if at_boot; then
         said=$(update-rc.d "$name" disable 2>&1) || {
             echo "its links are not changed: $(printf '%s\n' "$said" | tail -n 1)"
@@ -91,14 +106,17 @@ apply() {
 }
 
 verify() {
-    sane || return 2
+    sane && ears || return 2
     if [ -n "${process-}" ] && cat /proc/[0-9]*/comm 2> /dev/null | grep -qxF -e "$(printf %.15s "$process")"; then
         echo "a process $process is still there"
         return 1
     fi
-    if [ -n "${port-}" ] && [ -n "$(listener)" ]; then
-        echo "something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(listener) || return 2
+        [ -z "$heard" ] || {
+            echo "something listens on port $port"
+            return 1
+        }
     fi
     running
     case $? in

@@ -8,6 +8,8 @@
 # needs: ss grep
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 probe() {
     # It could be started at any time: looked at anew each time.
     return 1
@@ -52,9 +54,15 @@ seen() {
             fi
         done
     fi
-    if [ -n "${port-}" ] && [ -n "$(ss -Hlntu "sport = :$port")" ]; then
-        echo "something listens on port $port"
-        return 1
+    if [ -n "${port-}" ]; then
+        heard=$(ss -Hlntu "sport = :$port") || {
+            echo "who listens on port $port cannot be told: ss ends with $?"
+            return 2
+        }
+        [ -z "$heard" ] || {
+            echo "something listens on port $port"
+            return 1
+        }
     fi
     if [ -n "${unit-}" ]; then
         case $(systemctl is-active -- "$unit" 2> /dev/null) in

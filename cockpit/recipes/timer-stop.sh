@@ -1,7 +1,7 @@
 # recipe: Stop a systemd timer on this host, and let a run that is under way end
 # group: services
 # danger: low the job does not run on this host any more
-# undo: enables and starts the timer again, if it was
+# undo: enables and starts the timer again, if it was; unmasks what had to be masked
 # param: unit the timer, such as `planet.timer`
 # param: within seconds to wait for a run that is under way, default 60
 # needs: systemctl
@@ -17,7 +17,7 @@ sane() {
         *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;;
     esac
     case $(property LoadState) in
-        loaded) ;;
+        loaded | masked) ;;
         "") echo "systemd does not answer"; return 1 ;;
         # Disabling a unit whose file is elsewhere removes the link that it was found by.
         not-found) [ -n "${captured_path-}" ] || { echo "there is no unit $unit"; return 1; } ;;
@@ -46,11 +46,6 @@ enabled() {
     case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime) ;; *) return 1 ;; esac
 }
 
-installable() {
-    # What has no [Install] is started by others, and is neither enabled nor disabled.
-    case $(property UnitFileState) in static | indirect | generated | transient | alias) return 1 ;; esac
-}
-
 next_run() {
     # As the list of timers tells it: in a time, or nothing.
     systemctl list-timers --all --no-legend --no-pager -- "$unit" 2> /dev/null | sed -e 's/^[[:space:]]*//' -e '/^-/d' -e '/^n\/a/d' | cut -d ' ' -f 1-4
@@ -76,10 +71,18 @@ capture() {
     printf 'path=%s\n' "$(readlink -f -- "$(property FragmentPath)")"
 }
 
+disabled() {
+    # What was enabled for this run of the host alone, and what a generator enables each time anew, stays with the first of these.
+    for how in disable "--runtime disable" mask; do
+        # shellcheck disable=SC2086  # words
+        ! enabled || systemctl --quiet $how -- "$unit" || return
+    done
+}
+
 apply() {
     sane || return
     gone || systemctl stop -- "$unit" || return
-    if enabled && installable; then systemctl --quiet disable -- "$unit" || return; fi
+    disabled || return
     tries=0
     while job=$(busy) && [ -n "$job" ]; do
         tries=$((tries + 1))
@@ -111,11 +114,18 @@ verify() {
     echo "$unit has no next run here, and none is under way"
 }
 
+unmasked() {
+    case $(property UnitFileState) in "${captured_enabled-}") ;; masked*) systemctl --quiet unmask -- "$unit" ;; esac
+}
+
 undo() {
-    sane || return
+    sane && unmasked || return
     case ${captured_enabled-} in
+        "$(property UnitFileState)") ;;
         enabled) systemctl --quiet enable -- "$(unit_file)" || return ;;
+        enabled-runtime) systemctl --quiet --runtime enable -- "$(unit_file)" || return ;;
         linked) systemctl --quiet link -- "$(unit_file)" || return ;;
+        linked-runtime) systemctl --quiet --runtime link -- "$(unit_file)" || return ;;
     esac
     case ${captured_active-} in active) systemctl start -- "$unit" || return ;; esac
     echo "$unit is ${captured_active:-inactive} and ${captured_enabled:-disabled}, as before"

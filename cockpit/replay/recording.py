@@ -153,6 +153,11 @@ class Recording:
         return self._store.survey_process
 
     @property
+    def damaged(self) -> bool:
+        """Whether something in it is not as it was written, as far as that is known."""
+        return bool(self._store.known.damaged)
+
+    @property
     def condition(self) -> str:
         """How far the recording is read and checked, in a few words for the transport bar."""
         known = self._store.known

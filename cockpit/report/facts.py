@@ -102,6 +102,12 @@ class GateFact(Fact, frozen=True, kw_only=True):
     override: str
     evidence: str
     head: str
+    second: str
+    """Who confirmed it as the second person."""
+    second_account: str
+    """That person's Unix account, as the kernel told."""
+    alone: bool
+    """It needs a second person, and was opened without one: break-glass."""
 
 
 class Move(Fact, frozen=True, kw_only=True):

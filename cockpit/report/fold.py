@@ -19,7 +19,9 @@ from cockpit.report.steps import Steps, services
 from cockpit.state import TICKED, RunState
 
 MOMENTS = 10_000
-ELSEWHERE = frozenset({"started", "ended", "resumed", "wheel", "gate opened", "gate closed", "loss declared"})
+ELSEWHERE = frozenset(
+    {"started", "ended", "resumed", "wheel", "gate opened", "break-glass", "gate closed", "loss declared"}
+)
 """Words of the timeline of which the report tells in a place of their own."""
 _ONLY_OF_THE_REPORT = (ev.StepOutput, ev.StepProgress, ev.HostClock)
 """Events that change nothing that the report asks the state for."""
@@ -68,6 +70,8 @@ class Fold:
                 self._left(record, event.reason or "left the wheel")
             case ev.WatchersChanged():
                 self._watchers = max(self._watchers, event.count)
+            case ev.PeopleSeen():
+                self._watchers = max(self._watchers, self.state.watchers)
             case ev.GateOpened() | ev.GateClosed():
                 self._gates.add(self._gate(record, event))
             case ev.LossDeclared():
@@ -179,6 +183,9 @@ class Fold:
             override=short(event.override) if isinstance(event, ev.GateOpened) else "",
             evidence=short(event.evidence if isinstance(event, ev.GateOpened) else event.reason),
             head=event.head if isinstance(event, ev.GateOpened) else "",
+            second=short(event.second) if isinstance(event, ev.GateOpened) else "",
+            second_account=event.confirmed.account if isinstance(event, ev.GateOpened) else "",
+            alone=isinstance(event, ev.GateOpened) and event.alone,
         )
 
     def _link(self, record: ev.Record, event: ev.HostSeen) -> None:

@@ -80,7 +80,8 @@ def _of_attempts(attempts: tuple[Attempt, ...], conditional: frozenset[str]) -> 
 def _of_gates(gates: tuple[GateFact, ...]) -> Iterable[Deviation]:
     for gate in gates:
         if gate.override:
-            text = f"gate {gate.gate} was opened by {gate.by} against its evidence: {gate.override}"
+            against = "without its second person" if gate.alone else "against its evidence"
+            text = f"gate {gate.gate} was opened by {gate.by} {against}: {gate.override}"
             yield Deviation(seq=gate.seq, ref="", what="override", text=text)
         elif not gate.opened:
             text = f"gate {gate.gate} was closed: {gate.evidence}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.report.facts import Attempt, Report
+from cockpit.report.facts import Attempt, GateFact, Report
 from cockpit.report.figures import propagation, schedule
 from cockpit.report.pages import Block, Document, Mood, Row, Section, Table, Text
 from cockpit.report.words import NEVER, bounds, clock, count, seconds, stamp, whose
@@ -50,7 +50,10 @@ def _verdict(report: Report) -> Section:
     if not journal.verified:
         text = "The journal is damaged; the last section says where. What follows is what can still be read of it."
         blocks.append(Text(text=text, mood="bad"))
-    if overrides := [gate for gate in report.gates if gate.override]:
+    if alone := [gate for gate in report.gates if gate.alone]:
+        text = f"{count(len(alone), 'gate was', 'gates were')} opened without the second person (break-glass)."
+        blocks.append(Text(text=text, mood="bad"))
+    if overrides := [gate for gate in report.gates if gate.override and (not gate.alone or gate.evidence)]:
         text = f"{count(len(overrides), 'gate was', 'gates were')} opened against the evidence."
         blocks.append(Text(text=text, mood="bad"))
     failures = [item for item in report.deviations if item.what == "failed"]
@@ -157,6 +160,7 @@ def _gates(report: Report) -> Section:
                 clock(gate.utc, report.run.started),
                 "opened" if gate.opened else "closed",
                 gate.by or NEVER,
+                _second(gate),
                 gate.question,
                 gate.evidence or NEVER,
                 gate.override or NEVER,
@@ -167,10 +171,28 @@ def _gates(report: Report) -> Section:
         )
         for gate in report.gates
     )
-    head = ("gate", "at", "was", "by", "question", "evidence or reason", "override", "head of the journal")
+    head = (
+        "gate",
+        "at",
+        "was",
+        "by",
+        "second person",
+        "question",
+        "evidence or reason",
+        "override",
+        "head of the journal",
+    )
     told = "What was on the screen when a gate was opened is what the replay shows at its event."
     table = Table(caption="Gates in the order in which they were opened and closed", head=head, rows=rows)
     return Section(id="gates", title="Who confirmed what", blocks=(Text(text=told), table))
+
+
+def _second(gate: GateFact) -> str:
+    if gate.alone:
+        return "opened without one"
+    if not gate.second:
+        return NEVER
+    return gate.second if gate.second == gate.second_account else f"{gate.second} (account {gate.second_account})"
 
 
 def _exceptions(report: Report) -> Section:

@@ -9,13 +9,8 @@ from pathlib import PurePosixPath
 import msgspec
 
 from cockpit.survey.inventory import Inventory, Item
+from cockpit.survey.starts import BASES, KNOWN, MAIL, WEB, starts
 
-KNOWN = frozenset(
-    {"sshd", "systemd-resolve", "systemd-network", "chronyd", "ntpd", "dhclient", "rpcbind", "avahi-daemon"}
-)
-"""What listens on every host and is not moved."""
-WEB, MAIL = frozenset({"apache2", "httpd", "nginx"}), frozenset({"master", "exim4", "exim", "sendmail", "sendmail-mta"})
-BASES = frozenset({"postgres", "mariadbd", "mysqld"})
 NO_HOME = frozenset({"/", "/nonexistent", "/dev/null", "/var/empty"})
 
 
@@ -78,7 +73,7 @@ def services(found: Inventory) -> list[Service]:
     """What the host serves, in the order in which such things move: people and data first, names last."""
     ids = Ids()
     made: list[Service] = []
-    for part in (_accounts, _repositories, _databases, _sites, _lists, _mail, _names, _jobs, _others):
+    for part in (_accounts, _repositories, _databases, _sites, _lists, _mail, _names, _jobs, _others, _started):
         made += part(found, ids)
     return made
 
@@ -164,9 +159,9 @@ def _repositories(found: Inventory, ids: Ids) -> Iterator[Service]:
 
 def _databases(found: Inventory, ids: Ids) -> Iterator[Service]:
     for item in found.of("database"):
-        kind, name, owner, size = item.field(0), item.field(1), item.field(2), item.field(3)
+        kind, name, owner, size, server = (item.field(number) for number in range(5))
         inner = Ids()
-        whose = f", owner {owner}" if owner else ""
+        whose = (f", of the server at {server}" if server else "") + (f", owner {owner}" if owner else "")
         large = f", {int(size):,} bytes" if size.isdigit() else ""
         steps = [
             draft(
@@ -187,7 +182,7 @@ def _databases(found: Inventory, ids: Ids) -> Iterator[Service]:
             ]
         yield Service(
             id=ids.make("db", PurePosixPath(name).name),
-            title=f"{kind} {name}",
+            title=f"{kind} {name}" + (f" at {server}" if server else ""),
             wave=2,
             steps=tuple(steps),
             tags=("database", kind),
@@ -346,3 +341,16 @@ def _others(found: Inventory, ids: Ids) -> Iterator[Service]:
         steps.append(draft(inner.make(process or "port", port), "prepare", title))
     if steps:
         yield Service(id=ids.make("listening"), title="What else listens", wave=4, steps=tuple(steps), tags=("other",))
+
+
+def _started(found: Inventory, ids: Ids) -> Iterator[Service]:
+    inner = Ids()
+    steps = [draft(inner.make(one.kind, one.name), "prepare", one.title) for one in starts(found)]
+    if steps:
+        yield Service(
+            id=ids.make("workers"),
+            title="What is started and listens nowhere",
+            wave=4,
+            steps=tuple(steps),
+            tags=("other",),
+        )

@@ -16,6 +16,8 @@ as() { tr -d '\000' | awk -v kind="$1" '{ print kind "\t" $0 }'; }
 bounded() { if have timeout; then timeout 60 "$@"; else "$@"; fi; }
 # Names of files, one a line; tabs and newlines in them are made visible.
 named() { tr '\n\t\000' '\001\002\n'; }
+# The files of packages are no find: their package brings them along.
+owned() { have rpm && rpm -qf "$1" > /dev/null 2>&1; }
 # Finds as they are, with a line more for each field $1 that names no folder: what is configured need not be there.
 foldered() {
     while IFS= read -r line; do
@@ -42,6 +44,63 @@ elif have netstat; then
 else
     note "neither ss nor netstat: what listens is not known"
 fi
+
+# --- what starts with the host, whether it listens or not ---
+# A unit's name, whether it is started (`enabled`), its package's (`packaged`) or neither (`own`), and what it runs.
+started() {
+    command=$(sed -n 's/^ExecStart[ \t]*=[-@+!:|\t ]*//p' "$3" 2> /dev/null | head -n 1 | tr '\t' ' ')
+    printf 'unit\t%s\t%s\t%s\t%s\n' "$1" "${2##*/}" "$4" "$command"
+}
+for file in /etc/systemd/system/*.wants/*.service /etc/systemd/system/*.requires/*.service; do
+    [ -f "$file" ] || continue
+    case $(readlink "$file") in /lib/* | /usr/lib/*) started systemd "$file" "$file" packaged ;; *) started systemd "$file" "$file" enabled ;; esac
+done | sort -u
+for file in /etc/systemd/system/*.service; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then started systemd "$file" "$file" own; fi
+done
+for file in /etc/rc[2345].d/S* /etc/rc.d/rc[2345].d/S*; do
+    [ -x "$file" ] && script=$(readlink "$file") && script=/etc/init.d/${script##*/} && printf '%s\n' "$script"
+done | sort -u | while IFS= read -r file; do
+    if owned "$file"; then how=packaged; else how=enabled; fi
+    printf 'unit\tsysv\t%s\t%s\t%s\n' "${file##*/}" "$how" "$file"
+done
+for file in /etc/init/*.conf; do
+    if [ -f "$file" ] && grep -q '^[[:space:]]*start on' "$file" && ! owned "$file"; then
+        printf 'unit\tupstart\t%s\tenabled\t%s\n' "$(basename "$file" .conf)" "$file"
+    fi
+done
+for file in /etc/rc.local /etc/rc.d/rc.local; do
+    [ -x "$file" ] && [ ! -L "$file" ] && grep -v '^[[:space:]]*\(#\|$\|exit\b\)' "$file" 2> /dev/null | tr '\t' ' ' | as "unit${tab}rc.local${tab}rc.local${tab}enabled"
+done
+[ -f /etc/inittab ] && awk -F: '!/^[ \t]*#/ && $3 ~ /respawn/ && $0 !~ /getty/ { gsub(/\t/, " "); c = $0; sub(/^[^:]*:[^:]*:[^:]*:/, "", c); print "unit\tinittab\t" $1 "\tenabled\t" c }' /etc/inittab 2> /dev/null
+for file in /etc/supervisor/supervisord.conf /etc/supervisord.conf /etc/supervisor/conf.d/*.conf /etc/supervisord.d/*.ini /etc/supervisord.d/*.conf; do
+    [ -f "$file" ] || continue
+    awk '/^[ \t]*\[/ { name = ""; if (match($0, /^[ \t]*\[(fcgi-)?(program|eventlistener):[^]]+/)) { name = substr($0, 1, RLENGTH); sub(/^[^:]*:/, "", name) } }
+        name != "" && /^command[ \t]*=/ { sub(/^command[ \t]*=[ \t]*/, ""); gsub(/\t/, " "); print "unit\tsupervisor\t" name "\tenabled\t" $0 }' "$file" 2> /dev/null
+done
+for file in /etc/service/*/run /service/*/run; do
+    [ -x "$file" ] && folder=${file%/run} && printf 'unit\trunit\t%s\tenabled\t%s\n' "${folder##*/}" "$file"
+done
+# What runs although nothing of the above starts it, as a worker that somebody left behind in a screen: of people, or out of a
+# place that no package fills. Neither what listens, nor what hangs on a login or on a job, nor what these have begun.
+opened=$(ss -Hlntup 2> /dev/null | grep -o 'pid=[0-9]*' | sort -u | tr '\n' ' ')
+cat /proc/[0-9]*/status 2> /dev/null | opened=$opened awk 'BEGIN { n = split(ENVIRON["opened"], a, " "); for (i = 1; i <= n; i++) { sub(/pid=/, "", a[i]); stop[a[i]] = 1 } }
+    /^Name:/ { name = $2 }
+    /^Pid:/ { pid = $2; all[pid] = 1; if (name ~ /^(sshd|sshd-session|login|cron|crond|atd)$/) stop[pid] = 1
+        if (name ~ /^(systemd|su|sudo|\(sd-pam\)|screen|SCREEN|tmux.*|ssh-agent|gpg-agent|dbus-daemon|-?(ba|da|k|z|c|tc)?sh)$/) skip[pid] = 1 }
+    /^PPid:/ { parent[pid] = $2 }
+    /^Uid:/ { uid[pid] = $2 }
+    END { for (pid in all) { if (skip[pid]) continue
+        at = pid; for (depth = 0; depth < 64 && at > 1 && !stop[at]; depth++) at = parent[at]
+        if (pid > 1 && (at <= 1 || !stop[at])) print pid "\t" uid[pid] } }' | while IFS="$tab" read -r pid uid; do
+    line=$(tr '\000\t\n' '   ' < "/proc/$pid/cmdline" 2> /dev/null)
+    case $line in
+        '') continue ;;
+        /srv/* | /opt/* | /home/* | /usr/local/* | *' /srv/'* | *' /opt/'* | *' /home/'* | *' /usr/local/'*) ;;
+        *) [ "$uid" -ge 1000 ] && [ "$uid" -lt 65000 ] || continue ;;
+    esac
+    printf 'process\t%s\t%s\n' "$(id -un "$uid" 2> /dev/null || echo "$uid")" "${line% }"
+done | sort -u
 
 # --- web ---
 set -- /etc/apache2/sites-enabled/* /etc/apache2/conf-enabled/*.conf /etc/apache2/apache2.conf /etc/httpd/conf/httpd.conf /etc/httpd/conf.d/*.conf
@@ -87,7 +146,7 @@ for file in /etc/crontab /etc/cron.d/*; do
     grep -v '^[[:space:]]*\(#\|$\|[A-Za-z_][A-Za-z0-9_]*[[:space:]]*=\)' "$file" 2> /dev/null | tr '\t' ' ' | as "cron${tab}${tab}$file"
 done
 # What packages bring along comes with them on new, too.
-grep -hs '^ */etc/cron' /var/lib/dpkg/info/*.conffiles | sed 's/^ *//; s/ .*//' | as packaged
+grep -hs '^ */etc/\(cron\|init\)' /var/lib/dpkg/info/*.conffiles | sed 's/^ *//; s/ .*//' | as packaged
 for often in hourly daily weekly monthly; do
     for file in "/etc/cron.$often"/*; do [ -f "$file" ] && printf '%s\000' "$file" | named | as "cronrun${tab}$often"; done
 done
@@ -104,31 +163,72 @@ for file in /var/spool/cron/atjobs/* /var/spool/at/*; do
 done
 
 # --- people ---
-{ getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }' | foldered 5
-{ getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | awk -F: '$3 >= 1000 && $3 < 65000 { print "group\t" $1 "\t" $3 "\t" $4 }'
+# Where people's ids begin: the host's own word for it, else what was usual when it was made. Who came from an older host can have
+# one below that, with a home and a shell as people have them.
+begins() {
+    least=$(awk -v key="$1" '$1 == key && $2 ~ /^[0-9]+$/ { n = $2 } END { print n }' /etc/login.defs 2> /dev/null)
+    if [ -z "$least" ] && grep -qs 'release [2-6]\b' /etc/redhat-release; then least=500; fi
+    if [ "${least:-1000}" -gt 1000 ]; then least=1000; fi
+    echo "${least:-1000}"
+}
+people() {
+    { getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: -v least="$(begins UID_MIN)" '$3 < 65000 &&
+        ($3 >= least || ($3 >= 100 && $6 ~ /^\/home\// && $7 !~ /\/(nologin|false|sync)$/))'
+}
+people | awk -F: '{ print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }' | foldered 5
+{ getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | awk -F: -v least="$(begins GID_MIN)" -v theirs=" $(people | cut -d : -f 4 | tr '\n' ' ')" '
+    $3 < 65000 && ($3 >= least || index(theirs, " " $3 " ")) { print "group\t" $1 "\t" $3 "\t" $4 }'
 
 # --- databases ---
-if [ -d /var/lib/postgresql ] || [ -d /var/lib/pgsql ]; then
+# Each server that runs is asked, wherever its socket is: what it says of itself lies in its folder, in which it stands.
+clusters() {
+    for place in /proc/[0-9]*; do
+        case $(cat "$place/comm" 2> /dev/null) in postgres | postmaster) ;; *) continue ;; esac
+        data=$(readlink "$place/cwd") && [ "$(head -n 1 "$data/postmaster.pid" 2> /dev/null)" = "${place##*/}" ] || continue
+        printf '%s\t%s\t%s\t%s\n' "$(sed -n 4p "$data/postmaster.pid")" "$(sed -n 5p "$data/postmaster.pid")" "$(id -nu "$(awk '/^Uid:/ { print $2 }' "$place/status")")" "$data"
+    done
+}
+if [ -d /var/lib/postgresql ] || [ -d /var/lib/pgsql ] || [ -n "$(clusters)" ]; then
     ask='select datname, pg_get_userbyid(datdba), pg_database_size(datname) from pg_database where not datistemplate'
-    # shellcheck disable=SC2016  # the other shell fills it in
-    if have psql && [ "$here" = 0 ] && found=$(ask=$ask bounded su -s /bin/sh postgres -c \
-        'cd / && PGOPTIONS="-c default_transaction_read_only=on" PGCONNECT_TIMEOUT=5 exec psql -AtXw -F "	" -c "$ask"' 2> /dev/null < /dev/null); then
-        [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}postgresql"
-    else
-        note "PostgreSQL is installed and could not be asked for its databases"
-    fi
+    running=$(clusters)
+    # Port, folder of the socket and the account that runs it; what is usual where nothing could be seen.
+    printf '%s\n' "${running:-5432$tab${tab}postgres}" | while IFS= read -r line; do
+        port=${line%%"$tab"*} line=${line#*"$tab"}
+        place=${line%%"$tab"*} line=${line#*"$tab"}
+        owner=${line%%"$tab"*} where=
+        [ "$port" = 5432 ] || where="port $port"
+        # shellcheck disable=SC2016  # the other shell fills it in
+        if have psql && [ "$here" = 0 ] && found=$(ask=$ask port=$port place=$place bounded su -s /bin/sh "$owner" -c \
+            'cd / && PGOPTIONS="-c default_transaction_read_only=on" PGCONNECT_TIMEOUT=5 exec psql ${place:+-h "$place"} -p "$port" -AtXw -F "	" -c "$ask" postgres' 2> /dev/null < /dev/null); then
+            [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}postgresql" | sed "s/\$/$tab$where/"
+        else
+            note "PostgreSQL is installed and could not be asked for its databases${where:+ on $where}"
+        fi
+    done
+    for file in /var/lib/postgresql/*/*/PG_VERSION /var/lib/pgsql/data/PG_VERSION /var/lib/pgsql/*/data/PG_VERSION; do
+        data=${file%/*}
+        [ ! -f "$file" ] || printf '%s\n' "$running" | grep -Fq -e "$tab$data" || note "a PostgreSQL cluster in $data does not run and could not be asked"
+    done
 fi
-if [ -d /var/lib/mysql ]; then
+sockets() {
+    if have ss; then ss -Hlxp 2> /dev/null | awk '/"(mysqld|mariadbd)"/ { print $5 }'; else awk '$NF ~ /^\/.*(mysql|maria)/ { print $NF }' /proc/net/unix 2> /dev/null; fi |
+        grep '^/' | grep -v 'mysqlx[.]sock$' | sort -u
+}
+if [ -d /var/lib/mysql ] || [ -n "$(sockets)" ]; then
     client=mariadb
     have mariadb || client=mysql
     ask="set session transaction read only; select s.schema_name, '', coalesce(sum(t.data_length + t.index_length), 0)
         from information_schema.schemata s left join information_schema.tables t on t.table_schema = s.schema_name
         where s.schema_name not in ('information_schema', 'performance_schema', 'mysql', 'sys') group by s.schema_name"
-    if have "$client" && found=$(bounded "$client" --connect-timeout=5 -N -B -r -e "$ask" 2> /dev/null < /dev/null); then
-        [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}mysql"
-    else
-        note "MySQL or MariaDB is installed and could not be asked for its databases"
-    fi
+    { sockets | grep . || echo; } | while IFS= read -r place; do
+        where=
+        case $place in '' | /run/mysqld/mysqld.sock | /var/run/mysqld/mysqld.sock | /var/lib/mysql/mysql.sock | /tmp/mysql.sock) ;; *) where="socket $place" ;; esac
+        if have "$client" && found=$(bounded "$client" ${place:+--socket="$place"} --connect-timeout=5 -N -B -r -e "$ask" 2> /dev/null < /dev/null); then
+            [ -z "$found" ] || printf '%s\n' "$found" | where=$where awk '{ print "database\tmysql\t" $0 "\t" ENVIRON["where"] }'
+        else
+            note "MySQL or MariaDB is installed and could not be asked for its databases${where:+ on $where}"
+        fi
+    done
 fi
 for place in /srv /home /var/www /var/lib /opt /root /usr/local; do [ -d "$place" ] && printf '%s\n' "$place"; done | while read -r place; do
     bounded find "$place" -xdev -type f \( -name '*.sqlite' -o -name '*.sqlite3' -o -name '*.db' \) -size +0 -print0 2> /dev/null
@@ -170,7 +270,7 @@ if [ -d /etc/mail ]; then
     for file in /etc/mail/local-host-names /etc/mail/relay-domains; do [ -f "$file" ] && printf '%s\n' "$file"; done | words | as "mail${tab}sendmail${tab}local-host-names"
     [ -f /etc/mail/virtusertable ] && awk '/^[^#[:space:]]/ && $1 ~ /@/ { sub(/.*@/, "", $1); print $1 }' /etc/mail/virtusertable | sort -u | as "mail${tab}sendmail${tab}virtusertable"
 fi
-{ getent passwd 2> /dev/null || cat /etc/passwd; } | awk -F: '$3 >= 1000 && $3 < 65000 { print $1 "\t" $6 }' | while IFS="$tab" read -r user home; do
+people | awk -F: '{ print $1 "\t" $6 }' | while IFS="$tab" read -r user home; do
     [ -s "$home/.forward" ] && printf 'forward\t%s\t%s\n' "$user" "$(head -n 1 "$home/.forward" 2> /dev/null | tr '\t' ' ')"
     [ -s "/var/mail/$user" ] && printf 'mailbox\t%s\t%s\n' "$user" "/var/mail/$user"
     [ -d "$home/Maildir/cur" ] && printf 'mailbox\t%s\t%s\n' "$user" "$home/Maildir"

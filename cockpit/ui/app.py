@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual import events
@@ -15,16 +15,24 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from cockpit.engine.rules import next_ref
-from cockpit.events import FAILURES, Record, ServiceAdvancing, StepMoved
+from cockpit.events import FAILURES, Record, SecondAsked, ServiceAdvancing, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.reduce import reduce
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Action, Seat
+from cockpit.ui.actions import ACTIONS, Action
+from cockpit.ui.aside import Aside
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import screen
+from cockpit.ui.hand import HAND, hand_of
+from cockpit.ui.paint import Line
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
+from cockpit.ui.wheel import Seat
+
+if TYPE_CHECKING:
+    from cockpit.ui.pair import Pair
+    from cockpit.ui.scrubber import Scrubber
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -54,6 +62,8 @@ def rings(state: RunState, record: Record) -> bool:
             ref = next_ref(state, service)
             gates = state.plan.gates if state.plan is not None else ()
             return any(ref in gate.before and not state.gates[gate.id].open for gate in gates)
+        case SecondAsked():
+            return True
         case _:
             return False
 
@@ -78,17 +88,29 @@ class CockpitApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
-    def __init__(self, source: Source, view: View | None = None, state: RunState | None = None) -> None:
-        super().__init__(css_path=stylesheets())
+    def __init__(
+        self, source: Source, view: View | None = None, state: RunState | None = None, pair: Pair | None = None
+    ) -> None:
+        super().__init__(css_path=stylesheets(), driver_class=pair.driver if pair is not None else None)
+        self.pair = pair
         self.source = source
         self.state = state or RunState()
         self.view = view or View()
         self.farewell = ""
+        self.over = False
+        """No more events will come."""
         self.canvas = Canvas()
         self.attention = Attention()
         self._dirty = True
         self._said: tuple[str, float] = ("", 0.0)
         self._actions = {action.key: action for action in ACTIONS}
+        self.asides: dict[str, Aside] = {}
+        """Pages that show more than the state of this moment."""
+        self._scrubber: Scrubber | None = None
+        if source.transport is not None:
+            from cockpit.ui.scrubber import Scrubber
+
+            self._scrubber = Scrubber()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -101,6 +123,8 @@ class CockpitApp(App[None]):
         self.run_worker(self._follow(), exclusive=False, exit_on_error=False)
         self.flush()
         self.set_timer(0.5, _collect_again)
+        if self.pair is not None:
+            self.run_worker(self.pair.follow(self.source, lambda: self.size), exit_on_error=False)
 
     async def _follow(self) -> None:
         import asyncio
@@ -121,6 +145,7 @@ class CockpitApp(App[None]):
             self.say("the conductor has closed the run; q leaves, and `cockpit replay` plays it")
         except ConnectionError as error:
             self.say(f"{error}", keep=True)
+        self.over = True
 
     def _ring(self, record: Record) -> None:
         """The bell is for failures and for a gate that waits, never for history that is catching up."""
@@ -134,10 +159,15 @@ class CockpitApp(App[None]):
     @property
     def seat(self) -> Seat:
         """What this screen may do."""
+        transport = self.source.transport
         return Seat(
             can_drive=self.source.can_drive,
             drives=bool(getattr(self.source, "drives", False)),
-            replay=self.source.transport is not None,
+            replay=transport is not None and not transport.grows,
+            moves=transport is not None,
+            compares="versus" in self.asides,
+            screen=int(getattr(self.source, "screen", 0)),
+            guest=bool(getattr(self.source, "guest", False)),
         )
 
     def flush(self) -> None:
@@ -151,12 +181,19 @@ class CockpitApp(App[None]):
             return
         text, until = self._said
         now = self.now()
-        bar = self.source.transport.bar if self.source.transport is not None else ""
-        notice = self.source.transport.notice if self.source.transport is not None else ""
-        message = text if until > self._loop_time() else notice
+        message = text if until > self._loop_time() else ""
         label = _label(self.source.label, self.state.mode)
-        lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
+        lines = screen(
+            self.state, self.view, self.seat, label, (size.width, size.height), now, message, self._bar(size.width),
+            {name: aside.paint for name, aside in self.asides.items()},
+        )  # fmt: skip
         self.canvas.show(lines)
+
+    def _bar(self, width: int) -> list[Line]:
+        """The transport bar, where time can be moved."""
+        if self._scrubber is None or self.source.transport is None:
+            return []
+        return self._scrubber.lines(self.source.transport.reading, width)
 
     def _loop_time(self) -> float:
         import asyncio
@@ -164,6 +201,10 @@ class CockpitApp(App[None]):
         return asyncio.get_running_loop().time()
 
     def on_resize(self, event: events.Resize) -> None:
+        if self.pair is not None:
+            self.pair.changed()
+        else:
+            self.source.here(event.size.width, event.size.height)
         self._dirty = True
         self.call_after_refresh(self.flush)
 
@@ -175,8 +216,13 @@ class CockpitApp(App[None]):
         self._dirty = True
 
     async def send(self, intent: AnyIntent) -> None:
-        """Send an intent, and show why it was refused."""
-        refusal = await self.source.send(intent)
+        """Send an intent, with who pressed the key where several share the screen, and show why it was refused."""
+        by, how = "", ""
+        refusal: str | None = ""
+        if self.pair is not None:
+            by, how = self.pair.name(HAND.get())
+            refusal = self.pair.refuses(HAND.get())
+        refusal = refusal or await self.source.send(intent, by, how)
         if refusal:
             self.say(refusal)
 
@@ -187,6 +233,8 @@ class CockpitApp(App[None]):
         self.flush()
 
     def on_key(self, event: events.Key) -> None:
+        # It comes here before the bindings of a dialog are looked at: a button's message gets this hand, too.
+        HAND.set(hand_of(event))
         if self.screen is not self.screen_stack[0]:
             return
         transport = self.source.transport
@@ -195,7 +243,7 @@ class CockpitApp(App[None]):
             self.flush()
         elif event.key in self._actions:
             self.act(self._actions[event.key])
-        elif not self._move(event.key):
+        elif not self._aside(event.key) and not self._move(event.key):
             return
         event.stop()
         event.prevent_default()
@@ -207,15 +255,35 @@ class CockpitApp(App[None]):
             self.say(f"{action.label}: {why}")
             return
         if action.id == "leave":
-            self.exit()
+            if self.pair is None or self.over:
+                self.exit()
+            else:
+                self.run_worker(self._leave(self.pair))
             return
         self.run_worker(self._perform(action))
 
-    async def _perform(self, action: Action) -> None:
-        from cockpit.ui.deeds import perform
+    async def _leave(self, pair: Pair) -> None:
+        """In a shared session the one who pressed the key goes, and the screen stays."""
+        why = await pair.leave(HAND.get())
+        if why:
+            self.say(why)
 
+    async def push_screen_wait(self, screen: Screen[Any] | str, *, mode: str | None = None) -> Any:
+        """Show a dialog until it is answered. From then on the hand is that of the one who answered."""
+        found = await super().push_screen_wait(screen, mode=mode)
+        HAND.set(getattr(screen, "hand", None))
+        return found
+
+    async def _perform(self, action: Action) -> None:
         try:
-            await perform(self, action.id)
+            if action.looks:
+                from cockpit.ui.looking import look
+
+                await look(self, action.id, action.key)
+            else:
+                from cockpit.ui.deeds import perform
+
+                await perform(self, action.id)
         except (ConnectionError, KeyError) as error:
             # The conductor went away, or the plan of a run that was replaced has no such step any more.
             self.say(f"{action.label}: not done ({error or type(error).__name__})")
@@ -232,8 +300,13 @@ class CockpitApp(App[None]):
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
             case "merge-logs":
                 self.look(merged=not view.merged, scroll=0)
-            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help":
+            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "people" | "help" | "versus":
                 self.look(page="board" if view.page == action else action, scroll=0)
+
+    def _aside(self, key: str) -> bool:
+        """Give a key to the page in view, where it has keys of its own."""
+        aside = self.asides.get(self.view.page)
+        return aside is not None and aside.press(self, key)
 
     def _move(self, key: str) -> bool:
         from cockpit.ui.moving import moved
@@ -251,8 +324,14 @@ class CockpitApp(App[None]):
         for action in ACTIONS:
             why = action.why_not(self.state, self.view, self.seat)
             yield SystemCommand(
-                action.label, f"off: {why}" if why else action.help, lambda action=action: self.act(action)
+                action.label, f"off: {why}" if why else action.help, lambda action=action: self._chosen(action)
             )
+
+    def _chosen(self, action: Action) -> None:
+        """An action out of the palette comes a moment after its Enter, when another one may have pressed a key."""
+        hand = HAND.get()
+        HAND.set(msgspec.structs.replace(hand, likely=True) if hand is not None else None)
+        self.act(action)
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault of ours ends the screen with a sentence; the terminal is restored and the run goes on."""

@@ -7,15 +7,16 @@ from typing import ClassVar, Literal
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from cockpit.state import QuestionView
+from cockpit.ui.dialogs import Dialog, Field, Press
+from cockpit.ui.hand import hand_of
 
 Said = tuple[Literal["answer", "refuse"], str]
 
 
-class Question(ModalScreen[Said | None]):
+class Question(Dialog[Said | None]):
     """Asks for a secret, unseen, or for the signs that are a yes. Dismisses with what was said, None for later."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "later", "later")]
@@ -33,11 +34,11 @@ class Question(ModalScreen[Said | None]):
         with Vertical(id="dialog"):
             yield Static(self.name_asked, id="dialog-title", markup=False)
             yield Static(body, id="dialog-body", markup=False)
-            yield Input(placeholder=hint, password=asked.secret, id="dialog-input", select_on_focus=False)
+            yield Field(placeholder=hint, password=asked.secret, id="dialog-input", select_on_focus=False)
             with Horizontal(id="dialog-buttons"):
-                yield Button("Later", id="later")
-                yield Button("No answer" if asked.secret else "No", id="refuse")
-                yield Button("Answer" if asked.secret else "Yes", id="ok", variant="primary", disabled=True)
+                yield Press("Later", id="later")
+                yield Press("No answer" if asked.secret else "No", id="refuse")
+                yield Press("Answer" if asked.secret else "Yes", id="ok", variant="primary", disabled=True)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -50,9 +51,11 @@ class Question(ModalScreen[Said | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if self._good(event.value):
+            self.hand = hand_of(event)
             self.dismiss(("answer", event.value))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.hand = hand_of(event)
         match event.button.id:
             case "ok":
                 self.dismiss(("answer", self.query_one(Input).value))

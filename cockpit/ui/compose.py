@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Seat, key_word
+from cockpit.ui.actions import ACTIONS, key_word
 from cockpit.ui.board import board, header
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.hosts import host_lines
@@ -11,14 +13,20 @@ from cockpit.ui.pages.dns import dns_page
 from cockpit.ui.pages.entries import notes_page, timeline_page
 from cockpit.ui.pages.fleet import fleet_page
 from cockpit.ui.pages.logs import logs_page
+from cockpit.ui.pages.people import attention, people_page
 from cockpit.ui.pages.service import service_page
 from cockpit.ui.pages.world import world_page
 from cockpit.ui.paint import Line, fit
 from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
+from cockpit.ui.wheel import Seat
 
-PAINTERS = {
+Painter = Callable[[RunState, View, int, int, float], list[Line]]
+"""(state, view, width, height, now) → a page's lines."""
+
+PAINTERS: dict[str, Painter] = {
+    "board": board,
     "service": service_page,
     "world": world_page,
     "fleet": fleet_page,
@@ -27,6 +35,7 @@ PAINTERS = {
     "notes": notes_page,
     "logs": logs_page,
     "tails": tails_page,
+    "people": people_page,
 }
 
 SIGNS = (
@@ -45,6 +54,9 @@ SIGNS = (
 )
 """Signs of the world's view that stand where there is no room for words."""
 
+MOST_ASKED = 3
+"""Lines of what people ask of each other; the page of people has all of them."""
+
 SMALLEST = (40, 12)
 """Width and height below which a screen would hide what it must not."""
 
@@ -57,9 +69,11 @@ def screen(
     size: tuple[int, int],
     now: float,
     message: str = "",
-    bar: str = "",
+    bar: Sequence[Line] = (),
+    asides: Mapping[str, Painter] | None = None,
 ) -> list[Line]:
-    """All lines of a screen of `size` (width, height)."""
+    """All lines of a screen of `size` (width, height). `bar` is the transport bar, where time can be moved; `asides` paint the
+    pages that show more than this state."""
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1]:
         words = f" {width}×{height} is too small: 80×24 shows everything"
@@ -67,18 +81,18 @@ def screen(
     below = host_lines(state, width, now)
     if asked := question_line(state, seat):
         below.append(fit(asked, width))
+    said = attention(state, seat.drives, seat.can_drive, seat.screen, seat.guest, now)
+    below += [fit(line, width) for line in said[:MOST_ASKED]]
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))
-    if bar:
-        below.append(fit([(bar, "headwarn")], width, "head"))
+    below += bar
     below.append(footer(state, view, seat, width))
     room = max(1, height - 1 - len(below))
-    if view.page == "board":
-        body = board(state, view, width, room, now)
-    elif view.page == "help":
+    if view.page == "help":
         body = help_page(state, view, seat, width, room)
     else:
-        body = PAINTERS[view.page](state, view, width, room, now)
+        painter = (asides or {}).get(view.page) or PAINTERS.get(view.page, board)
+        body = painter(state, view, width, room, now)
     return [header(state, label, seat.can_drive, seat.drives, width, now), *body, *below]
 
 
@@ -117,8 +131,15 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     lines.append(
         [("  ←↑↓→ tab 1–9 focus   Enter opens, Escape goes back   j k PageUp PageDown Home End scroll", "dim")]
     )
+    moves = "space plays   . , event   ] [ step   } { failure   ) ( marker   > < speed   0–9 to a tenth"
+    lines.append([(f"  replay and watch: {moves}", "dim" if not seat.moves else "")])
     lines.append(
-        [("  replay: space plays, . , event  ] [ step  } { failure  > < speed  0–9 to a tenth of the run", "dim")]
+        [
+            (
+                "  two at one screen (cockpit pair): C-b d or q leaves, C-b ] pastes; the status line has who is there",
+                "dim",
+            )
+        ]
     )
     states: Line = [(" states  ", "title")]
     for word, (glyph, style) in GLYPHS.items():
@@ -130,6 +151,13 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     for sign, style, word in SIGNS:
         signs += [(f"{sign} ", style), (f"{word}  ", "dim")]
     lines += [[], *wrapped(states, width), *wrapped(vantages, width), *wrapped(signs, width)]
+    if seat.moves:
+        from cockpit.ui.scrubber import SIGNS as SCRUBBED
+
+        course: Line = [(" time  ", "title")]
+        for sign, style, word in SCRUBBED.values():
+            course += [(f"{sign} ", style), (f"{word}  ", "dim")]
+        lines += wrapped(course, width)
     lines = lines[view.scroll :] if len(lines) > height else lines
     return [fit(line, width) for line in lines[:height]] + [fit([], width)] * max(0, height - len(lines))
 

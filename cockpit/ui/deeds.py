@@ -10,10 +10,10 @@ from cockpit.plan.model import Manual
 from cockpit.plan.script import command_text
 from cockpit.rate import rate
 from cockpit.ui.actions import open_last, open_next
-from cockpit.ui.board import log_of
-from cockpit.ui.clipboard import copy
 from cockpit.ui.dialogs import Ask, Choose
+from cockpit.ui.gates import open_gate
 from cockpit.ui.hosts import held
+from cockpit.ui.people import between
 from cockpit.ui.view import focus, focus_step
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def perform(app: CockpitApp, action: str) -> None:
         case "pause":
             await app.send(it.Continue() if state.paused or state.panicked else it.Pause())
         case "gate":
-            await _gate(app, open_next(state))
+            await open_gate(app, open_next(state))
         case "abort":
             back = ", ".join(step.partition("/")[2] for step in rules.safe_point(state, service))
             found = rules.rollback(state, service)
@@ -83,12 +83,8 @@ async def perform(app: CockpitApp, action: str) -> None:
                 await app.send(it.End())
         case "claim":
             await app.send(it.Claim())
-        case "filter":
-            await _filter(app)
-        case "copy":
-            app.say(await copy(_copied(app), app.copy_to_clipboard))
-        case _:
-            app.turn(action)
+        case "hold" | "offer" | "request" | "confirm":
+            await between(app, action)
 
 
 async def _undo(app: CockpitApp, service: str) -> None:
@@ -124,35 +120,6 @@ async def _take_over(app: CockpitApp) -> None:
     typed = await app.push_screen_wait(Ask(f"Take over {host}", body, exact=host, ok="Take over"))
     if typed:
         await app.send(it.TakeOver(host=host, typed=typed))
-
-
-async def _gate(app: CockpitApp, gate_id: str) -> None:
-    state = app.state
-    plan = state.plan
-    gate = next((gate for gate in plan.gates if gate.id == gate_id), None) if plan is not None else None
-    if gate is None:
-        return
-    found = rules.gate_readiness(state, gate.id, app.now())
-    held = [f"{piece.service}: {piece.kind} {piece.want}" for piece in gate.evidence]
-    body = gate.question or "Go, or no go?"
-    body += f"\nEvidence: {', '.join(held) or 'none is asked for'}."
-    body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
-    if not found.ok:
-        app.say(f'gate "{gate.id}" stays closed: {found.reason}')
-        override = await app.push_screen_wait(
-            Ask(
-                f'Gate "{gate.id}"',
-                f"{body}\nTo open it all the same, give the reason; it stays in the summary.",
-                ok="Go on",
-            )
-        )
-        if not override:
-            return
-    else:
-        override = ""
-    typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.target or gate.id, ok="Open"))
-    if typed:
-        await app.send(it.OpenGate(gate=gate.id, typed=typed, override=override))
 
 
 async def _answer(app: CockpitApp, ref: str) -> None:
@@ -198,50 +165,3 @@ async def _limit(app: CockpitApp, ref: str) -> None:
         app.say(f"{text} is no rate: write 800k, 10m, 1g or 0")
         return
     await app.send(it.Limit(ref=ref, rate=count))
-
-
-async def _filter(app: CockpitApp) -> None:
-    view = app.view
-    if view.page == "logs":
-        text = await app.push_screen_wait(
-            Ask(
-                "Search in the logs",
-                "Hits are marked; a text that begins with = hides what misses.",
-                required=False,
-                value=view.search or (f"={view.filter}" if view.filter else ""),
-            )
-        )
-        if text is not None:
-            hides = text.startswith("=")
-            app.look(search="" if hides else text, filter=text[1:] if hides else "")
-        return
-    text = await app.push_screen_wait(
-        Ask(
-            "Filter",
-            "Words that a service's id, title or tags hold; empty shows all.",
-            required=False,
-            value=view.filter,
-        )
-    )
-    if text is not None:
-        app.look(filter=text, scroll=0)
-
-
-def _copied(app: CockpitApp) -> str:
-    state, view = app.state, app.view
-    if view.page in {"logs", "board"} and state.plan is not None:
-        lines: list[str] = []
-        for role in ("old", "new"):
-            log = log_of(state, state.plan, role, view.log)
-            if log is not None:
-                lines += [f"{log.host}:{log.file}", *(text for _, _, text, _ in log.lines)]
-        return "\n".join(lines)
-    ref = focus_step(state, view)
-    action = state.planned(ref).action if ref and view.page == "service" else None
-    if isinstance(action, Manual) and action.paste:
-        return action.paste
-    return (
-        command_text(state.planned(ref), "apply", state.step(ref).captured)
-        if ref and view.page == "service"
-        else app.canvas.text()
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -10,8 +10,27 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from cockpit.pairing.marks import Hand
+from cockpit.ui.hand import Handed, hand_of
 
-class Ask(ModalScreen[str | None]):
+T = TypeVar("T")
+
+
+class Press(Handed, Button):
+    """A button whose message says who pressed it."""
+
+
+class Field(Handed, Input):
+    """An input whose message says who confirmed it."""
+
+
+class Dialog(ModalScreen[T]):
+    """A dialog that keeps who answered it: on a screen that several share, that is not always who opened it."""
+
+    hand: Hand | None = None
+
+
+class Ask(Dialog[str | None]):
     """Asks for a text. `exact` is what must be typed; OK stays off until it is. Dismisses with the text, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
@@ -33,10 +52,10 @@ class Ask(ModalScreen[str | None]):
             yield Static(self._body, id="dialog-body", markup=False)
             hint = f"type {self._exact}" if self._exact else ""
             # The first letter typed brings the focus: it must not be selected, or the second one would replace it.
-            yield Input(value=self._value, placeholder=hint, id="dialog-input", select_on_focus=False)
+            yield Field(value=self._value, placeholder=hint, id="dialog-input", select_on_focus=False)
             with Horizontal(id="dialog-buttons"):
-                yield Button("Cancel", id="cancel")
-                yield Button(self._ok, id="ok", variant="warning" if self._exact else "primary", disabled=True)
+                yield Press("Cancel", id="cancel")
+                yield Press(self._ok, id="ok", variant="warning" if self._exact else "primary", disabled=True)
 
     def on_mount(self) -> None:
         # A gate must not open by a stray Enter: Cancel has the focus, and Tab or a letter goes to the field.
@@ -55,6 +74,7 @@ class Ask(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if not self.query_one("#ok", Button).disabled:
+            self.hand = hand_of(event)
             self.dismiss(event.value.strip())
 
     def on_key(self, event: object) -> None:
@@ -66,6 +86,7 @@ class Ask(ModalScreen[str | None]):
             getattr(event, "stop", lambda: None)()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.hand = hand_of(event)
         self.dismiss(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
 
     def action_cancel(self) -> None:
@@ -73,7 +94,7 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Dialog[str | None]):
     """A few answers; the first has the focus and is the harmless one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
@@ -89,14 +110,15 @@ class Choose(ModalScreen[str | None]):
             yield Static(self._title, id="dialog-title", markup=False)
             yield Static(self._body, id="dialog-body", markup=False)
             with Horizontal(id="dialog-buttons"):
-                yield Button("Cancel", id="cancel")
+                yield Press("Cancel", id="cancel")
                 for id, label in self._answers:
-                    yield Button(label, id=id)
+                    yield Press(label, id=id)
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.hand = hand_of(event)
         self.dismiss(None if event.button.id == "cancel" else event.button.id)
 
     def action_cancel(self) -> None:

@@ -67,5 +67,5 @@ WRITERS: dict[WriterSide, tuple[str, str]] = {
     "unknown": ("?", "dim"),
 }
 
-LOUD = frozenset({"alarm", "trouble", "refused"})
+LOUD = frozenset({"alarm", "trouble", "refused", "held", "break-glass", "not confirmed"})
 """Words on the timeline that a person should not miss."""

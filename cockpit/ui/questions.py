@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cockpit.state import RunState
-from cockpit.ui.actions import Seat
 from cockpit.ui.paint import Line
+from cockpit.ui.wheel import Seat
 
 if TYPE_CHECKING:
     from cockpit.ui.app import CockpitApp

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cockpit.events import Record
+from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
 from cockpit.state import RunState
 
-
-class Transport(Protocol):
-    """What moves a replay: it has this, a live run has none."""
-
-    @property
-    def bar(self) -> str:
-        """The transport bar's text."""
-        ...
-
-    @property
-    def notice(self) -> str:
-        """What must stay on the screen about the recording itself, '' for nothing."""
-        ...
-
-    def press(self, key: str) -> bool:
-        """Take a key; False when it means nothing here."""
-        ...
+if TYPE_CHECKING:
+    from cockpit.replay.transport import Transport
 
 
 class Source(Protocol):
@@ -43,7 +28,7 @@ class Source(Protocol):
 
     @property
     def transport(self) -> Transport | None:
-        """What moves through a replay; None where time cannot be moved."""
+        """What moves time; None where it cannot be moved."""
         ...
 
     def now(self) -> float:
@@ -58,6 +43,11 @@ class Source(Protocol):
         """Answer an open question, None to refuse. The refusal as a sentence, None when it was taken. Never written down."""
         ...
 
-    async def send(self, intent: AnyIntent) -> str | None:
-        """The refusal as a sentence, None when the intent was taken."""
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """The size of this screen, and who sits in front of it where several share it; a replay has nobody to tell."""
+        ...
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """The refusal as a sentence, None when the intent was taken. `by` is who pressed the key where several share the
+        screen, `sure` how that is known."""
         ...

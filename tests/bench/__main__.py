@@ -12,6 +12,7 @@ probes           400 health probes every 5 s against nginx: their share of a cor
 sync             first copy and no-change pass of 100,000 files between real hosts, beside bare rsync over ssh
 dns              DNS questions a second on one core, beside dnsperf on the same core against the same server
 replay           a recording of 1,000,000 events: first screen, seeks, steps, memory, beside asciinema's player on its cast
+pair             Escape and keys in a session of two terminals, beside plain tmux that runs cat; needs tmux
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import sys
 
 NAMES = (
     "first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "sync", "redaction", "http", "probes", "dns",
-    "replay",
+    "replay", "pair",
 )  # fmt: skip
 
 

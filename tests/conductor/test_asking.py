@@ -23,7 +23,7 @@ from cockpit.journal.reader import records
 from cockpit.journal.writer import JournalWriter
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.asking import Question
-from tests.conductor.test_socket import TOKEN, Screen
+from tests.conductor.seats import TOKEN, Screen
 from tests.engine.world import ModelHands, World, small_plan
 from tests.ui.test_keys import shown, until
 

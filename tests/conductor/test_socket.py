@@ -6,8 +6,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -17,94 +16,19 @@ import pytest_asyncio
 from cockpit import intents as it
 from cockpit.clock import SystemClock
 from cockpit.conductor import wire
-from cockpit.conductor.client import LiveSource
-from cockpit.conductor.server import Server
-from cockpit.engine.engine import Engine
-from cockpit.engine.ledger import Ledger
-from cockpit.events import Event, LogSeen, Noted, Record, RunStarted, WheelLost, WheelTaken
+from cockpit.events import LogSeen, Noted, RunStarted, WheelLost, WheelTaken
 from cockpit.journal import writer as writing
 from cockpit.journal.reader import records
 from cockpit.journal.writer import JournalWriter
-from cockpit.reduce import fold, reduce
-from cockpit.state import RunState
-from tests.engine.world import ModelHands, World, small_plan
-
-TOKEN = "the token of this run"
-
-
-class Run:
-    """A conductor's heart without hosts: journal on disk, engine, socket."""
-
-    def __init__(self, folder: Path, journal: JournalWriter) -> None:
-        self.socket = folder / "socket"
-        self.file = folder / "journal.jsonl"
-        self.journal = journal
-        self.ledger = Ledger(journal)
-        journal.subscribe(self.ledger.observe)
-        self.world = World()
-        self.engine = Engine(self.ledger, ModelHands(self.world, lambda: self.ledger.state), SystemClock())
-        self.server = Server(self.file, self.ledger, self.engine, TOKEN)
-        journal.subscribe(self.server.observe)
-
-    def events(self, kind: type[Event]) -> list[Record]:
-        return [record for record in records(self.file) if isinstance(record.event, kind)]
+from cockpit.reduce import fold
+from tests.conductor.seats import TOKEN, Run, conducted, screen
+from tests.engine.world import small_plan
 
 
 @pytest_asyncio.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Run]:
-    async with JournalWriter(tmp_path / "journal.jsonl", SystemClock()) as journal:
-        made = Run(tmp_path, journal)
-        await made.ledger.write(RunStarted(run="night", plan=small_plan()), "test")
-        tasks = [asyncio.create_task(made.engine.run()), asyncio.create_task(made.server.run(made.socket))]
-        while not made.socket.exists():
-            await asyncio.sleep(0.01)
+    async with conducted(tmp_path) as made:
         yield made
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Screen:
-    """What a screen knows, with the source under it."""
-
-    def __init__(self, source: LiveSource) -> None:
-        self.source = source
-        self.state = RunState()
-        self.got: list[Record] = []
-        self.failure = ""
-        self._news = asyncio.Event()
-
-    async def follow(self) -> None:
-        try:
-            async for batch in self.source.records():
-                if isinstance(batch, RunState):
-                    self.state = batch
-                else:
-                    self.got += batch
-                    for record in batch:
-                        self.state = reduce(self.state, record)
-                self._news.set()
-        except ConnectionError as error:
-            self.failure = str(error)
-            self._news.set()
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
-
-
-@asynccontextmanager
-async def screen(run: Run, name: str = "tom", token: str = TOKEN) -> AsyncIterator[Screen]:
-    made = Screen(LiveSource(run.socket, name, token, wait=5))
-    following = asyncio.create_task(made.follow())
-    try:
-        await made.until(lambda: made.state.plan is not None or made.failure)
-        yield made
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_the_first_screen_with_the_token_drives_and_the_second_watches(run: Run) -> None:
@@ -139,7 +63,7 @@ async def test_the_wheel_is_lost_with_its_screen_and_another_claims_it(run: Run)
         assert second.source.drives
     await asyncio.sleep(0.05)
     async with screen(run, "anna") as first, screen(run, "ben") as second:
-        assert await second.source.send(it.Claim()) == "anna drives"
+        assert await second.source.send(it.Claim()) == "anna drives: R asks for the wheel"
         first_left = first.source._writer
         assert first_left is not None
         first_left.close()
@@ -176,6 +100,9 @@ async def test_a_new_screen_knows_at_once_what_the_old_one_knew(run: Run) -> Non
             assert second.state.logs == first.state.logs
             assert second.state.notes == first.state.notes
             assert len(second.got) < 20, "it was told the state, not the whole story"
+    async with asyncio.timeout(5):
+        while run.ledger.state.people:
+            await asyncio.sleep(0.01)
     assert fold(list(records(run.file))) == run.ledger.state
 
 

@@ -261,6 +261,7 @@ async def test_a_flood_in_one_log_does_not_hold_up_another(python: Seat) -> None
 
 
 async def test_a_wait_finds_its_line_behind_the_mark_over_a_rotation(seat: Seat) -> None:
+    """S9: a line that a step waits for in a log that is followed; what stood there before its mark does not count."""
     seat.log.write(200)
     tails = seat.tails()
     mark = await tails.mark("old", NAME)

@@ -70,6 +70,8 @@ def tells_enough(found: Recipe) -> None:
     assert found.danger in DANGERS
     assert (found.danger == "none") == (not found.why)
     assert found.undo
+    # What changes nothing has nothing to take back: a file that is written is a change, too.
+    assert found.danger != "none" or found.undo.startswith("nothing "), f"{found.name} takes back: {found.undo}"
     assert {"probe", "apply", "verify", "undo"} <= found.functions, sorted(found.functions)
     body = re.sub(r"(?m)^\s*#.*$", "", found.text)
     for param, words in found.params.items():

@@ -110,6 +110,42 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
         ("newest", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
         ("aged", ["systemd-restart", "sysv-restart", "supervisor-restart"]),
         ("unlinked", ["systemd-start", "timer-start"]),
+        *(
+            (name, ["nginx-test-vhost", "apache-test-vhost"])
+            for name in ("whole_without", "add", "remove", "ours", "there")
+        ),
+        ("unseen", ["release-keep", "release-consumers"]),
+        ("seen_all", ["release-keep", "release-consumers"]),
+        ("locked", ["cron-stop", "cron-start"]),
+        ("read_jobs", ["cron-stop", "cron-start"]),
+        ("write_jobs", ["cron-stop", "cron-start"]),
+        ("elsewhere_here", ["cron-stop", "cron-start"]),
+        *((name, ["systemd-stop", "timer-stop"]) for name in ("unit_file", "enabled", "disabled", "unmasked", "gone")),
+        *((name, ["sysv-start", "sysv-stop", "decommission"]) for name in ("links", "at_boot", "linked_as")),
+        *(
+            (
+                name,
+                [
+                    f"{kind}-{what}"
+                    for kind in ("systemd", "sysv", "supervisor")
+                    for what in ("start", "stop", "restart")
+                ],
+            )
+            for name in ("ears", "listener")
+        ),
+        ("ears", ["drain-sessions", "sysv-stop"]),
+        *(
+            (name, [f"{server}-{what}" for what in ("hold", "release", "flush", "queue-empty")])
+            for server in ("postfix", "exim", "sendmail")
+            for name in ("queued", "count")
+        ),
+        *(
+            (name, [f"{server}-{what}" for what in ("hold", "release", "flush")])
+            for server in ("postfix", "exim", "sendmail")
+            for name in ("drained",)
+        ),
+        ("queued", ["mail-hold", "mail-release", "no-stragglers"]),
+        ("stuck", ["mail-through", "mail-redirect"]),
         ("noted", ["mail-hold", "mail-release"]),
         ("kept", ["mail-hold", "mail-release"]),
     ],

@@ -27,6 +27,7 @@ from cockpit.replay.timeline import timeline
 from cockpit.ui.actions import Seat
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.compose import screen
+from cockpit.ui.scrubber import Scrubber
 from cockpit.ui.view import View
 from tests.journal.damaging import BESIDE, GATE, KINDS, Kind, encoded, night
 
@@ -73,7 +74,8 @@ def shown(player: Player, count: int) -> str:
     state = player.recording.state_after(count)
     assert state is not None
     seat = Seat(can_drive=False, drives=False, replay=True)
-    found = screen(state, View(), seat, "REPLAY", (200, 40), player.now(), player.notice, player.bar)
+    bar = Scrubber().lines(player.transport.reading, 200)
+    found = screen(state, View(), seat, "REPLAY", (200, 40), player.now(), bar=bar)
     return "\n".join("".join(text for text, _ in line) for line in found)
 
 

@@ -58,7 +58,7 @@ def test_the_demo_cuts_all_six_over_and_tells_how(tmp_path: Path) -> None:
     whole(ran, *CLIENTS)
     complete(ran.summary)
     said = ran.tally
-    assert said["trouble"] == [], "what was not served was a maintenance page, which says so"
+    assert said["trouble"] == [], f"what was not served was a maintenance page, which says so: {said['trouble']}"
     assert said["refused"]["pages"] > 0, "each client had its maintenance"
 
 

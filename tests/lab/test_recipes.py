@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from cockpit.lab import Lab, stage
 from cockpit.plan.load import load
+from cockpit.plan.model import Op
 from tests.lab.trials import LabTrial, Place, Walk
 from tests.real.trial import SHELLS
 
@@ -22,6 +24,7 @@ LOOKS = {
 
 DRILLS = {"back-and-forth", "drill"}
 """What lets another recipe break off: that one is cut off in its own trial."""
+LIFE: Sequence[Op] = ("probe", "capture", "apply", "verify", "undo")
 FINAL = {"notify-owner"}
 """What cannot be taken back, and says so."""
 
@@ -30,12 +33,17 @@ def tried(trial: LabTrial) -> None:
     """All that a recipe must stand."""
     if trial.recipe in FINAL:
         trial.there(already=False)
+        # Cut off before it is sent, it is sent once.
+        trial.cut("apply", 1)
+        trial.must("apply")
+        trial.must("verify")
         assert trial.must("undo", 1)
     else:
         trial.there_and_back(already=trial.recipe not in LOOKS, shells=SHELLS[:1])
     if trial.recipe not in FINAL | DRILLS:
         trial.cut_anywhere()
-    trial.runs_no_parameter()
+    # Another recipe that acts on what runs would do so from a copy of the host's files, too.
+    trial.runs_no_parameter(("probe", "capture") if trial.recipe in DRILLS else LIFE)
 
 
 def forward(trial: LabTrial) -> None:

@@ -24,7 +24,7 @@ from cockpit.journal.needles import needles
 from cockpit.journal.reader import records
 from cockpit.lab import Lab
 from cockpit.plan.load import load_plan
-from tests.conductor.test_socket import Screen
+from tests.conductor.seats import Screen
 from tests.hosts.told import hosts_of
 
 PASSWORD = 'it\'s s3cret/"horse"?~'

@@ -6,17 +6,20 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from copy import copy as shallow
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
 from cockpit.lab import Lab
 from cockpit.lab.host import LabHost
-from cockpit.plan.model import DnsChange, Plan, Shell, Sync
-from tests.real.trial import EVIL, Trial
+from cockpit.plan.model import DnsChange, Op, Plan, Shell, Sync
+from tests.real.trial import EVIL, Said, Trial
 
 
 class Place:
@@ -25,6 +28,15 @@ class Place:
     def __init__(self, lab: Lab, host: LabHost) -> None:
         self.home = host.home
         self._env = [f"{name}={value}" for name, value in host.env(lab.id).items()]
+
+    def copied(self, home: Path) -> Place:
+        """The same host with a copy of its files."""
+        # What the host's own programs take away meanwhile is not missed.
+        subprocess.run(["cp", "-a", str(self.home), str(home)], capture_output=True, check=False)
+        other = shallow(self)
+        other.home = home
+        other._env = [word.replace(str(self.home), str(home)) for word in self._env]
+        return other
 
     def entered(self) -> list[str]:
         """The words before a command that is to run there."""
@@ -47,6 +59,11 @@ class LabTrial(Trial):
     text_: str = ""
     volatile: tuple[str, ...] = ()
     """Parts of paths that change by themselves."""
+
+    @property
+    def name(self) -> str:
+        """The recipe, as one of the lab."""
+        return f"lab/{self.recipe}"
 
     @property
     def text(self) -> str:
@@ -77,12 +94,27 @@ class LabTrial(Trial):
         file.write_bytes(script.encode(errors="surrogateescape"))
         yield quote(str(file))
 
-    def runs_no_parameter(self) -> None:
-        """Each parameter full of quotes, spaces and `$( )`: none is run, whatever the recipe makes of it."""
-        for param in self.params:
-            odd = replace(self, params={**self.params, param: EVIL}, captured=dict(self.captured))
-            for op in ("probe", "capture"):
-                odd.ask(op)
+    def ask_briefly(self, op: Op) -> None:
+        """Run one function to its end, or for a moment."""
+        with self._file(self.script(op)) as file:
+            process = self._start(f"dash {file}")
+            try:
+                process.communicate(timeout=0.3)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+        self._note(op, Said(process.returncode, ""))
+
+    def runs_no_parameter(self, ops: Sequence[Op]) -> None:
+        """Each parameter full of quotes, spaces, newlines and `$( )`: none is run, whatever the recipe makes of it. On a copy of the
+        host's files, since it may well do what it says. What waits for something is not waited for."""
+        with tempfile.TemporaryDirectory() as spare:
+            place = self.host.copied(Path(spare, "home"))  # type: ignore[attr-defined]
+            for param in self.params:
+                params = {**self.params, param: f"{EVIL}\n{EVIL}"}
+                odd = replace(self, host=place, params=params, captured=dict(self.captured))
+                for op in ops:
+                    odd.ask_briefly(op)
         assert not Path("/tmp/owned").exists(), f"{self.recipe} ran a parameter"
 
 

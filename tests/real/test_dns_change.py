@@ -170,6 +170,7 @@ async def test_a_wrong_clock_is_told_with_its_difference(bind: Named, monkeypatc
 
 
 async def test_mx_comes_in_one_step_and_the_old_goes_in_another(bind: Named) -> None:
+    """S62: each is a change of its own, verified, and taken back by itself."""
     before = bind.whole()
     old = ("10 mail.old.example.", "20 mail2.old.example.")
     both = (*old, "5 mx.new.example.")

@@ -16,6 +16,17 @@ from tests.real.world import listening, needs_world, until, write
 
 pytestmark = needs_world
 
+WORKER = "import time; time.sleep(1e6)"
+"""A program that listens nowhere."""
+WORKERS = """\
+mkdir -p /etc/systemd/system/multi-user.target.wants /etc/supervisor/conf.d /srv/app
+ln -s ../queue-worker.service /etc/systemd/system/multi-user.target.wants/queue-worker.service
+printf '#!/bin/sh\n# a comment\n/usr/local/bin/ticker $(touch /tmp/owned) &\nexit 0\n' >/etc/rc.local; chmod 755 /etc/rc.local
+printf '#!/bin/sh\n' >/etc/init.d/feeder; chmod 755 /etc/init.d/feeder; ln -s ../init.d/feeder /etc/rc2.d/S20feeder
+printf '[supervisord]\nnodaemon=true\n[program:mailer]\ncommand = /srv/app/mailer --all\n[program:other]\ncommand=sleep 9\n' >/etc/supervisor/conf.d/mailer.conf
+useradd -u 500 -m elder; sed -i 's/^UID_MIN.*/UID_MIN 600/; s/^GID_MIN.*/GID_MIN 600/' /etc/login.defs
+useradd -u 600 -U -M -d /srv/people/dora -s /usr/sbin/nologin dora; useradd -r -u 499 -M -d /var/lib/engine engine
+"""
 EVIL = "x'; touch /tmp/owned; $(touch /tmp/owned) `touch /tmp/owned` {client} #"
 NAMES = """\
 mkdir -p /srv/git /srv/darcs/planet /home/ann/work "/srv/odd/$evil" /srv/odd/"$(printf 'two\\nlines')" /srv/odd/"$(printf 'bad\\377')"
@@ -25,16 +36,21 @@ cd /srv/darcs/planet && HOME=/root darcs init -q >/dev/null
 mkdir -p /srv/svn/old/db /srv/svn/old/hooks /srv/svn/old/conf /srv/hg/code/.hg; echo 5 >/srv/svn/old/format
 """
 SQL = """
-mkdir -p /run/postgresql /run/mysqld; chown postgres /run/postgresql; chown mysql /run/mysqld
+mkdir -p /run/postgresql /run/mysqld /srv/archive; chown postgres /srv/archive; chown postgres /run/postgresql; chown mysql /run/mysqld
 as='setpriv --reuid=postgres --regid=postgres --init-groups'
 bin=/usr/lib/postgresql/$(ls /usr/lib/postgresql | sort -n | tail -n 1)/bin
 ln -sf $bin/psql /usr/local/bin/psql
 cd / && $as $bin/initdb -D /var/lib/postgresql/rig --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
 $as $bin/pg_ctl start -w -t 60 -s -D /var/lib/postgresql/rig -o '-c fsync=off -c listen_addresses=' -l /var/lib/postgresql/rig/log >/dev/null 2>&1 </dev/null
+$as $bin/initdb -D /srv/archive/base --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
+$as $bin/pg_ctl start -w -t 60 -s -D /srv/archive/base -o '-c fsync=off -c listen_addresses= -c port=5499 -c unix_socket_directories=/srv/archive' -l /srv/archive/log >/dev/null 2>&1 </dev/null
+$as psql -h /srv/archive -p 5499 -Xqc 'create database rt' postgres; $as psql -h /srv/archive -p 5499 -Xqc 'create database past' postgres
+mkdir -p /var/lib/postgresql/9.1/resting; echo 9.1 >/var/lib/postgresql/9.1/resting/PG_VERSION
 $as psql -Xqc 'create database rt' postgres; $as psql -Xqc "create database \\"we ird'\\"" postgres
 sqlite3 /srv/trac.db 'create table t (a); insert into t values (1)'; echo 'no database' >/srv/notes.db
 rm -rf /var/lib/mysql; mkdir /var/lib/mysql; chown mysql /var/lib/mysql
 mariadb-install-db --no-defaults --datadir=/var/lib/mysql --user=mysql --skip-test-db --basedir=/usr >/dev/null 2>&1
+mkdir -p /srv/second; cp -a /var/lib/mysql /srv/second/data; chown mysql /srv/second
 """
 
 
@@ -43,10 +59,11 @@ def old(rig: Rig) -> RealHost:
     """A host with everything on it."""
     host = rig.host("old")
     host.run(SQL)
-    words = "--no-defaults --datadir=/var/lib/mysql --user=mysql --socket=/run/mysqld/mysqld.sock --skip-networking"
-    host.spawn(
-        "/usr/sbin/mariadbd", *words.split(), "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"
-    )
+    for data, sock in (("/var/lib/mysql", "/run/mysqld/mysqld.sock"), ("/srv/second/data", "/srv/second/db.sock")):
+        words = f"--no-defaults --datadir={data} --user=mysql --socket={sock} --skip-networking --pid-file={data}/pid"
+        host.spawn(
+            "/usr/sbin/mariadbd", *words.split(), "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"
+        )
     host.run(
         "useradd -m ann; useradd -M -d /srv/gone away; useradd -m -c 'Bob $(touch /tmp/owned)' bob; groupadd -g 4000 editors; usermod -aG editors ann;"
         "echo bob@elsewhere.test >/home/bob/.forward; echo mail >/var/mail/ann;"
@@ -81,15 +98,21 @@ def old(rig: Rig) -> RealHost:
     host.run(
         "mkdir -p /srv/www/shop /srv/www/wiki /srv/www/static /var/log/nginx /var/log/apache2; apache2ctl -t 2>&1 | grep -q 'Syntax OK'; nginx -t 2>/dev/null"
     )
+    host.run(WORKERS)
+    write(host, "/etc/systemd/system/queue-worker.service", "[Service]\nExecStart=-/srv/app/worker --queue 'a b'\n")
+    write(host, "/etc/systemd/system/by-hand.service", "[Service]\nExecStart=/srv/app/once\n")
+    write(host, "/srv/app/left-behind.py", WORKER)
+    host.spawn("python3", "/srv/app/left-behind.py")
+    host.spawn("/usr/bin/setpriv", "--reuid=ann", "--regid=ann", "--clear-groups", "python3", "-c", WORKER)
     host.spawn("python3", "-m", "http.server", "4201", "--directory", "/srv/www")
     until(lambda: listening(host, 4201), lambda: "nothing listens on 4201", 60)
-    sock = "/run/mysqld/mysqld.sock"
-    until(
-        lambda: host.run(f"mariadb -S {sock} -Ne 'select 1' 2>/dev/null", check=False).strip() == "1",
-        lambda: "no MariaDB",
-        60,
-    )
-    host.run(f"mariadb -S {sock} -e 'create database blog; create table blog.t (a int)'")
+    for sock, name in (("/run/mysqld/mysqld.sock", "blog"), ("/srv/second/db.sock", "shop")):
+        until(
+            lambda sock=sock: host.run(f"mariadb -S {sock} -Ne 'select 1' 2>/dev/null", check=False).strip() == "1",  # type: ignore[misc]
+            lambda sock=sock: f"no MariaDB at {sock}",  # type: ignore[misc]
+            60,
+        )
+        host.run(f"mariadb -S {sock} -e 'create database {name}; create table {name}.t (a int)'")
     return host
 
 
@@ -113,8 +136,12 @@ def drafted(desk: Rig, old: RealHost, tmp_path: Path) -> Plan:
     return loaded.plan
 
 
-def test_the_draft_names_everything_that_is_there_and_passes_check(drafted: Plan, old: RealHost) -> None:
-    """Services, domains, jobs, lists, repositories, databases and people of the old host; nothing of it was run."""
+def test_the_draft_names_everything_that_is_there_and_passes_check(
+    drafted: Plan, old: RealHost, tmp_path: Path
+) -> None:
+    """Services, also those that listen nowhere, domains, jobs, lists, repositories, databases of every server and people of the
+    old host; nothing of it was run."""
+    told = (tmp_path / "plan.yaml").read_text()
     titles = "\n".join(
         title for service in drafted.services for title in (service.title, *(step.title for step in service.steps))
     )
@@ -133,11 +160,21 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(drafted: Plan
         "daily /etc/cron.daily/rotate-own", "timer digest.timer: OnCalendar=Mon 04:00", "of root: mail-the-report",
         "List announce.lists.old.test", "List staff", "account ann, uid ", "mail is forwarded to bob@elsewhere.test", "group editors, gid 4000: ann",
         "postgresql rt", "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "copy of /srv/trac.db", "/srv/gone is no folder", "/srv/one is no folder", "python3 listens on tcp 0.0.0.0:4201",
+        "systemd service queue-worker: /srv/app/worker --queue 'a b'", "systemd service by-hand, not enabled: /srv/app/once",
+        "init script feeder: /etc/init.d/feeder", "supervisor program mailer: /srv/app/mailer --all", "supervisor program other: sleep 9",
+        "rc.local starts: /usr/local/bin/ticker $(touch /tmp/owned) &", "process of root, started by nothing that was found: python3 /srv/app/left-behind.py",
+        f"process of ann, started by nothing that was found: python3 -c {WORKER}",
+        "account elder, uid 500", "group elder, gid ", "account dora, uid 600", "group dora, gid 600",
+        "postgresql rt", "postgresql rt at port 5499", "postgresql past at port 5499", "mysql shop at socket /srv/second/db.sock",
     ):  # fmt: skip
         assert words in titles, f"{words} is not in:\n{titles}"
     assert "not.this" not in titles
     assert "notes.db" not in titles
     assert "e2scrub" not in titles
+    # What every host starts for itself, what listens and is told as that, and a login that is ours.
+    for words in ("account engine", "service cron", "service ssh", "script procps", "http.server", "sh -s"):
+        assert words not in titles, f"{words} is in:\n{titles}"
+    assert "a PostgreSQL cluster in /var/lib/postgresql/9.1/resting does not run" in told
     assert {
         "/srv/www/shop/",
         "/srv/www/static/",

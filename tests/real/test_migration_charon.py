@@ -8,14 +8,19 @@ import pytest
 
 from tests.real.night import wayback
 from tests.real.night.accountant import Accountant, in_mbox
-from tests.real.night.charon import GAMES, SPOOL, TABLE, USERS, ZONE, Home
+from tests.real.night.charon import CLOSED, GAMES, SPOOL, TABLE, USERS, ZONE, Home
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
+from tests.real.night.refusals import moves
 from tests.real.rig import Rig
 from tests.real.world import needs_world
 from tests.real.world.sendmail import needs_sendmail
 
 pytestmark = [needs_world, needs_sendmail]
+
+
+EDITED = (wayback.KEYS, f"{TABLE}*", "/usr/local/adm/apache/virtual.conf")
+"""What the night changes on charon, and puts back: by its content, not by its time."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
     books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
     for user in GAMES:
         books.lines(user, home.built(home.old, user))
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run", undone=True)
     books.settle()
     since = {
@@ -82,7 +88,8 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         "/home/*/mush/data/save.db": wayback.anything,
         "/home/*/mush/run*": wayback.anything,
     }
-    assert wayback.differences(before, home.old, but=since) == []
+    differences = wayback.differences(before, home.old, but=since, touched=EDITED)
+    assert not differences, "\n".join(differences)
     assert wayback.zone(home.rig.pid, home.ns1.address, ZONE) == zone
 
 
@@ -115,8 +122,17 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
     lost = {user: told(crowd.ledger, user) for user in GAMES}
     for user in GAMES:
         books.lines(user, home.built(home.new, user), lost=lost[user])
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run")
     books.settle()
+    # S59: the receiver knew each address before the sender handed it on. S62: the new MX was there before the old one went.
+    order = [(ref, what) for _, ref, what in moves(tmp_path / "run")]
+    for user in SPOOL:
+        for first, then in (("virtusertable-neko-base", "virtusertable-charon"), ("mx-add", "mx-remove")):
+            assert order.index((f"{user}/{first}", "done")) < order.index((f"{user}/{then}", "apply"))
+    # S61: each with a mailbox was asked to set up their own mail program anew, and said that it is done; nobody else was.
+    asked = {ref.partition("/")[0]: state for ref, state in states.items() if ref.endswith("/client-settings")}
+    assert asked == {user: "done" if user in SPOOL else "skipped" for user in USERS}
     # What was skipped was meant to be, and what came last came along.
     assert not lost["beni"]
     assert lost["daichi"]

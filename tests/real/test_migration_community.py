@@ -12,13 +12,14 @@ import pytest
 from cockpit.plan.load import load
 from cockpit.plan.model import Sync
 from tests.real.haskell import notices
-from tests.real.haskell.people import JOB, SITES, account, busy, people, settled, waiting
+from tests.real.haskell.people import CLOSED, JOB, SITES, account, busy, people, settled, waiting
 from tests.real.haskell.stage import CAFE, LISTS, MAIL, OLD_LETTER, PEOPLE, SPOOL, STATIC, ZONE, Stage, build
 from tests.real.night import wayback
 from tests.real.night.night import conducting
 from tests.real.night.stage import plant
 from tests.real.rig import Rig
 from tests.real.world import needs_world, until
+from tests.real.world.dns import asked
 from tests.real.world.mailman import mailman_words
 
 pytestmark = needs_world
@@ -56,6 +57,9 @@ USERS = {
 """What users change on etch while the night goes on; and a crontab that was installed anew. What Mailman has in its database
 is asked of it."""
 
+EDITED = (wayback.KEYS, "/etc/postfix/main.cf", "/etc/postfix/transport*")
+"""What the night changes on etch, and puts back: by its content, not by its time."""
+
 
 @pytest.fixture(scope="module")
 def stage(rig: Rig) -> Stage:
@@ -65,6 +69,7 @@ def stage(rig: Rig) -> Stage:
 def planted(stage: Stage, folder: Path) -> Path:
     samples = stage.samples | dict.fromkeys(DATES, "2001-01-01T00:00:00+00:00")
     plan = plant(stage.rig, folder, "community", samples)
+    stage.nights.append(folder.parent / "run")
     notices.forget(stage.world)
     stage.key.file(folder / "keys")
     return plan
@@ -133,6 +138,13 @@ def test_the_draft_from_etch_names_all_that_is_on_it(desk: Rig, stage: Stage, tm
         "5432",
     }
     assert open_ >= {"8024", "9001", "9002"}
+    # What is started with the host and is not seen to listen, by its unit or its init script.
+    wants = "/etc/systemd/system/multi-user.target.wants"
+    units = {name.removesuffix(".service") for name in etch.run(f"ls {wants}").split() if name.endswith(".service")}
+    held = {"apache2", "postfix", "postgresql", "ssh", "cron", "atd", "e2scrub_reap"}
+    told = "\n".join(titles.values())
+    assert {name for name in units - held if f"service {name}, of a package" not in told} == set()
+    assert "service apache2" not in told, "it listens"
     vhost = "apache virtual host of /etc/apache2/sites-enabled/community.conf on new"
     wanted = {
         **{f"accounts/user-{one[0]}": f"account {one[0]}, uid {one[2]}, {one[6]}" for one in accounts if 1000 <= int(one[2]) < 65000},
@@ -180,10 +192,11 @@ async def test_undone_from_the_last_safe_point_etch_is_as_before_but_for_what_pe
     # They were told that it begins, and nothing after that.
     assert notices.wrong(stage.world, tmp_path / "run", notices.PLANNED[:4]) == []
     until(lambda: settled(stage, crowd, etch), lambda: f"{waiting(etch)} {waiting(stage.lun)}", 60)
-    differences = wayback.differences(before, etch, but=USERS)
+    differences = wayback.differences(before, etch, but=USERS, touched=EDITED)
     assert not differences, "\n".join(differences)
     assert wayback.zone(desk.pid, stage.ns1.address, ZONE) == zone
     books = account(crowd, stage, etch, ["etch"])
+    books.refused(stage.nights, CLOSED)
     books.journal(tmp_path / "run", undone=True)
     books.settle()
 
@@ -198,6 +211,12 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
             await night.go(before="etch/evidence")
             posted = (crowd.see("message", service, 1, by=f"lun.{ZONE}") for service in ("lists", "mail"))
             await asyncio.gather(busy(crowd, "lun", ("rt", "trac", "accounts", "projects", "planet")), *posted)
+            # S30: etch is left active as a read-only copy under a name of its own.
+            assert asked(stage.cache, f"old-community.{ZONE}", "A") == [stage.etch.address]
+            page = f"curl -q -sS -m 10 -D - http://old-community.{ZONE}/ --resolve old-community.{ZONE}:80:{stage.etch.address}"
+            assert "X-Served-By: etch" in (said := stage.world.run(page)), said
+            assert "community.haskell.org" in said
+            assert "Read-only" in stage.etch.run("touch /srv/projects/new /home/ann/new 2>&1 || :")
             # Nobody comes to etch any more: the plan's evidence says when that is proven.
             await night.go()
             await night.end()
@@ -208,5 +227,6 @@ async def test_the_community_goes_to_lun_with_everybody_on_it(desk: Rig, stage: 
     assert stage.etch.run("ss -Hlnt | awk '{ print $4 }' | grep -E ':(25|80|5432|8024)$' || :") == ""
     until(lambda: settled(stage, crowd, lun), lambda: f"{waiting(stage.etch)} {waiting(lun)}", 60)
     books = account(crowd, stage, lun, ["etch", "lun"])
+    books.refused(stage.nights, CLOSED)
     books.journal(tmp_path / "run")
     books.settle()

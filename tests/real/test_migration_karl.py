@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.real.night import wayback
 from tests.real.night.accountant import Accountant, in_maildir, numbers
-from tests.real.night.karl import CLIENTS, ZONE, Platform
+from tests.real.night.karl import CLIENTS, CLOSED, ZONE, Platform
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
+from tests.real.night.refusals import outages
 from tests.real.rig import RealHost, Rig
 from tests.real.world import needs_world
 
 pytestmark = needs_world
+
+
+EDITED = ("/etc/apache2/sites-available/karl.conf", "/etc/postfix/main.cf", wayback.KEYS)
+"""What the night changes on old, and puts back: by its content, not by its time."""
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +48,16 @@ def balance(ledger: Ledger, at: dict[str, RealHost]) -> Accountant:
 async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_what_people_did(
     platform: Platform, tmp_path: Path
 ) -> None:
-    queue = {"queue": "postqueue -p", "accounts": "getent passwd; getent group", "jobs": "ls /var/spool/cron/crontabs"}
-    before = {
-        client: wayback.remember(xen, ["/srv", "/etc", "/var/mail", "/home", "/usr/local"], asked=queue)
-        for client, xen in platform.xens.items()
+    asked = {
+        "queue": "postqueue -p",
+        "accounts": "getent passwd; getent group; cat /etc/shadow",
+        "mail": "postconf -n; postconf -M; find /var/spool/postfix -maxdepth 1 -printf '%p %M %u %g\n' | sort",
+        "web": "apache2ctl -t -D DUMP_VHOSTS -D DUMP_MODULES",
     }
+    places = ["/srv", "/etc", "/var/mail", "/var/spool/cron", "/var/lib/postfix", "/home", "/root", "/usr/local"]
+    # Postfix and its queue manager write down for themselves when they were last told to look.
+    skip = ["/root/.cockpit*", "/var/lib/postfix/*_scache*"]
+    before = {client: wayback.remember(xen, places, asked=asked, skip=skip) for client, xen in platform.xens.items()}
     zone = wayback.zone(platform.rig.pid, platform.ns1.address, ZONE)
     with platform.people() as crowd:
         await crowd.see("message", CLIENTS, 1)
@@ -67,11 +78,13 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
         "/var/mail/checks/*": wayback.came,
     }
     for client, xen in platform.xens.items():
-        assert wayback.differences(before[client], xen, but=since) == []
+        differences = wayback.differences(before[client], xen, but=since, touched=EDITED)
+        assert not differences, "\n".join(differences)
     assert wayback.zone(platform.rig.pid, platform.ns1.address, ZONE) == zone
     books = balance(crowd.ledger, platform.xens)
     for client in CLIENTS:
         books.visits(client, ["xen"])
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run", undone=True)
     books.settle()
 
@@ -79,6 +92,7 @@ async def test_taken_back_before_the_switch_every_old_host_is_as_before_but_for_
 async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     platform: Platform, tmp_path: Path
 ) -> None:
+    """S3: a downtime clock for each client, which agrees with the plan's closed time and with what that client's users saw."""
     with platform.people() as crowd:
         await crowd.see("message", CLIENTS, 1)
         deeds = {"owner-dns": lambda client: platform.dns(client, platform.karl)}
@@ -87,11 +101,18 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
             await crowd.see("write", CLIENTS, by="shared")
             await crowd.see("message", CLIENTS, 1, by="karl.hosts.test")
             await night.until(lambda state: all(view.writer == "new" for view in state.services.values()))
+            # S8, S9: that new holds the mail was seen in the live log of new, line and all.
+            for client in CLIENTS:
+                said = night.state.step(f"{client}/redirect-mail").detail
+                assert re.search(rf"new:/var/log/mail\.log says .*to=<cutover-check@{client}\.{ZONE}>", said), said
             await night.end()
         crowd.home()
     platform.delivered()
     books = balance(crowd.ledger, dict.fromkeys(CLIENTS, platform.karl))
     for client in CLIENTS:
         books.visits(client, ["xen", "shared"])
+    books.refused([tmp_path / "run"], CLOSED)
     books.journal(tmp_path / "run")
     books.settle()
+    # Each client has a clock of its own, and each has seen its page; what it says of that is judged above.
+    assert {client for client, seen in outages(tmp_path / "run").items() if seen.failed} == {*CLIENTS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.events import Record, StepApplied, StepMoved
+from cockpit.events import DowntimeSeen, Record, StepApplied, StepIntended, StepMoved
 from cockpit.journal.line import START, encode
 from cockpit.plan.examples import Example
 from tests.real.night import app, wayback
@@ -15,6 +15,7 @@ from tests.real.night.accountant import Accountant, marks, numbers
 from tests.real.night.ledger import Act, Kind, Ledger, Outcome
 from tests.real.night.names import Names
 from tests.real.night.night import Wrong, conducting
+from tests.real.night.refusals import Meant
 from tests.real.night.stage import fitted, forget, plant
 from tests.real.night.traffic import Crowd
 from tests.real.rig import RealHost, Rig
@@ -73,7 +74,9 @@ def hosts(rig: Rig, key: Key) -> dict[str, RealHost]:
         ns1 = rig.hosts["ns1"]
         bind(ns1, zone_text({"ns1": ns1}, f"shop 1 IN A {rig.hosts['old'].address}", zone=ZONE), zone=ZONE, key=key)
     old, new = rig.hosts["old"], rig.hosts["new"]
-    old.run("mkdir -p /srv/shops/shop/pages /srv/shops/shop/data; echo hello >/srv/shops/shop/pages/index.html")
+    old.run(
+        "mkdir -p /srv/shops/shop/pages /srv/shops/shop/data; echo hello >/srv/shops/shop/pages/index.html; cd /srv/shops/shop/pages; echo same >again; echo 2 >one; ln -f one two; touch listed able"
+    )
     new.run("rm -rf /srv/shops/*; mkdir -p /srv/shops/shop; echo staging >/srv/shops/shop.mode")
     old.run("rm -f /srv/shops/shop.mode /srv/shops/shop/data/writes")
     forget(rig)
@@ -116,6 +119,9 @@ async def test_a_night_goes_over_with_people_on_it_and_the_accountant_is_content
         books.visits("shop", ["old", "new"])
         books.writes("shop", numbers(hosts["new"], "/srv/shops/shop/data/writes"))
         books.busy()
+        # Old stays closed: whoever still has its address is refused there.
+        frozen = Meant("frozen", "write", ["shop"], "{service}/freeze", "nothing opens it", "503 read-only")
+        books.refused([tmp_path / "run"], [frozen])
         books.journal(tmp_path / "run")
         books.settle()
         # The same accountant finds what is not there, and what nobody knows of.
@@ -150,12 +156,17 @@ async def test_undone_from_the_last_safe_point_old_is_as_before_but_for_what_peo
     books.settle()
     # What somebody else did is found: content, mode, owner, a new file, one that went.
     old.run(
-        "chmod 600 /srv/shops/shop/pages/index.html; touch /srv/more; echo x >>/etc/hosts; chown 1 /etc/hostname; rm /etc/machine-id"
+        "chmod 600 /srv/shops/shop/pages/index.html; touch /srv/more; echo x >>/etc/hosts; chown 1 /etc/hostname; rm /etc/machine-id;"
+        "cd /srv/shops/shop/pages; setfacl -m u:mover:r listed; cp -p two two.new; mv two.new two; echo same >again;"
+        "setcap cap_net_raw+ep able"
     )
     found = wayback.differences(before, old, but={writes: wayback.grown})
     assert [line.split(":")[1].split()[0] for line in found] == [
-        "/etc/hostname", "/etc/hosts", "/etc/machine-id", "/srv/more", "/srv/shops/shop/pages/index.html",
+        "/etc/hostname", "/etc/hosts", "/etc/machine-id", "/srv/more", *(f"/srv/shops/shop/pages/{name}" for name in ("able", "again", "index.html", "listed", "one", "two")),
     ]  # fmt: skip
+    assert not any(
+        "/again" in line for line in wayback.differences(before, old, but={writes: wayback.grown}, touched=["*/again"])
+    )
 
 
 async def test_a_step_that_fails_ends_the_night_with_what_it_said(
@@ -201,6 +212,90 @@ def test_a_message_that_was_tried_again_after_a_lost_answer_may_be_there_twice()
     books = Accountant(made)
     books.messages("osf", {1: 2})
     books.settle()
+
+
+def freeze(folder: Path, *moves: tuple[float, str, str], away: float = 0.0) -> Path:
+    """A journal in which steps were intended (`apply`, `undo`) and came to be (`done`, `undone`), and what a meter saw."""
+    told: list[tuple[float, StepIntended | StepMoved | DowntimeSeen]] = []
+    for at, step, what in moves:
+        ref = f"osf/{step}"
+        if what in {"apply", "undo"}:
+            told.append((at, StepIntended(ref=ref, attempt=1, op="undo" if what == "undo" else "apply", job="j")))
+        else:
+            told.append(
+                (at, StepMoved(ref=ref, attempt=1, state="undone" if what == "undone" else "done", verified=True))
+            )
+    told.append((99.0, DowntimeSeen(service="osf", lower=away, upper=away + 1, failed=2 if away else 0)))
+    head, text = START, b""
+    for seq, (at, event) in enumerate(told, 1):
+        line, head = encode(Record(seq=seq, utc=at, mono=at, actor="operator", event=event), head)
+        text += line
+    folder.mkdir(exist_ok=True)
+    (folder / "journal.jsonl").write_bytes(text)
+    return folder
+
+
+OVER = ((10.0, "freeze", "apply"), (11.0, "freeze", "done"), (20.0, "open", "apply"), (21.0, "open", "done"))
+BACK = ((10.0, "freeze", "apply"), (11.0, "freeze", "done"), (20.0, "freeze", "undo"), (21.0, "freeze", "undone"))
+ROLLED = (*OVER, (30.0, "open", "undo"), (31.0, "open", "undone"), (40.0, "freeze", "undo"), (41.0, "freeze", "undone"))
+FROZEN = Meant("frozen", "visit", ["osf"], "{service}/freeze", "{service}/open", "^50[23]")
+
+
+@pytest.mark.parametrize(
+    ("moves", "at", "said", "fault"),
+    [
+        (
+            OVER,
+            9.0,
+            "502 Bad Gateway",
+            "1 of kind visit were refused or unanswered for no reason: 1 refused by nobody: 502",
+        ),
+        (OVER, 10.5, "502 Bad Gateway", ""),
+        (OVER, 20.5, "503 moving", ""),
+        (OVER, 22.0, "502 Bad Gateway", "for no reason"),
+        (OVER, 15.0, "404 no such page", "for no reason"),
+        (BACK, 15.0, "502 Bad Gateway", ""),
+        (BACK, 22.0, "502 Bad Gateway", "for no reason"),
+        (ROLLED, 25.0, "502 Bad Gateway", "for no reason"),
+        (ROLLED, 35.0, "502 Bad Gateway", ""),
+        (ROLLED, 42.0, "502 Bad Gateway", "for no reason"),
+    ],
+)
+def test_whoever_is_refused_while_nothing_is_closed_is_found(
+    tmp_path: Path, moves: tuple[tuple[float, str, str], ...], at: float, said: str, fault: str
+) -> None:
+    """One 502 outside of the freeze is enough, before it as after it, with a hundred visits around it that were answered."""
+    made = Ledger()
+    for number in range(100):
+        made.add(Act("visit", "osf", number, "taken", "old", "200", number / 10, number / 10))
+    made.add(Act("visit", "osf", 1, "refused", "", said, at, at + 0.2))
+    books = Accountant(made)
+    books.refused([freeze(tmp_path, *moves)], [FROZEN])
+    assert (fault in books.wrong[0]) if fault else not books.wrong, books.wrong
+
+
+@pytest.mark.parametrize("kind", ["write", "login", "line", "message"])
+def test_what_got_no_answer_is_found_as_what_was_refused(tmp_path: Path, kind: Kind) -> None:
+    books = Accountant(ledger(kind, "taken", "unknown", "taken"))
+    books.refused([freeze(tmp_path, *OVER)], [FROZEN])
+    assert f"1 of kind {kind} were refused or unanswered" in books.wrong[0]
+
+
+@pytest.mark.parametrize(("away", "fault"), [(0.0, ""), (10.9, ""), (11.1, "meant to be for 11.00 s")])
+def test_a_meter_that_saw_more_than_the_closed_time_is_believed(tmp_path: Path, away: float, fault: str) -> None:
+    """S3: the downtime of a service is what its plan takes away, and nothing more."""
+    books = Accountant(Ledger())
+    books.refused([freeze(tmp_path, *OVER, away=away)], [FROZEN])
+    assert (fault in books.wrong[0]) if fault else not books.wrong, books.wrong
+
+
+def test_a_meter_that_saw_less_than_visitors_did_is_found(tmp_path: Path) -> None:
+    made = Ledger()
+    for at in (10.5, 14.0, 18.0):
+        made.add(Act("visit", "osf", 1, "refused", "", "503 moving", at, at + 0.1))
+    books = Accountant(made)
+    books.refused([freeze(tmp_path, *OVER, away=2.0)], [FROZEN])
+    assert "visitors were refused for 7.40 s, its meter saw 3.00 at the most" in books.wrong[0]
 
 
 def test_a_declared_loss_is_no_fault_unless_it_is_there_after_all() -> None:

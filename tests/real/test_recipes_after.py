@@ -99,14 +99,14 @@ def test_a_restic_backup_is_checked_and_a_sample_comes_back(host: RealHost) -> N
     before = backup.seen()
     assert not backup.recognised()
     backup.capture()
-    backup.killed("apply", 14)
+    backup.cut("apply", 14)
     backup.must("apply", shell="bash --posix")
     assert "already" in backup.must("apply", shell="busybox sh")
     assert backup.seen().split()[-1] == "1"
     backup.must("verify")
     host.run(f"echo changed >>/srv/site/{QUOTED}")
     assert "something else" in backup.must("verify", 1)
-    backup.killed("undo", 12)
+    backup.cut("undo", 12)
     backup.back()
     assert backup.seen() == before
     backup.secrets = {"password": "wrong"}
@@ -156,8 +156,11 @@ def test_services_are_stopped_for_good_only_when_all_the_evidence_is_there(host:
     unknown = Trial(host, "decommission", {**params, "services": "corn"}, RC)
     assert "there is no service corn" in unknown.must("probe", 2)
     assert "there is no service corn" in unknown.must("verify", 2)
-    # The service's own restore: what update-rc.d makes of links is stable from the first time on.
-    host.run("update-rc.d cron enable; update-rc.d atd enable")
+    # Links that nobody's `update-rc.d` would make come back as they were, too.
+    host.run(
+        "cd /etc; rm -f rc?.d/*cron rc?.d/*atd; ln -s ../init.d/cron rc3.d/S07cron; ln -s ../init.d/cron rc4.d/K91cron"
+    )
+    host.run("cd /etc; ln -s ../init.d/atd rc5.d/S99atd; ln -s ../init.d/atd rc2.d/S01atd")
     trial.there_and_back()
     Trial(host, "decommission", {**params, "services": "atd"}, RC).cut_anywhere()
     trial.there()

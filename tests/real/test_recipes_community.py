@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import BLIND, EVIL, Trial, evil_left
 from tests.real.world import listening, needs_world, until, write
 from tests.real.world.dns import bind, zone_text
 from tests.real.world.mailman import mailing_lists, mailman
@@ -72,14 +72,17 @@ def test_s38_mailman_stops_and_starts_again(host: RealHost) -> None:
     assert "takes mail" in start.must("verify")
     stop = trial(host, "mailman-stop", state, **LISTS)
     assert not stop.recognised()
+    start.blind("ss", ops={**BLIND, "capture": 0, "apply": 2, "verify": 0})
     # Cut off while it ends: the same again brings it to its end, and undo has it run. What it has taken goes its way before.
     host.spawn("/usr/bin/python3", "-c", RECEIVER)
     until(lambda: listening(host, 25), lambda: host.said()[-500:])
     host.run(f"/usr/bin/python3 -c '{POSTS}'")
     stop.capture()
-    stop.killed("apply", 12)
+    stop.cut("apply", 12)
     assert "with 0 messages in its queues" in stop.must("apply")
     stop.must("verify")
+    for one in (start, stop):
+        one.blind("ss", ops={**BLIND, "capture": 2, "apply": 2, "verify": 2 if one is stop else 1})
     queues = "/var/lib/mailman3/queue"
     assert host.run(f"find {queues} -name '*.pck' -o -name '*.bak' | grep -v /digest/ || :") == ""
     assert host.run("sort /run/sent | uniq -c | awk '{ print $1 }' | sort -u; sort -u /run/sent | wc -l") == "1\n24\n"
@@ -96,7 +99,12 @@ def test_s26_a_script_is_disabled_and_enabled(host: RealHost) -> None:
     one = trial(host, "script-off", "stat -c '%a %n' /srv/*", file=name)
     one.there_and_back()
     one.cut_anywhere()
-    trial(host, "script-off", file="/srv/nothing\nhere").must("capture", 1)
+    for recipe in ("script-off", "script-on"):
+        trial(host, recipe, file="/srv/nothing\nhere").must("capture", 1)
+    host.run(f"chmod 644 {_quoted(name)}")
+    again = trial(host, "script-on", "stat -c '%a %n' /srv/*", file=name)
+    again.there_and_back()
+    again.cut_anywhere()
     host.run(f"rm {_quoted(name)}")
 
 
@@ -143,6 +151,7 @@ def test_looks_find_what_is_so_and_what_is_not(host: RealHost) -> None:
         assert "closed/in" in said
     host.run("rm -r /srv/data/closed")
     looks(trial(host, "services-answer", ports="80 53", checks="true\ntest -d '/srv/data'"), "4 of 4")
+    trial(host, "services-answer", ports="80").blind("ss", ops={"apply": 2, "verify": 2})
     assert "port 4711" in trial(host, "services-answer", ports="80 4711").must("verify", 1)
     assert "false" in trial(host, "services-answer", ports="80", checks="false").must("verify", 1)
     assert "-x" in trial(host, "services-answer", ports="80", checks="-x").must("verify", 1)

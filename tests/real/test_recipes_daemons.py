@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import EVIL, Trial, evil_left, without
 from tests.real.world import listening, needs_world, until, write
 from tests.real.world.supervisor import supervisor
 
@@ -51,7 +52,8 @@ def made(rig: Rig) -> RealHost:
     supervisor(
         host,
         "[program:mush]\ncommand=python3 /srv/mush.py\nstartsecs=0\nautostart=false\n"
-        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0",
+        "[program:bad]\ncommand=false\nautostart=false\nstartretries=0\n"
+        "[program:third]\ncommand=false\nautostart=false\n[program:fourth]\ncommand=false\nautostart=no",
         CONFIG,
     )
     return host
@@ -213,6 +215,24 @@ def test_a_program_of_supervisor_starts_with_the_host_or_no_more(host: RealHost)
     assert not evil_left(host)
 
 
+def test_programs_of_one_file_are_enabled_at_once(host: RealHost) -> None:
+    """Each has its line, and each its own back."""
+    steps = [
+        Trial(host, "supervisor-enable", {"name": name, "config": CONFIG, "file": CONFIG}, f'cat "{CONFIG}"')
+        for name in ("mush", "bad", "third", "fourth")
+    ]
+    before = steps[0].seen()
+    for step in steps:
+        step.capture()
+    with ThreadPoolExecutor(len(steps)) as pool:
+        list(pool.map(lambda step: step.must("apply"), steps))
+        assert host.run(f'grep -c autostart=true "{CONFIG}"').strip() == "4"
+        list(pool.map(lambda step: step.must("verify"), steps))
+        list(pool.map(lambda step: step.must("undo"), steps))
+        list(pool.map(lambda step: step.must("verify_undo"), steps))
+    steps[0].same(before, "what was changed at once is not as before")
+
+
 @pytest.mark.parametrize("recipe", ["sysv-stop", "sysv-start"])
 def test_what_is_no_service_is_refused(host: RealHost, recipe: str) -> None:
     before = sysv(host, recipe).seen()
@@ -241,6 +261,28 @@ def test_s56_a_test_game_that_still_runs_is_found_by_process_and_port(host: Real
         assert Trial(host, "test-instance-stopped", wrong).ask("verify").status == 2
     # No systemd to ask here: that is no "stopped".
     assert Trial(host, "test-instance-stopped", {"unit": "mush.service"}).ask("verify").status in {1, 2}
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, runs: bool) -> None:
+    if runs:
+        host.run("service mush start")
+        settled(host, True)
+    kinds = ["stop", "start", *(["restart"] if runs else [])]
+    trials = [sysv(host, f"sysv-{kind}", process="python3") for kind in kinds]
+    if runs:
+        host.run(f'service mush stop; supervisorctl -c "{CONFIG}" start mush')
+        settled(host, True)
+    trials += [supervised(host, f"supervisor-{kind}") for kind in kinds]
+    for trial in (*trials, drain(host)):
+        trial.blind("ss")
+    look = Trial(host, "test-instance-stopped", {"port": "4201"})
+    look.blind("ss", ops={"apply": 1, "verify": 2})
+    before = trial.seen()
+    trial.capture()
+    with without(host, "ss"):
+        assert "who listens on port 4201 cannot be told" in trial.must("apply", 1)
+    assert trial.seen() == before
 
 
 def drain(host: RealHost, **more: str) -> Trial:

@@ -7,11 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.mailing import (
+    ANN,
+    PATIENCE,
+    ZONE,
+    arrived,
+    delivers_only_where_it_may,
+    hand_in,
+    refuses_evil,
+    says_no,
+    sees_no_queue,
+    until_arrived,
+)
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import Trial
-from tests.real.world import needs_world, until
-from tests.real.world.mail import exim
+from tests.real.world import listening, needs_world, until
+from tests.real.world.mail import EXIM_DAEMON, exim
 
 pytestmark = needs_world
 
@@ -44,6 +55,9 @@ class Pair:
 
     def redirect(self) -> Trial:
         return self.trial("exim-redirect", target=self.old.address)
+
+    def release(self) -> Trial:
+        return self.trial("exim-release", box="/var/mail/ann")
 
     def virtual(self, address: str, target: str) -> Trial:
         return Trial(self.new, "exim-virtual", {"address": address, "target": target}, state=STATE)
@@ -172,14 +186,19 @@ def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> No
     refuses_evil(pair.hold(), "domain", "address", "back_to", "holds")
     refuses_evil(pair.redirect(), "domain", "address", "target", "routes")
     refuses_evil(pair.virtual(ANN, "bob"), "address", "target", "table")
-    refuses_evil(pair.trial("exim-flush"), "domain", "most")
+    refuses_evil(pair.hold(), "patience")
+    refuses_evil(pair.release(), "domain", "address", "holds", "patience", undo=False)
+    delivers_only_where_it_may(pair.release())
+    refuses_evil(pair.trial("exim-flush"), "domain", "most", "patience")
     refuses_evil(pair.trial("exim-queue-empty"), "domain", "quiet")
 
 
 def test_a_broken_exim_is_left_as_it_is(pair: Pair) -> None:
     pair.new.run("cp -p /etc/exim4/exim4.conf /run/; sed -i '1i no setting' /etc/exim4/exim4.conf")
-    for trial in (pair.hold(), pair.redirect(), pair.virtual(ANN, "bob")):
-        says_no(trial, "refuses its configuration")
+    for trial in (pair.hold(), pair.release(), pair.redirect(), pair.virtual(ANN, "bob")):
+        says_no(trial, "refuses its configuration", "apply", "undo")
+    for trial in (pair.trial("exim-flush"), pair.trial("exim-queue-empty", quiet="0")):
+        says_no(trial, "refuses its configuration", "apply", "verify")
     pair.new.run(
         "cp -p /run/exim4.conf /etc/exim4/; sed -i '/hold_domains/d; s/hubbed_hosts}/elsewhere}/' /etc/exim4/exim4.conf"
     )
@@ -188,6 +207,28 @@ def test_a_broken_exim_is_left_as_it_is(pair: Pair) -> None:
     redirect.capture()
     says_no(redirect, "nothing is changed")
     pair.new.run("cp -p /run/exim4.conf /etc/exim4/; rm /run/exim4.conf")
+
+
+def test_a_queue_that_cannot_be_seen_is_not_an_empty_one(pair: Pair) -> None:
+    hold, release = pair.hold(), pair.trial("exim-release", box="/var/mail/ann")
+    flush, empty = pair.trial("exim-flush", patience="1"), pair.trial("exim-queue-empty", quiet="0")
+    sees_no_queue(hold, release, flush, empty, "exim4", "exim")
+
+
+def test_no_daemon_has_to_run(pair: Pair) -> None:
+    """Exim starts anew for each message: what is handed in here is held, handed on and delivered without its daemon, too."""
+    hold, virtual = pair.hold(), pair.virtual(f"Sales@{ZONE}", "ann")
+    pair.new.run("kill $(pidof exim4)")
+    until(lambda: not listening(pair.new, 25), lambda: "its end", PATIENCE)
+    hold.there_and_back(shells=("dash",))
+    hold.there(already=False)
+    hand_in(pair.new, "without a daemon")
+    release = pair.release()
+    release.there(already=False)
+    until_arrived(pair.new, "without a daemon")
+    virtual.there_and_back(shells=("dash",))
+    pair.new.spawn(*EXIM_DAEMON)
+    until(lambda: listening(pair.new, 25), pair.new.said, PATIENCE)
 
 
 def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
@@ -200,6 +241,10 @@ def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
     assert flush.ask("verify").status == 1
     replace(flush, params={"domain": "other.test"}).must("verify")
     pair.new.run(f"printf '# held\\nlast.test' > {HOLDS}")
+    flush.capture()
+    flush.cut("apply", 12)
+    flush.must("apply")
+    until_arrived(pair.new, "deferred")
     flush.there(already=False)
     flush.back()
     until_arrived(pair.new, "deferred")

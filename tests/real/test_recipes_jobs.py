@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -163,6 +164,81 @@ def test_what_is_no_line_or_not_the_line_is_refused(old: RealHost) -> None:
     assert cron(old, "cron-stop").seen() == before
     old.run("printf '@reboot root true' > /etc/cron.d/cut")
     assert "has no end" in cron(old, "cron-stop", "@reboot root true", file="/etc/cron.d/cut").must("apply", 1)
+
+
+@pytest.mark.parametrize("file", ["", "/etc/cron.d/users"])
+def test_many_jobs_of_one_table_move_at_once(old: RealHost, file: str) -> None:
+    """Waves stop and start the jobs of several people at the same moment: none is active on both hosts, and none on neither."""
+    who = "mover " if file else ""
+    lines = [f"@reboot {who}: job {number} # {EVIL}" for number in range(6)]
+    more = {"file": file} if file else {}
+    table(old, OTHERS + "".join(f"{line}\n" for line in lines), file)
+    stops = [cron(old, "cron-stop", line, **more) for line in lines]
+    before = stops[0].seen()
+    all_at_once(stops)
+    everything = old.run("crontab -u mover -l; cat /etc/cron.d/*", check=False)
+    assert everything.count("\n#stopped for the cutover: @reboot") == len(lines)
+    starts = [cron(old, "cron-start", line.replace(": job", ": new job"), **more) for line in lines]
+    for step in starts:
+        step.capture()
+    all_at_once(starts)
+    with ThreadPoolExecutor(2 * len(lines)) as pool:
+        list(pool.map(lambda step: step.must("undo"), starts + stops))
+    for step in starts + stops:
+        step.must("verify_undo")
+    stops[0].same(before, "what was changed at once is not as before")
+    assert not evil_left(old)
+
+
+def all_at_once(steps: list[Trial]) -> None:
+    """Each is applied while the others are, and can be verified afterwards."""
+    for step in steps:
+        step.capture()
+    with ThreadPoolExecutor(len(steps)) as pool:
+        list(pool.map(lambda step: step.must("apply"), steps))
+    for step in steps:
+        step.must("verify")
+
+
+def test_a_crontab_that_cannot_be_read_is_not_taken_for_none(old: RealHost) -> None:
+    table(old, f"{OTHERS}{PLANET}\n")
+    spool = "/var/spool/cron/crontabs"
+    # What crontab says then is neither the table nor that there is none.
+    old.run(f"mv {spool}/mover /srv/kept; ln -s mover {spool}/mover")
+    before = old.run(f"readlink {spool}/mover")
+    for recipe in ("cron-stop", "cron-start"):
+        step = cron(old, recipe, "@daily other")
+        assert "the crontab of mover cannot be read" in step.must("apply", 1)
+        for op in ("capture", "undo"):
+            assert step.ask(op).status == 1
+        for op in ("probe", "verify", "verify_undo"):
+            assert step.ask(op).status == 2
+    assert old.run(f"readlink {spool}/mover") == before
+    old.run(f"mv /srv/kept {spool}/mover")
+    assert old.run("crontab -u mover -l") == f"{OTHERS}{PLANET}\n"
+
+
+def test_a_table_is_changed_by_one_step_at_a_time(old: RealHost) -> None:
+    """While another step changes a table none is touched; when that one is killed, it goes on."""
+    table(old, PLANET + "\n")
+    stop = cron(old, "cron-stop")
+    before = stop.seen()
+    other = old.spawn("/usr/bin/flock", "/usr/bin/crontab", "/usr/bin/tail", "-f", "/dev/null")
+    until(lambda: "tail -f" in old.run("ps -eo args"), lambda: "another step begins", 30)
+    stop.capture()
+    with ThreadPoolExecutor(1) as pool:
+        applied = pool.submit(stop.must, "apply")
+        until(lambda: "sleep 0.2" in old.run("ps -eo args"), lambda: f"it waits: {applied}", 30)
+        assert stop.seen() == before
+        old.run("kill -9 $(pgrep -x flock) $(pgrep -x tail)")
+        other.wait()
+        applied.result(60)
+    stop.must("verify")
+    # Without flock nothing is changed.
+    bare = cron(old, "cron-start", "@reboot other")
+    old.run("mkdir /srv/bin; ln -s $(which crontab awk id grep cat head) /srv/bin")
+    assert "there is no flock here" in bare.must("apply", 1, "env PATH=/srv/bin /usr/bin/dash")
+    stop.back()
 
 
 def submit(host: RealHost, user: str, text: str, when: str = "now + 2 hours") -> None:

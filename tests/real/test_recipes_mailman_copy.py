@@ -10,7 +10,7 @@ import pytest
 
 from tests.real.lists import BOTH, CAFE, LIST_ID, WORKS, broken, carried, exported, new_host, old_host
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import Trial
+from tests.real.trial import EVIL, Trial, evil_left
 from tests.real.world import needs_world, until, write
 from tests.real.world.mailman import mailman_python
 
@@ -113,6 +113,14 @@ def test_s32_what_was_brought_over_is_the_same_and_at_work(etch: RealHost, lun: 
     assert "news@lists.test is here already" in again.ask("capture").said
     assert "news@lists.test is here already" in again.must("apply", 1)
     assert mailman_python(lun, WORKS).split() == ["True"] * 6
+    for recipe, given in (("mailman-copy", copy.params), ("mailman-counts", counts.params)):
+        for param in (*given, "config", "account", "python"):
+            odd = Trial(lun, recipe, {**given, param: f"/root/{EVIL}\n{EVIL}"}, BOTH)
+            for op in ("apply", "verify"):
+                assert odd.ask(op).status, (recipe, op, param)  # type: ignore[arg-type]
+    # What is accepted as lost is a name, whatever it looks like: nothing is lost here.
+    Trial(lun, "mailman-counts", {**counts.params, "accepted": f"{EVIL}\n{EVIL}"}).must("verify", 1)
+    assert not evil_left(lun)
     copy.must("undo")
     copy.must("verify_undo")
     counts.must("verify", 1)

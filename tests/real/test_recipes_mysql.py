@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import EVIL, Trial, evil_left, without
 from tests.real.world import needs_world, until, write
 from tests.real.world.databases import mariadb, mariadb_start, mariadb_stop, mysql, socket
 
 pytestmark = needs_world
 
 NAME = EVIL[:60].replace("/", "|").strip()
-PASSWORD = EVIL + "#; \\"
+PASSWORD = EVIL + "#; \\\n[mysql]\nno-such-option \\"
 DATABASES = 'mariadb --no-defaults -Ne \'select * from information_schema.schemata; select table_schema, table_name, create_time from information_schema.tables where table_schema not in ("mysql", "information_schema", "performance_schema", "sys")\''
 
 
@@ -215,6 +215,23 @@ def test_figures_of_one_host_are_compared_with_those_of_the_other(db: RealHost) 
     assert not evil_left(db)
 
 
+@pytest.mark.parametrize("hidden", [("mysql", "mysqldump"), ("mariadb", "mariadb-dump")])
+def test_a_client_is_found_by_its_old_name_and_by_its_new_one(db: RealHost, hidden: tuple[str, ...]) -> None:
+    # One is a link to the other.
+    db.run(
+        "cd /usr/bin; for t in mysql mysqldump; do cp --remove-destination $(readlink -f $t) $t.own; mv $t.own $t; done"
+    )
+    dump = Trial(db, "mysql-dump", {"database": "shop", "file": "/srv/names.sql", "frozen": "no"}, "ls /srv")
+    restore = Trial(db, "mysql-restore", {"database": "names", "file": "/srv/names.sql"})
+    with without(db, *hidden):
+        dump.there(already=False)
+        restore.there()
+        restore.back()
+        dump.back()
+    nothing = ("mysql", "mysqldump", "mariadb", "mariadb-dump")
+    dump.blind(*nothing, ops={"probe": 2, "apply": 1, "verify": 2})
+
+
 def test_a_closed_server_refuses_an_application_s_writes_and_opens_as_it_was(db: RealHost) -> None:
     look = "mariadb --no-defaults -Ne 'select @@global.read_only'"
     bare = Trial(db, "mysql-readonly", {}, look)
@@ -230,6 +247,15 @@ def test_a_closed_server_refuses_an_application_s_writes_and_opens_as_it_was(db:
     assert "app can write" in close.must("verify", 1)
     mysql(db, "revoke super, read_only admin on *.* from app@'%'")
     close.back()
+    for param in ("database", "writer", "host", "port", "socket", "user"):
+        for value in (EVIL, f"{EVIL}\nx"):
+            secrets = {"writer_password": value, "password": value}
+            odd = Trial(db, "mysql-readonly", {**tried, "host": "localhost", param: value}, look, secrets)
+            # The server as a whole is closed, whatever the database is called.
+            odd.must("apply", 0 if param in {"database", "writer"} else 1)
+            assert odd.ask("verify").status
+            mysql(db, "set global read_only = 0")
+    assert not evil_left(db)
     with stopped(db):
         close.must("probe", 2)
         assert "nothing was changed" in close.must("apply", 1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.real.rig import RealHost, Rig, needs_rig
-from tests.real.trial import EVIL, Trial
+from tests.real.trial import EVIL, Trial, evil_left
 from tests.real.world import listening, until, write
 
 pytestmark = needs_rig
@@ -102,3 +103,64 @@ def test_whoever_logs_in_reads_the_notice_until_it_is_taken_back(old: RealHost, 
     assert "Read only" not in login(old)
     missing = Trial(old, "login-notice", {"text": "new", "file": "/etc/it's a notice"}, state="ls /etc | grep notice")
     missing.there_and_back()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_notices_in_one_file_go_away_in_either_order(old: RealHost, first: int) -> None:
+    """Each is known wherever it stands, and is never put in twice; what others write around them stays."""
+    state = "ls -ln /srv/motd* | awk '{ print $1, $3, $4, $5, $9 }'; md5sum /srv/motd*"
+    old.run("printf 'old news\\n\\n\\377 no UTF-8' > /srv/motd; chown mover /srv/motd")
+    texts = (f"{EVIL}\n\nRead only from ten on.", "Read only from ten on.\nAsk Ann.")
+    notices = [Trial(old, "login-notice", {"text": text, "file": "/srv/motd"}, state=state) for text in texts]
+    before = notices[0].seen()
+    for notice in notices:
+        notice.there()
+    both = notices[0].seen()
+    for notice in notices:
+        assert notice.recognised()
+        assert "already" in notice.must("apply")
+        notice.must("verify")
+    assert notices[0].seen() == both
+    notices[first].back()
+    notices[1 - first].must("verify")
+    assert not notices[first].recognised()
+    assert "not in" in notices[first].must("undo")
+    notices[1 - first].back()
+    notices[0].same(before, "two notices undone leave something")
+    assert not evil_left(old)
+
+
+def test_notices_that_go_up_at_once_are_all_there(old: RealHost) -> None:
+    old.run("echo 'old news' > /srv/motd")
+    notices = [Trial(old, "login-notice", {"text": f"Wave {n}\nmoves.", "file": "/srv/motd"}, "cat /srv/motd*") for n in range(6)]  # fmt: skip
+    before = notices[0].seen()
+    for notice in notices:
+        notice.capture()
+    with ThreadPoolExecutor(len(notices)) as pool:
+        list(pool.map(lambda notice: notice.must("apply"), notices))
+        list(pool.map(lambda notice: notice.must("verify"), notices))
+        list(pool.map(lambda notice: notice.must("undo"), notices))
+    for notice in notices:
+        notice.must("verify_undo")
+    notices[0].same(before, "notices undone at once leave something")
+
+
+def test_what_said_the_same_before_is_not_the_notice(old: RealHost) -> None:
+    old.run("printf 'Moved.\\nnews\\n' > /srv/motd")
+    notice = Trial(old, "login-notice", {"text": "Moved.", "file": "/srv/motd"}, "cat /srv/motd")
+    notice.capture()
+    for op in ("apply", "verify", "undo", "verify_undo"):
+        notice.must(op)
+    assert notice.seen() == "Moved.\nnews\n"
+    for wrong in (
+        {"text": ""},
+        {"text": " \n"},
+        {"file": EVIL},
+        {"file": "/srv/a\nb"},
+        {"file": "/srv"},
+        {"file": f"/{EVIL}/x"},
+    ):
+        bad = Trial(old, "login-notice", {**notice.params, **wrong})
+        for op in ("probe", "capture", "apply", "undo"):
+            assert "nothing was changed" in bad.must(op, 2), wrong
+    assert not evil_left(old)

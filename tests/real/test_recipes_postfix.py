@@ -7,7 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.mailing import (
+    ANN,
+    PATIENCE,
+    ZONE,
+    arrived,
+    delivers_only_where_it_may,
+    hand_in,
+    refuses_evil,
+    says_no,
+    sees_no_queue,
+    until_arrived,
+)
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import Trial
 from tests.real.world import needs_world, until
@@ -38,6 +49,12 @@ class Pair:
 
     def redirect(self) -> Trial:
         return self.trial("postfix-redirect", target=self.old.address)
+
+    def release(self) -> Trial:
+        return self.trial("postfix-release", box="/var/mail/ann")
+
+    def virtual(self) -> Trial:
+        return Trial(self.new, "postfix-virtual", {"address": ANN, "target": "bob"}, state=STATE)
 
 
 def waiting(host: RealHost) -> int:
@@ -83,6 +100,7 @@ def test_a_held_message_goes_back_to_old(pair: Pair) -> None:
 
 
 def test_what_old_does_not_take_stays_held_and_is_delivered_when_released(pair: Pair) -> None:
+    """S8: what new holds waits in its queue, and reaches its mailbox when it is released."""
     hold = replace(pair.hold(), params={"domain": ZONE, "address": ANN, "back_to": "10.213.0.250:25", "patience": "2"})
     before = hold.seen()
     hold.there(already=False)
@@ -172,30 +190,44 @@ def test_an_address_goes_elsewhere_by_the_virtual_table(pair: Pair) -> None:
 def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:
     refuses_evil(pair.hold(), "domain", "address", "back_to", "map")
     refuses_evil(pair.redirect(), "domain", "address", "target", "map")
-    refuses_evil(
-        Trial(pair.new, "postfix-virtual", {"address": ANN, "target": "bob"}, state=STATE), "address", "target"
-    )
-    refuses_evil(pair.trial("postfix-flush"), "domain", "most")
+    refuses_evil(pair.hold(), "patience")
+    refuses_evil(pair.virtual(), "address", "target", "map")
+    refuses_evil(pair.release(), "domain", "address", "map", "patience", undo=False)
+    delivers_only_where_it_may(pair.release())
+    refuses_evil(pair.trial("postfix-flush"), "domain", "most", "patience")
     refuses_evil(pair.trial("postfix-queue-empty"), "domain", "quiet")
 
 
 def test_a_broken_or_stopped_postfix_is_left_as_it_is(pair: Pair) -> None:
-    trials = (pair.hold(), pair.redirect())
+    trials = (pair.hold(), pair.release(), pair.redirect(), pair.virtual())
+    flush, empty = pair.trial("postfix-flush"), pair.trial("postfix-queue-empty", quiet="0")
     for file in ("main.cf", "master.cf"):
         pair.new.run(f"cp -p /etc/postfix/{file} /run/; echo 'no setting' >> /etc/postfix/{file}")
         for trial in trials:
-            says_no(trial, "refuses its configuration")
+            says_no(trial, "refuses its configuration", "apply", "undo")
+        if file == "main.cf":
+            says_no(flush, "Postfix does not run")
+            says_no(empty, "Postfix does not show its queue")
+            flush.must("verify", 2)
         pair.new.run(f"mv /run/{file} /etc/postfix/{file}")
     pair.new.run("postfix abort 2>&1")
     try:
         for trial in trials:
-            says_no(trial, "does not run")
+            says_no(trial, "does not run", "apply", "undo")
+        says_no(flush, "Postfix does not run")
+        empty.must("verify", 2)
     finally:
         pair.new.run("postfix start 2>&1")
     pair.new.run("postconf -e transport_maps=; postfix reload")
-    for trial in trials:
+    for trial in trials[:3]:
         says_no(trial, "names no table in a file")
     pair.new.run(f"postconf -e transport_maps=texthash:{TABLE}; postfix reload")
+
+
+def test_a_queue_that_cannot_be_seen_is_not_an_empty_one(pair: Pair) -> None:
+    hold, release = pair.hold(), pair.trial("postfix-release", box="/var/mail/ann")
+    flush, empty = pair.trial("postfix-flush", patience="1"), pair.trial("postfix-queue-empty", quiet="0")
+    sees_no_queue(hold, release, flush, empty, "postqueue")
 
 
 def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
@@ -208,6 +240,10 @@ def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
     assert flush.ask("verify").status == 1
     replace(flush, params={"domain": "other.test"}).must("verify")
     pair.new.run("postconf -X defer_transports; postfix reload")
+    flush.capture()
+    flush.cut("apply", 12)
+    flush.must("apply")
+    until_arrived(pair.new, "deferred")
     flush.there(already=False)
     flush.back()
     until_arrived(pair.new, "deferred")

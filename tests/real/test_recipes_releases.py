@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,8 @@ def web(rig: Rig) -> RealHost:
     return host
 
 
+REACH = {"apply": 20, "undo": 12}
+"""Commands of `release-consumers` within which it is cut off."""
 CTL = "supervisorctl -c /etc/supervisor/rig.conf"
 
 
@@ -166,10 +169,54 @@ def test_s18_what_runs_is_found_in_an_old_release_and_restarted_into_current(hos
     assert "another release: process" in Trial(host, "release-consumers", {**trial.params, "within": "0"}).must(
         "verify", 1
     )
-    trial.capture()
-    trial.cut("apply", 4)
     trial.there()
     trial.back()
+    # Cut off in the middle, whatever runs by then runs out of the release in use after another try.
+    tag, folder = "1.1", "readlink /proc/$(supervisorctl -c /etc/supervisor/rig.conf pid karl)/cwd"
+    for op, shares in (("apply", (0.2, 0.8)), ("undo", (0.6,))):
+        for share in shares:
+            tag = "1.0" if tag == "1.1" else "1.1"
+            switch(host, tag).must("apply")
+            trial.capture()
+            seen = trial.seen()
+            assert host.run(folder) != f"/srv/karl/releases/{tag}\n"
+            trial.cut(op, 4 + int(share * REACH[op]))
+            assert trial.ask("probe").status in {0, 1}
+            trial.must(op)
+            assert host.run(folder) == f"/srv/karl/releases/{tag}\n"
+            trial.must("verify" if op == "apply" else "verify_undo")
+            trial.same(seen, f"{op} changes what it only looks at")
+    if tag == "1.0":
+        switch(host, "1.1").must("apply")
+        trial.must("apply")
+    strange = {
+        "releases": (EVIL, "/srv/karl/releases\n/srv"),
+        "config": (EVIL, f"/etc/{EVIL}", f"/etc/supervisor/rig.conf\n{EVIL}"),
+        "current": (EVIL, "/srv/karl/current\n"),
+        "processes": (EVIL, "1\n2"),
+        "within": (EVIL, "1\n2"),
+        "others": (EVIL, "ignore\n"),
+        "test": ("exit 1", "false\ntrue"),
+    }
+    for param, values in strange.items():
+        for value in values:
+            bad = Trial(host, "release-consumers", {**trial.params, param: value}, trial.state)
+            bad.must("apply", 1)
+            if param not in {"config", "test"}:
+                assert {bad.ask(op).status for op in ("probe", "verify", "verify_undo")} == {2}, (param, value)
+                bad.must("undo", 1)
+    # A text of the plan is run as it stands, and nothing else is.
+    told = Trial(
+        host,
+        "release-consumers",
+        {**trial.params, "restart": f"printf %s {quote(EVIL)} > /srv/karl/said; {CTL} restart karl"},
+    )
+    switch(host, "1.0").must("apply")
+    told.there()
+    assert host.run("cat /srv/karl/said; rm /srv/karl/said") == EVIL
+    switch(host, "1.1").must("apply")
+    trial.must("apply")
+    assert not evil_left(host)
     broken = Trial(host, "release-consumers", {**trial.params, "test": "echo no such option; false"})
     switch(host, "1.0").must("apply")
     assert "nothing is restarted" in broken.must("apply", 1)
@@ -236,15 +283,114 @@ def test_old_releases_go_but_never_the_one_in_use_or_the_recorded_one(host: Real
     assert "gone for good, build the tag again: 1.3" in keep.must("undo", 1)
     host.run("kill $(cat /srv/pid)")
     keep.captured = {}
-    keep.capture()
-    keep.cut("apply", 40)
-    keep.must("apply")
-    keep.must("verify")
+    keep.there()
     assert host.run("ls -A /srv/karl/releases").split() == [".previous", "1.0", "1.1", "1.4", "by-hand"]
-    for number in ("0", "-1", "", EVIL):
-        assert "whole number" in Trial(host, "release-keep", {**HERE, "keep": number}).must("apply", 1)
+    for param, value in (("keep", "0"), ("keep", "-1"), ("keep", ""), ("keep", EVIL), ("keep", "1\n2"),
+                         ("releases", EVIL), ("releases", f"/srv/{EVIL}"), ("releases", "/srv/karl/releases\n"),
+                         ("current", EVIL), ("current", "/srv/karl/current\n"), ("others", EVIL), ("others", "ignore\n")):  # fmt: skip
+        bad = Trial(host, "release-keep", {**HERE, "keep": "1", param: value}, state=STATE)
+        seen = bad.seen()
+        assert {bad.ask(op).status for op in ("probe", "verify")} == {2}, (param, value)
+        for op in ("capture", "apply"):
+            bad.must(op, 1)
+        bad.same(seen, f"{param} {value} removes something")
     host.run("rm /srv/karl/current")
     assert "nothing is removed" in keep.must("apply", 1)
+    assert not evil_left(host)
+
+
+def test_what_a_removal_that_was_cut_off_had_only_put_aside_comes_back(host: RealHost) -> None:
+    """Whatever is cut off: under its name there is a whole release or none, undo brings back what is whole and names the rest."""
+    place = f"/srv/{EVIL}"
+    built(host, "1.0", "1.1", "1.2", "1.3", use="1.3")
+    host.run(
+        f"cd /srv/karl; for tag in 0 1 2 3; do sed -i s/^at.*/at\\ 100$tag/ releases/1.$tag/.built; done; mkdir -p {quote(place)} && cp -a releases /srv/whole"
+    )
+    params = {"releases": f"{place}/all", "current": f"{place}/in use", "keep": "1"}
+    keep = Trial(host, "release-keep", params, state=f"cd {quote(place)}; find . -printf '%y %m %p %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort")  # fmt: skip
+
+    def anew() -> str:
+        host.run(f"cd {quote(place)}; rm -rf all; cp -a /srv/whole all; ln -sfn all/1.3 'in use'")
+        keep.captured = {}
+        keep.capture()
+        return keep.seen()
+
+    anew()
+    length = keep.traced("apply")
+    assert host.run(f"ls {quote(place)}/all") == "1.3\n"
+    every = os.environ.get("COCKPIT_CUTS") == "all"
+    gone: set[int] = set()
+    for point in range(1, length) if every else (length // 3, length - 30, length - 16, length - 8, length - 4):
+        before = anew()
+        keep.cut("apply", point)
+        names = host.run(
+            f"cd {quote(place)}/all; for one in 1.*; do [ -r $one/.built ] && [ -r $one/version ] && echo $one; done"
+        )
+        assert names == host.run(f"ls {quote(place)}/all"), "half a release stands under its name"
+        done = keep.recognised()
+        said = keep.ask("undo")
+        left = host.run(f"ls {quote(place)}/all").split()
+        if said.status == 0:
+            keep.same(before, f"cut after {point} commands is not taken back")
+            keep.must("verify_undo")
+        else:
+            assert said.said.split("again:")[1].split() == [tag for tag in ("1.2", "1.1", "1.0") if tag not in left]
+            assert keep.ask("verify_undo").status == 1
+        gone.add(4 - len(left))
+        assert not done or left == ["1.3"]
+        keep.must("apply")
+        keep.must("verify")
+        assert host.run(f"ls -A {quote(place)}/all") == "1.3\n"
+    assert len(gone) > 2, "some cuts leave all, some none"
+    # As after a cut of apply between its two strokes; undo is cut off in its turn.
+    before = anew()
+    host.run(f"cd {quote(place)}/all; for one in 1.0 1.1 1.2; do mv $one .$one.removing; done")
+    assert not keep.recognised()
+    for point in (4, 9) if not every else range(1, 12):
+        keep.cut("undo", point)
+    keep.must("undo")
+    keep.must("verify_undo")
+    keep.same(before, "what was put aside does not come back")
+    # A tag that was built again after half of its removal.
+    host.run(f"cd {quote(place)}/all; cp -a 1.0 .1.0.removing; rm .1.0.removing/.built")
+    keep.must("undo")
+    keep.must("apply")
+    assert host.run(f"ls -A {quote(place)}/all") == "1.3\n"
+    assert not evil_left(host)
+
+
+AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups dash"
+
+
+def test_who_may_not_see_what_others_run_removes_and_confirms_nothing(host: RealHost) -> None:
+    """To anybody but root the folders that others work in are hidden."""
+    built(host, "1.0", "1.1", "1.2", use="1.2")
+    host.run("chown -R nobody /srv/karl; cd /srv/karl/releases/1.0 && sleep 60 > /dev/null 2>&1 & echo $! > /srv/pid")
+    keep = Trial(host, "release-keep", {**HERE, "keep": "1"}, state=STATE)
+    host.run("echo /srv/karl/current > /srv/config")
+    given = {"config": "/srv/config", "restart": "touch /srv/restarted", "processes": "0", "within": "0"}
+    look = Trial(host, "release-consumers", {**HERE, **given})
+    before = keep.seen()
+    for trial in (keep, look):
+        for op in ("capture", "apply"):
+            assert "cannot be looked into by this login" in trial.must(op, 1, AS_NOBODY)
+        for op in ("probe", "verify"):
+            assert "become root" in trial.must(op, 2, AS_NOBODY)
+    assert look.ask("verify_undo", AS_NOBODY).status == 2
+    keep.same(before, "somebody who cannot see who uses it removes it")
+    assert not host.run("ls /srv/restarted", check=False)
+    # Root sees it.
+    assert "another release" in look.must("verify", 1)
+    keep.capture()
+    keep.must("apply")
+    assert host.run("ls /srv/karl/releases").split() == ["1.0", "1.2"]
+    host.run("kill $(cat /srv/pid)")
+    # Who says so goes on with what can be seen.
+    accepted = replace(keep, params={**keep.params, "others": "ignore"}, captured={})
+    accepted.capture(AS_NOBODY)
+    accepted.must("apply", 0, AS_NOBODY)
+    accepted.must("verify", 0, AS_NOBODY)
+    assert host.run("ls /srv/karl/releases").split() == ["1.2"]
 
 
 def test_s22_drift_between_staging_and_production_is_named_without_its_values(host: RealHost) -> None:

@@ -7,11 +7,21 @@ from dataclasses import replace
 
 import pytest
 
-from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil, says_no, until_arrived
+from tests.real.mailing import (
+    ANN,
+    PATIENCE,
+    ZONE,
+    arrived,
+    delivers_only_where_it_may,
+    hand_in,
+    refuses_evil,
+    says_no,
+    until_arrived,
+)
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import Trial
-from tests.real.world import until
-from tests.real.world.sendmail import needs_sendmail, sendmail
+from tests.real.world import listening, until
+from tests.real.world.sendmail import DAEMON, needs_sendmail, sendmail
 
 pytestmark = needs_sendmail
 
@@ -36,6 +46,9 @@ class Pair:
 
     def redirect(self) -> Trial:
         return self.trial("sendmail-redirect", target=self.old.address)
+
+    def release(self) -> Trial:
+        return self.trial("sendmail-release", box="/var/mail/ann")
 
     def virtual(self, address: str, target: str) -> Trial:
         return Trial(self.new, "sendmail-virtual", {"address": address, "target": target}, state=STATE)
@@ -159,19 +172,40 @@ def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> No
     refuses_evil(pair.hold(), "domain", "address", "back_to", "table")
     refuses_evil(pair.redirect(), "domain", "address", "target", "table")
     refuses_evil(pair.virtual(ANN, "bob"), "address", "target", "table")
-    refuses_evil(pair.trial("sendmail-flush"), "domain", "most")
+    refuses_evil(pair.hold(), "patience")
+    refuses_evil(pair.release(), "domain", "address", "table", "patience", undo=False)
+    delivers_only_where_it_may(pair.release())
+    refuses_evil(pair.trial("sendmail-flush"), "domain", "most", "patience")
     refuses_evil(pair.trial("sendmail-queue-empty"), "domain", "quiet")
 
 
 def test_a_broken_sendmail_is_left_as_it_is(pair: Pair) -> None:
     cf = "/etc/mail/sendmail.cf"
     pair.new.run(f"cp -p {cf} /run/; echo 'no setting' >> {cf}")
-    for trial in (pair.hold(), pair.redirect(), pair.virtual(ANN, "bob")):
-        says_no(trial, "refuses its configuration")
+    for trial in (pair.hold(), pair.release(), pair.redirect(), pair.virtual(ANN, "bob")):
+        says_no(trial, "refuses its configuration", "apply", "undo")
+    for trial in (pair.trial("sendmail-flush"), pair.trial("sendmail-queue-empty", quiet="0")):
+        says_no(trial, "refuses its configuration", "apply", "verify")
     pair.new.run(f"cp -p /run/sendmail.cf {cf}; sed -i 's/^Kcutover .*/Kcutover hash -o \\/etc\\/mail\\/other/' {cf}")
     for trial in (pair.hold(), pair.redirect()):
         says_no(trial, "needs the lines at the top of this recipe")
     pair.new.run(f"cp -p /run/sendmail.cf {cf}; rm /run/sendmail.cf")
+
+
+def test_no_daemon_has_to_run(pair: Pair) -> None:
+    """Sendmail starts anew for each message: what is handed in here is held, handed on and delivered without its daemon, too."""
+    hold, virtual = pair.hold(), pair.virtual(f"Sales@{ZONE}", "ann")
+    pair.new.run("kill $(head -n 1 /run/sendmail.pid)")
+    until(lambda: not listening(pair.new, 25), lambda: "its end", PATIENCE)
+    hold.there_and_back(shells=("dash",))
+    hold.there(already=False)
+    hand_in(pair.new, "without a daemon")
+    release = pair.release()
+    release.there(already=False)
+    until_arrived(pair.new, "without a daemon")
+    virtual.there_and_back(shells=("dash",))
+    pair.new.spawn(*DAEMON)
+    until(lambda: listening(pair.new, 25), pair.new.said, PATIENCE)
 
 
 def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
@@ -184,6 +218,10 @@ def test_a_queue_is_flushed_counted_and_seen_to_be_empty(pair: Pair) -> None:
     assert flush.ask("verify").status == 1
     replace(flush, params={"domain": "other.test"}).must("verify")
     replace(hold, params={"domain": ZONE, "address": ANN}).must("undo")
+    flush.capture()
+    flush.cut("apply", 12)
+    flush.must("apply")
+    until_arrived(pair.new, "deferred")
     flush.there(already=False)
     flush.back()
     until_arrived(pair.new, "deferred")

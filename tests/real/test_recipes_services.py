@@ -118,24 +118,26 @@ def app(host: RealHost) -> None:
 
 def test_what_was_enabled_by_its_path_comes_back_by_it(host: RealHost) -> None:
     app(host)
-    host.run("touch /srv/quiet; touch -d '1 hour ago' /srv/quiet")
-    host.run(f"printf 'archive-sha256 {'ab' * 32}\\n' > /srv/evidence")
-    last = {"services": "app.service", "quiet": "/srv/quiet", "seconds": "60", "backup": "/srv/evidence"}
+    last = {"services": "app.service", **evidence(host)}
     stop, timer = unit(host, "systemd-stop", "app.service"), unit(host, "timer-stop", "app.timer")
     end = Trial(host, "decommission", last)
     for trial, name in ((stop, "app.service"), (timer, "app.timer"), (end, "app.service")):
         trial.state = APP
-        for how in ("enable --now", "link") if trial is not end else ("enable --now",):
+        for how in (
+            ("enable --now", "link", "enable --runtime", "link --runtime") if trial is not end else ("enable --now",)
+        ):
             host.run(f"systemctl {how} '/srv/app/{name}' 2> /dev/null")
             before = trial.seen()
             trial.there()
             assert trial.seen() != before
             trial.back()
             assert trial.seen() == before
-            if how != "link":
+            if how == "enable --now":
                 trial.cut_anywhere()
             # A link that is removed leaves nothing that could be stopped.
-            host.run(f"systemctl stop {name}; systemctl disable {name} 2> /dev/null")
+            host.run(
+                f"systemctl stop {name}; systemctl disable {name}; systemctl --runtime disable {name}", check=False
+            )
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,73 @@ def test_what_starts_a_stopped_unit_again_is_named(host: RealHost) -> None:
     host.run("systemctl stop echo.socket echo.service; rm /etc/systemd/system/echo.*; systemctl daemon-reload")
 
 
+def evidence(host: RealHost) -> dict[str, str]:
+    """What a decommission wants to see."""
+    host.run("touch /srv/quiet; touch -d '1 hour ago' /srv/quiet")
+    host.run(f"printf 'archive-sha256 {'ab' * 32}\\n' > /srv/evidence")
+    return {"quiet": "/srv/quiet", "seconds": "60", "backup": "/srv/evidence"}
+
+
+GENERATOR = """\
+#!/bin/sh
+mkdir -p "$1/multi-user.target.wants"
+ln -s /etc/systemd/system/made.service "$1/multi-user.target.wants/made.service"
+"""
+
+
+def test_what_a_generator_enables_is_masked_and_comes_back(host: RealHost) -> None:
+    """As Debian's clusters of PostgreSQL: `disable` changes nothing about them, and each start of the host enables them anew."""
+    write(
+        host,
+        "/usr/lib/systemd/system/made.service",
+        "[Service]\nExecStart=sleep 1000\n[Install]\nWantedBy=multi-user.target",
+    )
+    generator = GENERATOR.replace("/etc/systemd/system", "/usr/lib/systemd/system")
+    write(host, "/etc/systemd/system-generators/made", generator, "755")
+    host.run("systemctl daemon-reload; systemctl start made.service")
+    state = (
+        "systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState made.service;"
+        "find /etc/systemd/system /run/systemd/system -name '*made*'; ls /run/systemd/generator/*.wants"
+    )
+    assert "UnitFileState=enabled-runtime" in host.run(state)
+    stop = unit(host, "systemd-stop", "made.service")
+    end = Trial(host, "decommission", {"services": "made.service", **evidence(host)})
+    for trial in (stop, end):
+        trial.state = state
+        trial.there_and_back(shells=("dash",))
+        trial.cut_anywhere()
+        trial.there()
+        assert (
+            host.run("systemctl daemon-reload; systemctl show -p UnitFileState made.service")
+            == "UnitFileState=masked\n"
+        )
+        trial.back()
+    host.run("systemctl stop made.service; rm /etc/systemd/system-generators/made; systemctl daemon-reload")
+
+
+def test_a_unit_that_others_start_is_stopped_for_good_only_with_them(host: RealHost) -> None:
+    write(host, "/etc/systemd/system/echo.socket", "[Socket]\nListenStream=7777\n[Install]\nWantedBy=sockets.target")
+    write(host, "/etc/systemd/system/echo.service", "[Service]\nExecStart=sleep 1000")
+    host.run("systemctl daemon-reload; systemctl enable --now echo.socket; systemctl start echo.service")
+    state = "systemctl show -p Id -p ActiveState -p UnitFileState echo.service echo.socket"
+    assert "UnitFileState=static" in host.run(state)
+    alone = Trial(host, "decommission", {"services": "echo.service", **evidence(host)}, state)
+    before = alone.seen()
+    alone.capture()
+    assert "nothing was stopped, since echo.socket would start echo.service again" in alone.must("apply", 1)
+    assert alone.seen() == before
+    both = Trial(host, "decommission", {**alone.params, "services": "echo.socket\necho.service"}, state)
+    both.there_and_back()
+    both.there()
+    host.run("systemctl start echo.socket")
+    assert "echo.service is stopped, but echo.socket starts it again" in alone.must("verify", 1)
+    assert not alone.recognised()
+    both.back()
+    host.run(
+        "systemctl disable --now echo.socket; systemctl stop echo.service; rm /etc/systemd/system/echo.*; systemctl daemon-reload"
+    )
+
+
 def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> None:
     start = unit(host, "timer-start", "planet.timer", elsewhere="[ ! -e /run/hold ] || { echo old does; false; }")
     start.there_and_back()
@@ -200,6 +269,14 @@ def test_s36_a_timer_moves_and_a_run_under_way_ends_first(host: RealHost) -> Non
     stop.must("verify")
     assert stop.recognised()
     assert "has no next run" in start.must("verify", 1)
+
+
+@pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart"])
+def test_without_ss_nobody_says_that_a_port_is_closed_or_open(host: RealHost, recipe: str) -> None:
+    for how in ("stop", "start"):
+        host.run(f"systemctl {how} nginx.service")
+        unit(host, recipe, port="8080").blind("ss")
+    host.run("systemctl stop nginx.service")
 
 
 @pytest.mark.parametrize("recipe", ["systemd-stop", "systemd-start", "systemd-restart", "timer-stop", "timer-start"])

@@ -98,11 +98,13 @@ def test_the_address_goes_to_new_and_comes_back_with_the_health_file(pair: Pair)
     by_old.must("verify")
     assert f"{mac(pair.old)} holds {ADDRESS}, not" in by_new.must("verify", 1)
     flip = pair.flip()
+    before = flip.seen()
     flip.there()
     assert not holds(pair.old)
     assert f"{mac(pair.new)} alone holds {ADDRESS}" in by_new.must("verify")
     by_old.must("verify", 1)
     flip.back()
+    flip.same(before, "undone it is not as before")
     by_old.must("verify")
     for shell in SHELLS[1:]:
         by_old.there(shell, already=False)
@@ -113,16 +115,22 @@ def test_a_flip_that_is_cut_off_can_be_ended_or_taken_back(pair: Pair) -> None:
     flip = pair.flip(gone="yes")
     before = flip.seen()
     flip.capture()
-    flip.killed("apply", 30)
+    flip.cut("apply", 30)
     flip.recognised()
     flip.must("apply")
     flip.must("verify")
     flip.must("undo")
     flip.must("verify_undo")
     assert flip.seen() == before
-    flip.killed("apply", 45)
+    flip.cut("apply", 45)
     flip.must("undo")
-    assert flip.seen() == before
+    flip.same(before, "what apply has begun is not taken back by undo")
+    flip.must("apply")
+    flip.cut("undo", 30)
+    flip.recognised()
+    flip.must("undo")
+    flip.must("verify_undo")
+    flip.same(before, "an undo that was cut off is not ended by another")
 
 
 def test_nothing_is_flipped_when_new_is_not_ready(pair: Pair) -> None:
@@ -138,6 +146,11 @@ def test_nothing_is_flipped_when_new_is_not_ready(pair: Pair) -> None:
     assert pair.flip().seen() == before
     assert not evil_left(pair.old)
     assert not evil_left(pair.third)
+
+
+def test_an_address_that_cannot_be_seen_is_not_one_that_was_given_up(pair: Pair) -> None:
+    flip = Trial(pair.old, "health-file", pair.flip().params, state=f"ls -lA --time-style=+ /srv; cat {HEALTH}")
+    flip.blind("ip", ops={"probe": 2, "capture": 2, "apply": 2, "verify": 2})
 
 
 def test_an_address_that_stays_or_that_nobody_takes_is_told(pair: Pair) -> None:
@@ -161,3 +174,31 @@ def test_an_address_that_both_hosts_hold_is_refused(pair: Pair) -> None:
     assert mac(pair.new) in said
     pair.new.run(f"ip addr del {ADDRESS}/24 dev eth0")
     pair.looks(mac=mac(pair.old)).must("verify")
+
+
+def test_a_keepalived_that_is_stopped_or_dead_is_told_from_one_that_hears(pair: Pair) -> None:
+    flip = pair.flip(wait="1")
+    with_address = flip.seen()
+    # Killed, it leaves the address where it is, and nobody reads the file.
+    for signal in ("STOP", "KILL"):
+        pair.old.signal(signal, "keepalived")
+    try:
+        flip.capture()
+        assert f"still holds {ADDRESS}" in flip.must("apply", 1)
+        flip.must("verify", 1)
+        flip.must("undo")
+        flip.must("verify_undo")
+        flip.same(with_address, "a flip that nobody hears changes something")
+    finally:
+        pair.old.run(f"ip addr del {ADDRESS}/24 dev eth0; rm -f /run/keepalived*.pid /run/keepalived/*.pid")
+        until(lambda: holds(pair.new), pair.new.said, 60)
+    # Stopped, it holds nothing: nothing has to be given up, and nothing comes back by the file alone.
+    away = flip.seen()
+    flip.captured = {}
+    flip.capture()
+    assert flip.captured["held"] == "no"
+    assert "has given up" in flip.must("apply")
+    assert f"{mac(pair.new)} holds {ADDRESS}" in flip.must("verify")
+    flip.must("undo")
+    flip.must("verify_undo")
+    flip.same(away, "undone it is not as before")

@@ -80,6 +80,17 @@ def test_a_broken_configuration_is_refused_before_the_daemon_hears_of_it(shop: S
     webtrials.broken(shop)
 
 
+@pytest.mark.parametrize("kind", webtrials.KINDS)
+def test_no_kind_of_lines_breaks_a_configuration_or_is_put_into_a_broken_one(
+    shop: Shop, new: RealHost, kind: str
+) -> None:
+    webtrials.refused(shop, new, kind)
+
+
+def test_a_test_site_goes_only_where_it_alone_breaks_the_configuration(shop: Shop, new: RealHost) -> None:
+    webtrials.vhost_refused(shop, new)
+
+
 def test_what_others_write_into_the_file_is_never_taken_back(shop: Shop) -> None:
     webtrials.edits_stay(shop)
 

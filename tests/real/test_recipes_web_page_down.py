@@ -52,7 +52,13 @@ def test_another_page_and_a_broken_or_stopped_nginx_are_left_alone(behind: RealH
     before = off.seen()
     assert "another one" in other.must("capture", 2)
     assert "another one" in other.must("apply", 2)
-    assert "nothing was changed" in Trial(behind, "nginx-maintenance-off", {**GIVEN, "name": EVIL}).must("apply", 2)
+    for param in (*GIVEN, "allow", "retry", "check", "at", "conf"):
+        for value in (EVIL, f"{EVIL}\nb"):
+            odd = Trial(behind, "nginx-maintenance-off", {**GIVEN, param: value}).ask("apply")
+            # Any text may be a page: that is another one then.
+            assert odd.status == 2, (param, odd)
+            assert "another one" in odd.said if param == "page" else "nothing was changed" in odd.said
+    assert not evil_left(behind)
     off.capture()
     behind.run("echo 'nonsense;' > /etc/nginx/rig/sites/broken.conf")
     assert "broken already" in off.must("apply", 2)

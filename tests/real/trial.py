@@ -18,6 +18,7 @@ import contextlib
 import difflib
 import fcntl
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,12 +32,29 @@ from pathlib import Path
 from cockpit.plan.model import Op, Shell
 from cockpit.plan.script import script_for
 from tests.real.rig import RealHost
+from tests.real.stood import note
 
 SHELLS = ("dash", "bash --posix", "busybox sh")
 """What a host's `sh` may be."""
 
 EVIL = 'it\'s "here" $(touch /tmp/owned) `touch /tmp/owned` \\ * ; & | > <\ttab é'
 """A value that a careless quotation would run, split or lose. It is one line: so are the values that recipes print."""
+
+
+BLIND: Mapping[Op, int] = {"probe": 2, "capture": 1, "apply": 1, "verify": 2}
+"""How the functions of a recipe end that cannot see what it is about."""
+
+
+@contextlib.contextmanager
+def without(host: RealHost, *tools: str) -> Iterator[None]:
+    """Hide these commands of a host, wherever they are looked for."""
+    folders = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin"
+    each = f"for dir in {folders}; do for tool in {' '.join(tools)}; do"
+    host.run(f"{each} [ ! -e $dir/$tool ] || mv $dir/$tool $dir/$tool.hidden; done; done")
+    try:
+        yield
+    finally:
+        host.run(f"{each} [ ! -e $dir/$tool.hidden ] || mv $dir/$tool.hidden $dir/$tool; done; done")
 
 
 def evil_left(host: RealHost) -> bool:
@@ -79,6 +97,11 @@ class Trial:
         place = resources.files("cockpit.recipes") if self.folder is None else self.folder
         return place.joinpath(f"{self.recipe}.sh").read_text(encoding="utf-8")
 
+    @property
+    def name(self) -> str:
+        """The recipe, with the example that it belongs to."""
+        return self.recipe if self.folder is None else f"{self.folder.parent.name}/{self.recipe}"
+
     def script(self, op: Op) -> str:
         """What would travel to the host."""
         action = Shell(
@@ -98,7 +121,22 @@ class Trial:
         with self._file(script) as file:
             process = self._start(f"{shell} {file}")
             out, err = process.communicate(timeout=240)
-        return Said(process.returncode, _text(out), _text(err))
+        said = Said(process.returncode, _text(out), _text(err))
+        self._note(op, said)
+        return said
+
+    def _note(self, op: Op, said: Said) -> None:
+        """Record what the recipe has stood by this."""
+        if op == "apply":
+            for param, value in {**self.params, **self.secrets}.items():
+                if "$(touch" in value:
+                    note(self.name, f"evil {param}")
+                if "\n" in value:
+                    note(self.name, f"newline {param}")
+            if said.status and re.search("refuse|broken|nothing (was|is) |(star|install|chang)ed: ", said.said):
+                note(self.name, "refused")
+        elif op == "verify_undo" and said.status == 0:
+            note(self.name, "undone")
 
     def capture(self, shell: str = SHELLS[0]) -> None:
         """Capture, and keep it for what follows."""
@@ -151,6 +189,7 @@ class Trial:
             self.must("apply", 0, shell)
             self.must("verify", 0, shell)
             self.same(first, f"{self.recipe} applied twice is not what it is once")
+            note(self.name, "twice")
 
     def back(self, shell: str = SHELLS[0]) -> None:
         """Undo, and its verification."""
@@ -159,6 +198,7 @@ class Trial:
             self.must("verify_undo", 0, shell)
         else:
             assert not self.recognised(shell), f"{self.recipe} undone is still so"
+            note(self.name, "undone")
 
     def there_and_back(self, *, already: bool = True, shells: Sequence[str] = ()) -> None:
         """Forward, twice, back, under the first shell; under the second once there and back (COCKPIT_SHELLS=all: under all, all
@@ -172,6 +212,17 @@ class Trial:
             self.back(shell)
             self.same(before, f"{self.recipe} undone under {shell} does not restore the state")
         assert not evil_left(self.host), f"{self.recipe} ran a parameter"
+
+    def blind(self, *tools: str, ops: Mapping[Op, int] = BLIND) -> None:
+        """Without these commands on its host, each function ends so, with a word: what cannot be seen is neither so nor not so,
+        and nothing is changed."""
+        before = self.seen()
+        with without(self.host, *tools):
+            for op, status in ops.items():
+                said = self.ask(op)
+                assert said.status == status, f"{self.recipe} {op} without {tools}: {said}"
+                assert said.said.strip(), f"{self.recipe} {op} without {tools} says nothing"
+        self.same(before, f"{self.recipe} without {tools} changes something")
 
     def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
         """Killed after some commands of `apply`, and of `undo`: the probe still answers, what it takes for done can be verified,
@@ -194,6 +245,7 @@ class Trial:
                     self.must("verify")
                     self.must("undo")
                 self.same(before, f"{self.recipe}: {op} cut after {point} commands is not mended by {op}")
+            note(self.name, f"cut {op}")
         # From the middle of apply straight back.
         for point in points["apply"]:
             self.capture()
@@ -235,6 +287,7 @@ class Trial:
     def cut(self, op: Op, point: int) -> None:
         """Kill one function after its command of this number has begun, which must be before its end."""
         assert self.killed(op, point), f"{self.recipe} {op} was at its end before {point} commands: not cut"
+        note(self.name, f"cut {op}")
 
     def _cut_off(self, op: Op, point: int) -> None:
         """As `cut`; earlier when the function waits for something, and this time is through with fewer commands."""

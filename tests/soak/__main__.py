@@ -1,6 +1,7 @@
 """`python -m tests.soak NAME`: the exhaustive counts that CI only samples.
 
 kill    SIGKILL of the conductor at every journal position of one client's cutover and undo on the lab, and at random ones of six
+driver  SIGKILL of the driver's screen at 20 random moments of a cutover, with a watcher attached who claims and goes on
 plans   the fuzzers over plan text, plan data and DNS messages, twenty thousand examples each
 hosts   a plan of 30 steps on real hosts, two hundred times: killed, cut off, restarted, rebooted, out of room, paused; needs root
 tails   tails on real hosts (OpenSSH and Python, OpenSSH and dash, Dropbear and busybox), rotated and cut off; needs root
@@ -29,6 +30,7 @@ def main() -> int:
         "name",
         choices=(
             "kill",
+            "driver",
             "hosts",
             "plans",
             "tails",
@@ -43,8 +45,10 @@ def main() -> int:
         ),
     )
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time")
-    parser.add_argument("--count", type=int, default=0, help="hosts, dns-race: how many; horizon: how many schedules")
-    parser.add_argument("--seed", type=int, default=0, help="horizon: which schedules; a new one each time by default")
+    parser.add_argument(
+        "--count", type=int, default=0, help="driver, hosts, dns-race: how many; horizon: how many schedules"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="driver, horizon: which ones; others each time by default")
     parser.add_argument("--longest", type=float, default=600.0, help="hosts: seconds of the longest cut")
     parser.add_argument(
         "--modules", default="", help="report: a folder with axe-core and puppeteer-core, not to fetch them"
@@ -54,6 +58,10 @@ def main() -> int:
         from tests.soak.kill import run
 
         return run(options.workers)
+    if options.name == "driver":
+        from tests.soak import driver
+
+        return driver.run(options.count or 20, options.seed)
     if options.name == "hosts":
         from tests.soak.hosts import run as run_hosts
 

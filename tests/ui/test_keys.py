@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -139,6 +140,15 @@ async def test_help_names_every_action_with_its_key() -> None:
 def test_keys_and_ids_are_unique() -> None:
     assert len({action.key for action in ACTIONS}) == len(ACTIONS)
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+
+
+def test_every_key_is_what_a_terminal_s_letter_becomes() -> None:
+    """`!` arrives as `exclamation_mark`: a key by another name would never be heard."""
+    from textual._xterm_parser import XTermParser
+
+    for action in ACTIONS:
+        letter = " " if action.key == "space" else key_word(action)
+        assert [event.key for event in XTermParser().feed(letter) if isinstance(event, Key)] == [action.key]
 
 
 async def test_the_palette_holds_the_same_actions() -> None:

@@ -11,9 +11,10 @@ from cockpit.plan.model import Host, Log, Plan, Service, Shell, Step
 from cockpit.plan.watched import Probe, Writer
 from cockpit.reduce import fold
 from cockpit.state import RunState
-from cockpit.ui.actions import ACTIONS, Seat
+from cockpit.ui.actions import ACTIONS
 from cockpit.ui.compose import screen
 from cockpit.ui.view import Page, View
+from cockpit.ui.wheel import Seat
 
 SEAT = Seat(can_drive=True, drives=True)
 LINE = "a line of the log that is longer than half of the screen is wide, and ends with the word end"

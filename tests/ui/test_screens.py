@@ -12,7 +12,6 @@ from textual.widgets import Input
 
 from cockpit.events import Asked
 from cockpit.state import RunState
-from cockpit.ui.actions import Seat
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.asking import Question
 from cockpit.ui.board import brief
@@ -20,6 +19,7 @@ from cockpit.ui.compose import screen
 from cockpit.ui.dialogs import Ask
 from cockpit.ui.paint import width_of
 from cockpit.ui.view import View
+from cockpit.ui.wheel import Seat
 from tests.ui.scenes import SCENES, Scene, Stage, ansi, without_colour
 from tests.ui.seat import started
 

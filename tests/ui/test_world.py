@@ -22,11 +22,11 @@ from cockpit.plan.base import Vantage
 from cockpit.reduce import reduce
 from cockpit.replay.player import Player
 from cockpit.state import DownView, RunState
-from cockpit.ui.actions import Seat
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.compose import screen
 from cockpit.ui.paint import Line, width_of
 from cockpit.ui.view import Page, View
+from cockpit.ui.wheel import Seat
 from cockpit.ui.world.figures import bounds, dns, downtime, health, tone
 from cockpit.ui.world.foot import extras
 from tests.ui import evening

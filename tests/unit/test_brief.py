@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cockpit.plan.brief import brief
 from cockpit.plan.examples import examples
 from cockpit.plan.load import load_plan
+from cockpit.plan.model import Shell, Sync
 from cockpit.plan.order import groups, in_order
 from cockpit.plan.show import markdown
 
@@ -102,7 +104,7 @@ TOLD = {
         # the entire migration process just for RT
         "Transfer the dump", "Move the rt domain", "After TTL, verify that RT is working",
         # Initial copy
-        "Run script to copy user accounts", "Rsync home directories", "Rsync darcs repos from /srv/projects",
+        "Run script to copy user accounts", "Rsync home directories, the admins'", "Rsync darcs repos from /srv/projects",
         "Rsync project data from /srv/code", "Rsync trac projects", "Rsync mailman archives", "Rsync Planet Haskell",
         "Monitor progress; update schedule and notify users",
         # the final migration
@@ -114,6 +116,7 @@ TOLD = {
         "Rsync Planet Haskell", "Move the planet domain", "Start the Planet Haskell hourly cron job",
         "verify remotely that all domains are moved", "Notify users and community",
         # Post-migration tasks
+        "Take a backup of /srv", "Take a backup of RT's database", "Mirror it, the homes and the mailboxes", "restored elsewhere", "RT's database can be restored elsewhere",
         "Activate backup mirroring", "Monitor net bandwidth and responsiveness", "Monitor memory and cpu usage",
         "Tune settings of PostgreSQL", "raise TTL back to normal levels", "delete the Etch server",
     ],
@@ -127,7 +130,7 @@ TOLD = {
         # Preparation phase
         "[All] Create new account", "[All] Make sure user is able to log in", "[All] First pass of copying files",
         "[Web] Set up an alternate hostname to point to neko-base", "[Web] Add the alternate hostname to a VirtualHost section",
-        "[Web] View the alternate URL", "[All] Verify that the user is able to get in and modify files",
+        "[Web] View the alternate URL", "[All] Adjust /usr/local/adm/firewall/firewall", "[All] Verify that the user is able to get in and modify files",
         "[Mush] Test run the game on neko-base", "[Mush] Shut down the test game after verifying",
         "[Mush] Backup copy of the last known-good save", "Is all of akira's preparation checked off",
         # First phase, mail and mush
@@ -145,6 +148,57 @@ TOLD = {
     ],
 }  # fmt: skip
 """What each account tells, in its own words and its own order."""
+
+
+LEFT_OUT = {
+    "community": ["nagios", "clamav", "/root", "hackage"],
+    "charon": ["www of nekodojo.test", "ftp"],
+    "floating": ["Mail preferences", "Comments", "DNS"],
+}
+"""What each account names and its plan leaves alone on purpose."""
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_a_plan_leaves_out_on_purpose_is_named_with_its_reason(name: str, tmp_path: Path) -> None:
+    """S48: nobody has to find out that it was forgotten."""
+    example = examples()[name]
+    example.write(tmp_path / f"{name}.yaml")
+    plan = load_plan(tmp_path / f"{name}.yaml")
+    left = brief(plan).partition("## Wave")[0]
+    for words in LEFT_OUT[name]:
+        assert re.search(rf"^- Left alone: (.* )?{words}\b.{{20,}}$", left, re.MULTILINE), f"{words} is not in:\n{left}"
+
+
+SCRIPTS = ("account_request", "project_request", "createlist", "createtrac", "addtoproject", "crontabfor")
+
+
+def test_every_set_of_data_that_moves_is_backed_up_and_restored_elsewhere_before_etch_goes(tmp_path: Path) -> None:
+    """S24, S41: each folder that a final copy brings lies in an archive that is restored on another host, or file by file on that
+    host; RT's database is restored there, too. The mirror's cron job waits for that, and what stops etch looks at the evidence."""
+    examples()["community"].write(tmp_path / "community.yaml")
+    plan = load_plan(tmp_path / "community.yaml")
+    steps = {step.ref: step for service in plan.services for step in service.steps}
+    use = {ref: step.action for ref, step in steps.items() if isinstance(step.action, Shell)}
+    mirror, take, restorable = steps["backup/mirror"].action, use["backup/take"], use["backup/restorable"]
+    assert isinstance(mirror, Sync)
+    kept = (f"{take.params['source']}/", *mirror.paths)
+    final = {
+        path
+        for step in steps.values()
+        if isinstance(step.action, Sync) and step.action.final
+        for path in step.action.paths
+    }
+    assert {path for path in final if not path.startswith((*kept, "/var/backups/cutover/"))} == set()
+    assert (mirror.source, mirror.target) == ("lun", "backup")
+    assert take.params["archive"] == restorable.params["archive"]
+    assert restorable.params["archive"].startswith(mirror.to[0])
+    assert use["backup/take-rt"].params["file"] == use["backup/restorable-rt"].params["file"]
+    assert {restorable.host, use["backup/restorable-rt"].host} == {"backup"}
+    assert {need.step for need in steps["backup/activate"].needs} == {"backup/restorable", "backup/restorable-rt"}
+    assert use["etch/stop"].params["backup"] == restorable.params["evidence"]
+    # The scripts of the admins, by name; the one that makes lists comes to use when the lists are there.
+    assert all(name in steps["server/scripts-for-users"].title for name in SCRIPTS)
+    assert use["lists/new-lists"].params == use["lists/no-new-lists"].params
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -66,3 +66,39 @@ def test_mailboxes_that_no_plan_can_name_leave_nothing_to_copy(tmp_path: Path) -
     steps = drafted(tmp_path, b"mailbox\tann\t/var/mail/a\xffn\nend\n")
     assert copied(steps) == {}
     assert steps["mailboxes/odd-name"].title.startswith("copy by hand: /var/mail/a")
+
+
+STARTED = b"""\
+listen\ttcp\t0.0.0.0\t80\tapache2
+listen\ttcp\t127.0.0.1\t25\tmaster
+packaged\t/etc/init.d/feeder
+database\tpostgresql\trt\tpostgres\t4096\t
+unit\tsystemd\tapache2.service\tpackaged\t/usr/sbin/apachectl start
+unit\tsystemd\tcron.service\tpackaged\t/usr/sbin/cron -f
+unit\tsystemd\tpostfix.service\tpackaged\t/bin/true
+unit\tsystemd\tpostgresql.service\tpackaged\t/bin/true
+unit\tsystemd\tqueue@1.service\tenabled\t/srv/app/queue --one
+unit\tsystemd\tqueue@1.service\town\t/srv/app/queue --one
+unit\tsystemd\tcron.service\tenabled\t/srv/app/not-the-packages-cron
+unit\tsysv\tqueue@1\tenabled\t/etc/init.d/queue@1
+unit\tsysv\tsudo\tenabled\t/etc/init.d/sudo
+unit\trc.local\trc.local\tenabled\t/srv/a &
+unit\trc.local\trc.local\tenabled\t/srv/b &
+unit\tsupervisor\tmailer\tenabled\t/srv/app/mailer
+process\tann\t/home/ann/bot
+process\tann\t/srv/app/mailer
+process\twww-data\t/usr/sbin/apache2 -k start -f /srv/x
+end
+"""
+
+
+def test_what_is_started_and_listens_nowhere_is_told_once_and_a_host_s_own_is_not(tmp_path: Path) -> None:
+    steps = drafted(tmp_path, STARTED)
+    assert [step.title for ref, step in steps.items() if ref.startswith("workers/")] == [
+        "systemd service queue@1: /srv/app/queue --one",
+        "systemd service cron: /srv/app/not-the-packages-cron",
+        "rc.local starts: /srv/a &",
+        "rc.local starts: /srv/b &",
+        "supervisor program mailer: /srv/app/mailer",
+        "process of ann, started by nothing that was found: /home/ann/bot",
+    ]

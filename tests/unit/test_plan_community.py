@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.plan.brief import brief
 from cockpit.plan.examples import examples
 from cockpit.plan.load import load_plan
-from cockpit.plan.model import Plan, Service
+from cockpit.plan.model import DnsChange, Manual, Plan, Service, Sync
+from cockpit.plan.people import Notice
 
 GONE_OVER = datetime.fromisoformat("2026-11-21T20:00:00+00:00")
 """When all becomes read-only, as users are told in advance."""
@@ -58,6 +60,55 @@ def test_etch_is_deleted_only_when_all_that_was_due_before_is_done(plan: Plan) -
         "backup/activate",
         "server/notify-community",
     } <= met
+
+
+def test_names_mail_and_data_of_one_domain_move_by_steps_of_their_own(plan: Plan) -> None:
+    """S25: services, data sets and domains are separate things: the web name of projects moves before its mail, each in its step,
+    and the data below both were copied by others, each of which can go or come back alone."""
+    steps = {step.ref: step for service in plan.services for step in service.steps}
+    moved: dict[tuple[str, str], list[str]] = {}
+    for ref, step in steps.items():
+        if isinstance(step.action, DnsChange):
+            for record in step.action.records:
+                moved.setdefault((record.name.partition(".")[0], record.type), []).append(ref)
+    assert moved.pop(("old-community", "A")) == ["server/name-for-the-copy"]
+    assert moved == {
+        **{(name, "A"): ["server/move-names"] for name in ("community", "projects")},
+        **{(name, "CNAME"): ["server/move-names"] for name in ("trac", "code")},
+        **{(name, "MX"): ["mail/move-mx"] for name in ("community", "projects")},
+        ("rt", "CNAME"): ["rt/move"],
+        ("planet", "CNAME"): ["planet/move"],
+    }
+    # One set of data, one service that brings it: no path is copied for good by two.
+    final = [
+        (path, step.service)
+        for step in steps.values()
+        if isinstance(step.action, Sync) and step.action.final
+        for path in step.action.paths
+    ]
+    assert len({path for path, _ in final}) == len(final)
+    assert {service for _, service in final} == {"accounts", "projects", "trac", "lists", "mail", "planet"}
+
+
+def test_everybody_whom_the_plan_needs_is_a_contact_with_a_channel(plan: Plan) -> None:
+    """S27: who answers for a step, and whom a notice is for, stand among the contacts with how they are reached."""
+    contacts = {contact.name: contact for contact in plan.contacts}
+    asked = {service.owner for service in plan.services if service.owner}
+    asked |= {step.action.owner for s in plan.services for step in s.steps if isinstance(step.action, Manual)}
+    assert {"Ian", "Malcolm", "infrastructure"} <= asked
+    assert asked <= contacts.keys()
+    assert all(contact.channel and contact.for_ for contact in contacts.values())
+    told = {
+        receiver.name.rpartition(" ")[0] if receiver.name[-1].isdigit() else receiver.name
+        for s in plan.services
+        for step in s.steps
+        if isinstance(step.action, Notice)
+        for receiver in step.action.to
+    }
+    assert told == {"users", "community"}
+    assert all(contacts[name].notify for name in told)
+    head = brief(plan).partition("## Wave")[0]
+    assert all(f"{contact.name}, {contact.channel}" in head for contact in contacts.values())
 
 
 def _due(service: Service) -> datetime:

@@ -145,9 +145,15 @@ def test_a_release_that_something_runs_out_of_is_seen(tmp_path: Path, how: str) 
     text = LOOKS[how].format(new=releases / "old" / "app.py", rest=(releases / "old" / "app.py").read_text()[15:])
     words = [text] if text.endswith(".py") else ["-c", text.replace("releases/old", str(releases / "old"))]
     (tmp_path / "conf").write_text(f"{tmp_path}/current")
-    keep = Scratch("release-keep", releases=releases, keep=1)
+    keep = Scratch("release-keep", releases=releases, keep=1, others="ignore")
     consumers = Scratch(
-        "release-consumers", releases=releases, config=tmp_path / "conf", restart="true", processes=0, within=0
+        "release-consumers",
+        releases=releases,
+        config=tmp_path / "conf",
+        restart="true",
+        processes=0,
+        within=0,
+        others="ignore",
     )
     with program([sys.executable, *words], tmp_path):
         keep.must("capture")

@@ -39,7 +39,7 @@ START = """\
 # The host says where it is: this folder goes from host to host.
 exec python3 mush.py . "$PORT" --name {user} --at "$(cat "$HOME/etc/address")" --host "$(cat "$HOME/etc/name")" --every 0.5
 """
-ASKED = ("login", "view", "modify", "no-updates", "client-settings", "web-page", "finished", "watch-logs")
+ASKED = ("login", "view", "firewall", "modify", "no-updates", "client-settings", "web-page", "finished", "watch-logs")
 """What people are asked in the course of their move."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cockpit.plan.keys.types import (
+    BOOL,
     COUNT,
     DURATION,
     ID,
@@ -223,6 +224,12 @@ PLAN: dict[str, tuple[Key, ...]] = {
         Key("after", obj("scope"), "the steps that must be settled before it may open", "after: {wave: 1}"),
         Key("evidence", listing(obj("evidence")), "what probes must show", "evidence: [{service: osf, health: new}]"),
         Key("fresh", DURATION, "evidence older than this closes it; 30s by default", "fresh: 10s"),
+        Key(
+            "second",
+            listing(ID, also=BOOL),
+            "a second person confirms it from another Unix account: any who was given access, or one of these",
+            "second: [bob]",
+        ),
     ),
     "scope": SCOPE,
     "evidence": (

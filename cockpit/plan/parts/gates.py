@@ -32,10 +32,33 @@ def gate(obj: Obj, site: Site, services: tuple[Service, ...], phases: tuple[str,
         )
     if kind == "human" and "question" not in obj.named:
         site.found.warn(obj, "no-question", f"gate {id} asks nothing", 'write question: "Is the pilot good?"')
+    second_by = tuple(dict.fromkeys(leaf.text for leaf in obj.leaves("second")))
+    second = obj.truth("second", False) or bool(second_by)
+    if "second" in obj.fields:
+        _second(obj, id, kind, second or obj.leaf("second") is not None, bool(evidence or after), site)
     return Gate(
         id=id, kind=kind, question=obj.verbatim("question"), before=before, after=after, target=id,
-        evidence=evidence, fresh=obj.seconds("fresh", 30.0),
+        evidence=evidence, fresh=obj.seconds("fresh", 30.0), second=second, second_by=second_by,
     )  # fmt: skip
+
+
+def _second(obj: Obj, id: str, kind: str, names: bool, shows: bool, site: Site) -> None:
+    """What a gate with a second person lacks."""
+    place = obj.named["second"]
+    if not names:
+        site.found.error(
+            place, "no-second", f"gate {id} names nobody who could confirm it", "write second: true, or name accounts"
+        )
+    elif kind == "evidence":
+        site.found.error(
+            place, "second-evidence", f"gate {id} opens by its evidence: nobody asks for it, so nobody confirms it",
+            "write kind: human, or leave second out",
+        )  # fmt: skip
+    elif not shows and obj.truth("second", True):
+        site.found.warn(
+            place, "blind-second", f"the second person of gate {id} sees nothing to judge by",
+            "name evidence, or the steps it comes after",
+        )  # fmt: skip
 
 
 def _scoped(obj: Obj, key: str, site: Site, services: tuple[Service, ...], phases: tuple[str, ...]) -> tuple[str, ...]:

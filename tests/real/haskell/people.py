@@ -9,12 +9,22 @@ from collections import Counter
 from tests.real.haskell.stage import CAFE, MAIL, PLANET, SPOOL, ZONE, Stage
 from tests.real.night.accountant import Accountant, in_mbox, numbers
 from tests.real.night.names import Names
+from tests.real.night.refusals import Meant
 from tests.real.night.traffic import Crowd, Tried
 from tests.real.rig import RealHost
 from tests.real.world.databases import psql
 
 SITES = ("community", "projects", "code", "trac", "rt", "planet")
 JOB = f"17 * * * * {PLANET}"
+_READ_ONLY = "[Rr]ead-only"
+CLOSED = (
+    Meant("RT is closed", "write", ["rt"], "rt/close", "rt/verify-remotely", _READ_ONLY),
+    Meant("/srv is read-only", "write", ["trac", "projects"], "server/read-only", "server/verify-names", _READ_ONLY),
+    Meant("/home is read-only", "write", ["accounts"], "accounts/read-only", "server/verify-names", _READ_ONLY),
+    Meant("nobody has the job", "write", ["planet"], "planet/stop-cron", "planet/start-cron", "nobody's job"),
+)
+"""When people are meant to be refused: from a freeze on, until the names lead everybody to lun. Pages are read all night, and
+mail is never refused: it waits."""
 _PUSH = (
     'cd /srv/projects/lens.git && C=$(GIT_AUTHOR_NAME=ann GIT_AUTHOR_EMAIL=a@x GIT_COMMITTER_NAME=ann GIT_COMMITTER_EMAIL=a@x git commit-tree -m "$NUMBER" "master^{tree}")'
     ' && git update-ref "refs/heads/push$NUMBER" "$C" && cat /etc/hostname'

@@ -59,6 +59,8 @@ class Stage:
     key: Key
     ledger: Ledger = field(default_factory=Ledger)
     """What people have done here, over all nights."""
+    nights: list[Path] = field(default_factory=list)
+    """The runs of these nights."""
 
     @property
     def samples(self) -> dict[str, str]:
@@ -86,11 +88,12 @@ def build(rig: Rig) -> Stage:
     stage = Stage(rig=rig, key=Key(), **hosts)
     _names(stage)
     with ThreadPoolExecutor(2) as pool:
-        lun = pool.submit(_lun, stage.lun)
+        lun, backup = pool.submit(_lun, stage.lun), pool.submit(_backup, stage.backup)
         _services(stage.etch)
         _years_of_use(stage.etch)
         _apache(stage.etch)
         lun.result()
+        backup.result()
     receiver(stage.world)
     until(
         lambda: _posted(stage.etch),
@@ -103,6 +106,12 @@ def build(rig: Rig) -> Stage:
 def _lun(host: RealHost) -> None:
     _services(host)
     _apache(host)
+
+
+def _backup(host: RealHost) -> None:
+    """A server in which a dump can be tried."""
+    postgres(host)
+    psql(host, "create role rt")
 
 
 def _names(stage: Stage) -> None:

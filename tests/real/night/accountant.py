@@ -6,6 +6,7 @@ Its rules, for each service:
   knows, so it may be there, but not twice (a message that was tried again after a lost answer may be there as often as that);
 - what is missing or doubled is a fault, unless it was declared as lost;
 - nothing is there that nobody sent;
+- nobody was refused or left without an answer, but while the plan had the service closed, or for a reason that is declared;
 - each step that the journal calls done was verified after it was applied, and each that it calls undone after it was undone.
 """
 
@@ -20,6 +21,7 @@ from cockpit.events import Record, StepApplied, StepMoved
 from cockpit.journal.folder import RunFolder
 from cockpit.journal.reader import records
 from tests.real.night.ledger import Kind, Ledger
+from tests.real.night.refusals import SURE, Meant, lasted, outages, stretch, total, within
 from tests.real.rig import RealHost
 
 _MARK = re.compile(rb"^X-Night: (\S+) (\d+)\r?$", re.MULTILINE)
@@ -55,6 +57,39 @@ class Accountant:
         runs = [name for n, name in enumerate(seen) if n == 0 or seen[n - 1] != name]
         if runs != wanted:
             self._say(f"{service}: people were answered by {' → '.join(runs) or 'nobody'}, not {' → '.join(wanted)}")
+
+    def refused(self, runs: Iterable[Path], meant: Iterable[Meant] = ()) -> None:
+        """Nobody was refused, or left without an answer, but while that was `meant`; and the meter of a service's downtime agrees:
+        in each run it saw no less than visitors did, and nothing that was surely longer than they were meant to be refused."""
+        nights, reasons = list(runs), list(meant)
+        for (kind, service), acts in self.ledger.all().items():
+            covers = [(one, one.times(nights, service)) for one in reasons]
+            wrong = [
+                act
+                for act in acts
+                if act.outcome != "taken" and not any(one.of(act) and within(act, at) for one, at in covers)
+            ]
+            if wrong:
+                told = "; ".join(
+                    f"{act.number} {act.outcome} by {act.by or 'nobody'}: {act.detail}" for act in wrong[:4]
+                )
+                self._say(f"{service}: {len(wrong)} of kind {kind} were refused or unanswered for no reason: {told}")
+        for run in nights:
+            for service, seen in outages(run).items():
+                times = [
+                    span
+                    for one in reasons
+                    if one.kind == "visit" and service in one.services
+                    for span in one.times([run], service)
+                ]
+                # What was only late is a slow machine's; what was refused is not.
+                if seen.failed and seen.lower > (longest := total(times)):
+                    self._say(f"{service}: away for {seen.lower:.2f} s at least, and meant to be for {longest:.2f} s")
+                away = stretch(self.ledger.of("visit", service), lasted(run))
+                if seen.upper < away > SURE:
+                    self._say(
+                        f"{service}: visitors were refused for {away:.2f} s, its meter saw {seen.upper:.2f} at the most"
+                    )
 
     def busy(self, least: int = 3) -> None:
         """There was traffic at all: so many acts of each kind at each service were taken."""

@@ -10,6 +10,7 @@ from cockpit.lab.mush import load
 from tests.real import mush
 from tests.real.night.ledger import Outcome
 from tests.real.night.names import Names
+from tests.real.night.refusals import Meant
 from tests.real.night.stage import forget, plant
 from tests.real.night.talk import Talker
 from tests.real.night.traffic import Crowd
@@ -22,6 +23,17 @@ from tests.real.world.sendmail import LOG, sendmail
 ZONE = "nekodojo.test"
 USERS = {"akira": 2001, "beni": 2002, "chiyo": 2003, "daichi": 2004, "emi": 2005}
 WEB, SPOOL, GAMES = ("akira", "beni", "emi"), ("akira", "beni"), {"beni": 4202, "daichi": 4204}
+CLOSED = (
+    Meant("the game is shut down", "line", ["beni"], "{service}/game-down", "{service}/game-up"),
+    # Whoever looked the name up just before finds nothing at charon until a second or two have gone by.
+    Meant(
+        "the old address is known", "line", list(GAMES), "{service}/mush-dns", "{service}/force-ns3", "Connection re"
+    ),
+    Meant(
+        "players drop and reconnect", "line", ["daichi"], "{service}/game-off", "{service}/finished", "Connection re"
+    ),
+)
+"""When people are meant to be refused. Web, mail and logins never are: no outage is observed by anybody's clients."""
 OUTSIDE = "mail.outside.test"
 TABLE = "/usr/local/adm/mail/virtusertable"
 LETTER = (

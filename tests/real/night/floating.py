@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.real.night import relaunch
 from tests.real.night.names import Fixed
+from tests.real.night.refusals import Meant
 from tests.real.night.stage import forget, plant
 from tests.real.night.traffic import Crowd
 from tests.real.rig import RealHost, Rig, sh
@@ -18,6 +19,28 @@ from tests.real.world.web import nginx
 
 ADDRESS = "10.213.0.200"
 PRIVATE = "10.214.0"
+FLIP = "Error|reset|timed out"
+CLOSED = (
+    Meant("content freeze", "write", ["articles"], "site/content-freeze", "site/flip", "frozen: content"),
+    Meant(
+        "user registration freeze",
+        "write",
+        ["members"],
+        "site/registration-freeze",
+        "site/flip",
+        "frozen: registration",
+    ),
+    Meant("the address is on its way", "visit", ["site"], "site/flip", "site/flip", FLIP),
+    Meant(
+        "the address is on its way",
+        "write",
+        ["articles", "members", "sessions", "forms"],
+        "site/flip",
+        "site/flip",
+        FLIP,
+    ),
+)
+"""When people are meant to be refused: what is frozen, and what is under way while the address moves."""
 ARTICLES, USERS = 1800, 300
 SCHEMA = f"""
 create table users (uid serial primary key, name text unique not null, pass text not null);

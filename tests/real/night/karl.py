@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.real.night import app
 from tests.real.night.names import Names
+from tests.real.night.refusals import Meant
 from tests.real.night.stage import forget, plant
 from tests.real.night.traffic import Crowd
 from tests.real.rig import RealHost, Rig
@@ -16,6 +17,18 @@ from tests.real.world.mail import postfix
 
 ZONE = "karl.test"
 CLIENTS = ("osf", "oxfam", "wwf", "jubilee", "harbor", "commons")
+CLOSED = tuple(
+    Meant(
+        "old hands its visitors to new, which has its page up",
+        kind,
+        CLIENTS,
+        "{service}/bridge",
+        "{service}/page-down",
+        "is moving",
+    )
+    for kind in ("visit", "write")
+)
+"""When a client's users are meant to be refused. Their mail never is: it waits."""
 KARL = 3000
 """The user id that owns the sites, on every host."""
 
@@ -111,6 +124,10 @@ class Platform:
             "a2dissite -q 000-default; a2enmod -q proxy proxy_http; a2ensite -q karl; apache2ctl start"
         )
         self._postfix(host, [client])
+        # What a careless edit loses: an access list, a second name of a file.
+        host.run(
+            "cd /etc; setfacl -m u:karl:r postfix/main.cf apache2/sites-available/karl.conf; ln postfix/vmailbox postfix/vmailbox.too"
+        )
         until(lambda: listening(host, 80), lambda: f"Apache on {host.name}", 30)
 
     def _shared(self) -> None:

@@ -56,3 +56,8 @@ class Ledger:
         """The services at which something of a kind was done."""
         with self._lock:
             return sorted(service for done, service in self._acts if done == kind)
+
+    def all(self) -> dict[tuple[Kind, str], list[Act]]:
+        """Every act, by its kind and service, in order."""
+        with self._lock:
+            return {place: list(acts) for place, acts in self._acts.items()}

@@ -8,14 +8,27 @@ from cockpit.plan.examples import examples
 from cockpit.plan.load import load_plan
 from tests.real.night import app
 from tests.real.night.names import Fixed
+from tests.real.night.refusals import Meant
 from tests.real.night.stage import forget, plant
 from tests.real.night.traffic import Crowd
-from tests.real.night.wayback import Past, differences, grown, remember
+from tests.real.night.wayback import KEYS, Past, differences, grown, remember
 from tests.real.rig import Rig
 from tests.real.trial import Trial
 from tests.real.world import listening, until, write
 
 CLIENTS = {"osf": 8081, "oxfam": 8082}
+EDITED = (KEYS, "/srv/karl/*/current", "/srv/karl/*/data/current")
+"""What a release changes, and puts back: a link to the same place is a new link."""
+_ANEW = "the site starts anew"
+CLOSED = (
+    Meant("the data is evolved", "write", list(CLIENTS), "{service}/read-only", "{service}/writable", "read-only"),
+    *(
+        Meant(_ANEW, kind, list(CLIENTS), f"{{service}}/{step}", f"{{service}}/{step}", "Bad Gateway")
+        for kind in ("visit", "write")
+        for step in ("switch", "consumers")
+    ),
+)
+"""When users are meant to be refused: while data is evolved, and for the moment in which supervisor starts their site anew."""
 SOUND, NO_BUILD, NO_EVOLVE, EVOLVES, PLAIN = "tag-3.0", "tag-3.1", "tag-3.2", "tag-3.3", "tag-3.4"
 """What becomes of each tag: in use; its build breaks off; its evolve breaks off; all goes well; well, and without an evolve."""
 
@@ -94,7 +107,7 @@ class Releases:
         return [
             fault
             for was, host in zip(past, (self.karl, self.staging), strict=True)
-            for fault in differences(was, host, but=users)
+            for fault in differences(was, host, but=users, touched=EDITED)
         ]
 
     def current(self, client: str, what: str = "") -> str:

@@ -6,6 +6,10 @@
 
 What users did since is no difference: `but` maps patterns of paths (or names of `asked`) to a judge of (before, after), which
 says what is wrong with the change, '' when nothing is. A path that was not there before, or is not any more, is None.
+
+A file is compared by its kind, mode, owner, content, access list and other attributes, by its further names (hard links) and by
+the time of its last change. That time is left out where a judge has a say, and where `touched` names what the night itself had to
+write anew. A folder's time is not compared: whoever puts a new version of a file in place moves it.
 """
 
 from __future__ import annotations
@@ -15,23 +19,32 @@ import re
 import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.real.rig import RealHost
+
+KEYS = "/root/.ssh/authorized_keys"
+"""It has one key more for as long as a host copies from this one."""
 
 Judge = Callable[[bytes | None, bytes | None], str]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file, folder or link: what it is, whose, its mode, and its content or target."""
+    """A file, folder or link: what it is, whose, its mode, and its content or target; what else it has."""
 
     kind: str
     mode: int
     owner: tuple[int, int]
     content: bytes = b""
+    changed: int = 0
+    """Of its content, in nanoseconds; 0 for a folder."""
+    attributes: tuple[tuple[str, bytes], ...] = ()
+    """Extended ones: access lists, capabilities, a user's own."""
+    names: tuple[str, ...] = ()
+    """All paths of a file that has several, as far as they were read."""
 
     def differs(self, other: Entry) -> str:
         """In what it is another one, '' when it is the same."""
@@ -41,6 +54,9 @@ class Entry:
                 ("kind", self.kind, other.kind),
                 ("mode", f"{self.mode:o}", f"{other.mode:o}"),
                 ("owner", self.owner, other.owner),
+                ("time", self.changed, other.changed),
+                ("attributes", dict(self.attributes), dict(other.attributes)),
+                ("names", self.names, other.names),
             )
             if ours != theirs
         ]
@@ -67,16 +83,23 @@ def remember(
     of paths that are nobody's state: logs, sockets, caches of a daemon."""
     texts = dict(asked or {})
     entries: dict[str, Entry] = {}
+    several: dict[tuple[int, int], list[str]] = {}
     for path in paths:
         top = host.file(path)
         if os.path.lexists(top):
-            _read(host, top, tuple(skip), entries)
+            _read(host, top, tuple(skip), entries, several)
+    for names in several.values():
+        for name in names:
+            entries[name] = replace(entries[name], names=tuple(sorted(names)))
     answers = {name: host.run(f"( {text} ) 2>&1", check=False).encode() for name, text in texts.items()}
     return Past(tuple(paths), texts, tuple(skip), entries, answers)
 
 
-def differences(past: Past, host: RealHost, *, but: Mapping[str, Judge] | None = None) -> list[str]:
-    """What is not as it was, a sentence each. A path whose change its judge accepts may still not change owner or mode."""
+def differences(
+    past: Past, host: RealHost, *, but: Mapping[str, Judge] | None = None, touched: Sequence[str] = ()
+) -> list[str]:
+    """What is not as it was, a sentence each. A path whose change its judge accepts may still not change owner, mode, attributes
+    or names; of `touched` (patterns) only the time may be another one."""
     judges = dict(but or {})
     now = remember(host, past.paths, asked=past.asked, skip=past.skip)
     found: list[str] = []
@@ -87,7 +110,9 @@ def differences(past: Past, host: RealHost, *, but: Mapping[str, Judge] | None =
             if judge is not None and was.content != is_.content:
                 if why := judge(was.content, is_.content):
                     found.append(f"{host.name}:{path}: {why}")
-                is_ = Entry(is_.kind, is_.mode, is_.owner, was.content)
+                is_ = replace(is_, content=was.content)
+            if judge is not None or any(fnmatchcase(path, pattern) for pattern in touched):
+                is_ = replace(is_, changed=was.changed)
             if why := was.differs(is_):
                 found.append(f"{host.name}:{path}: {why}")
         elif judge is not None:
@@ -136,22 +161,36 @@ def zone(rig_pid: int, server: str, name: str) -> list[str]:
     return sorted(re.sub(r"( SOA \S+ \S+) \d+", r"\1", line) for line in lines)
 
 
-def _read(host: RealHost, path: Path, skip: tuple[str, ...], into: dict[str, Entry]) -> None:
+def _read(
+    host: RealHost,
+    path: Path,
+    skip: tuple[str, ...],
+    into: dict[str, Entry],
+    several: dict[tuple[int, int], list[str]],
+) -> None:
     name = "/" + str(path.relative_to(host.root))
     if any(fnmatchcase(name, pattern) for pattern in skip):
         return
     found = path.lstat()
-    mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
-    if stat.S_ISLNK(found.st_mode):
-        into[name] = Entry("link", 0, owner, os.fsencode(path.readlink()))
-    elif stat.S_ISDIR(found.st_mode):
-        into[name] = Entry("folder", mode, owner)
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
+    mode = 0 if kind == "link" else stat.S_IMODE(found.st_mode)
+    held = os.fsencode(path.readlink()) if kind == "link" else path.read_bytes() if kind == "file" else b""
+    changed = found.st_mtime_ns if kind in {"file", "link"} else 0
+    into[name] = Entry(kind, mode, (found.st_uid, found.st_gid), held, changed, _attributes(path))
+    if kind == "file" and found.st_nlink > 1:
+        several.setdefault((found.st_dev, found.st_ino), []).append(name)
+    if kind == "folder":
         for entry in sorted(path.iterdir()):
-            _read(host, entry, skip, into)
-    elif stat.S_ISREG(found.st_mode):
-        into[name] = Entry("file", mode, owner, path.read_bytes())
-    else:
-        into[name] = Entry("other", mode, owner)
+            _read(host, entry, skip, into, several)
+
+
+_KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFREG: "file"}
+
+
+def _attributes(path: Path) -> tuple[tuple[str, bytes], ...]:
+    """The extended attributes, in order."""
+    names = sorted(os.listxattr(path, follow_symlinks=False))
+    return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in names)
 
 
 def _around(before: bytes, after: bytes) -> str:

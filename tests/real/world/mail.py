@@ -68,6 +68,9 @@ def redirect(host: RealHost, transports: dict[str, str]) -> None:
     host.run("postfix reload 2>/dev/null || :")
 
 
+EXIM_DAEMON = ("/usr/sbin/exim4", "-bdf", "-q2s")
+
+
 def exim(
     host: RealHost,
     name: str,
@@ -146,11 +149,7 @@ begin retry
         "chown -R root:root /etc/exim4; mkdir -p /var/log/exim; chown -R Debian-exim /var/spool/exim /var/log/exim;"
         "chmod 644 /etc/ssl/rig/*.key 2>/dev/null || :"
     )
-    host.spawn(
-        "/usr/sbin/exim4",
-        "-bdf",
-        "-q2s",
-    )
+    host.spawn(*EXIM_DAEMON)
     until(
         lambda: listening(host, 25),
         lambda: f"exim on {host.name}: {host.said()[-600:]} {host.run('cat /var/log/exim/*', check=False)[-600:]}",

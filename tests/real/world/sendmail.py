@@ -31,6 +31,8 @@ R$- : $+ $| $+ < @ $+ . >	$# $1 $@ $2 $: $3 < @ $4 . >
 """What the recipes sendmail-hold and sendmail-redirect ask for."""
 HOLD = "Mhold, P=/usr/bin/awk, F=lsDFMn, T=DNS/RFC822/X-Unix, A=awk BEGIN{exit(75)} $u\n"
 LOG = "/var/log/mail.log"
+# There is no syslog here: what would go there is told as debugging output, too.
+DAEMON = ("/usr/sbin/sendmail", "-bD", "-q2s", "-D", LOG, "-d89.10")
 
 
 def sendmail(
@@ -97,6 +99,5 @@ MAILER(`smtp')dnl
         "mkdir -p /var/spool/mqueue /var/mail /var/log; chmod 700 /var/spool/mqueue; chmod 1777 /var/mail;"
         "getent group smmsp >/dev/null || groupadd -r smmsp; id smmsp >/dev/null 2>&1 || useradd -r -g smmsp smmsp"
     )
-    # There is no syslog here: what would go there is told as debugging output, too.
-    host.spawn("/usr/sbin/sendmail", "-bD", "-q2s", "-D", LOG, "-d89.10")
+    host.spawn(*DAEMON)
     until(lambda: listening(host, 25), lambda: f"sendmail on {host.name}: {host.said()[-800:]}", 30)

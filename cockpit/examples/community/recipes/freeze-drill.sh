@@ -1,6 +1,6 @@
 # recipe: Try read-only with an exception, and its undo, on a folder of its own; nothing of it stays
 # group: files
-# danger: none
+# danger: low a folder of its own comes and goes
 # undo: takes the folder away, if it was left
 # param: folder the folder whose file system it is tried on
 # needs: mount umount mktemp

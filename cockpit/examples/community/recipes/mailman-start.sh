@@ -8,6 +8,8 @@
 # needs: curl mailman setpriv ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 manager() {
     account=${account:-list}
     (
@@ -18,7 +20,12 @@ manager() {
 }
 
 takes_mail() {
-    [ -n "$(ss -Hlnt "sport = :$port")" ]
+    # 0 something does, 1 nothing does, 2 it cannot be told.
+    heard=$(ss -Hlnt "sport = :$port") || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 2
+    }
+    [ -n "$heard" ]
 }
 
 running() {
@@ -28,15 +35,20 @@ running() {
 
 waited() {
     tries=0
-    while ! "$@"; do
+    while :; do
+        "$@"
+        status=$?
+        [ "$status" = 1 ] && [ "$tries" -lt 600 ] || return "$status"
         tries=$((tries + 1))
-        [ "$tries" -le 600 ] || return
         sleep 0.2
     done
 }
 
 gone() {
-    ! running && ! takes_mail
+    # 0 it is, 1 it is not, 2 it cannot be told.
+    ! running || return 1
+    takes_mail
+    case $? in 0) return 1 ;; 1) return 0 ;; *) return 2 ;; esac
 }
 
 probe() {
@@ -44,11 +56,21 @@ probe() {
 }
 
 capture() {
-    if gone; then echo "ran=0"; else echo "ran=1"; fi
+    gone
+    case $? in
+        0) echo "ran=0" ;;
+        1) echo "ran=1" ;;
+        *) return 2 ;;
+    esac
 }
 
 apply() {
-    if takes_mail; then echo "Mailman takes mail" && return; fi
+    takes_mail
+    case $? in
+        0) echo "Mailman takes mail" && return ;;
+        1) ;;
+        *) return 2 ;;
+    esac
     waited gone && manager start --force > /dev/null 2>&1
     waited takes_mail || { echo "Mailman does not take mail on port $port" && return 1; }
     echo "Mailman takes mail on port $port"

@@ -10,6 +10,8 @@
 # needs: find mailman setpriv ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 manager() {
     account=${account:-list}
     (
@@ -20,7 +22,12 @@ manager() {
 }
 
 takes_mail() {
-    [ -n "$(ss -Hlnt "sport = :$port")" ]
+    # 0 something does, 1 nothing does, 2 it cannot be told.
+    heard=$(ss -Hlnt "sport = :$port") || {
+        echo "who listens on port $port cannot be told: ss ends with $?"
+        return 2
+    }
+    [ -n "$heard" ]
 }
 
 running() {
@@ -30,15 +37,20 @@ running() {
 
 waited() {
     tries=0
-    while ! "$@"; do
+    while :; do
+        "$@"
+        status=$?
+        [ "$status" = 1 ] && [ "$tries" -lt 600 ] || return "$status"
         tries=$((tries + 1))
-        [ "$tries" -le 600 ] || return
         sleep 0.2
     done
 }
 
 gone() {
-    ! running && ! takes_mail
+    # 0 it is, 1 it is not, 2 it cannot be told.
+    ! running || return 1
+    takes_mail
+    case $? in 0) return 1 ;; 1) return 0 ;; *) return 2 ;; esac
 }
 
 runners() {
@@ -76,11 +88,21 @@ probe() {
 }
 
 capture() {
-    if gone; then echo "ran=0"; else echo "ran=1"; fi
+    gone
+    case $? in
+        0) echo "ran=0" ;;
+        1) echo "ran=1" ;;
+        *) return 2 ;;
+    esac
 }
 
 apply() {
-    if gone; then echo "Mailman is stopped" && return; fi
+    gone
+    case $? in
+        0) echo "Mailman is stopped" && return ;;
+        1) ;;
+        *) return 2 ;;
+    esac
     handled
     manager stop > /dev/null
     waited gone || { echo "Mailman does not end" && return 1; }
@@ -89,7 +111,12 @@ apply() {
 
 verify() {
     if running; then echo "Mailman still runs" && return 1; fi
-    if takes_mail; then echo "something takes mail on port $port" && return 1; fi
+    takes_mail
+    case $? in
+        0) echo "something takes mail on port $port" && return 1 ;;
+        1) ;;
+        *) return 2 ;;
+    esac
     echo "nothing takes mail on port $port, and no runner is there"
 }
 

@@ -7,12 +7,15 @@
 # needs: ss
 # shellcheck shell=sh disable=SC2154
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 looked() {
     set -f
     number=0
     for port in $ports; do
         number=$((number + 1))
-        [ -n "$(ss -Hlnt "sport = :$port")" ] || { echo "nothing listens on port $port" && return 1; }
+        heard=$(ss -Hlnt "sport = :$port") || { echo "who listens on port $port cannot be told: ss ends with $?" && return 2; }
+        [ -n "$heard" ] || { echo "nothing listens on port $port" && return 1; }
     done
     while IFS= read -r check; do
         [ -n "$check" ] || continue

@@ -1,6 +1,6 @@
 # recipe: Write an account of this lab host down, with its keys, for another host
 # group: lab
-# danger: none
+# danger: low it writes one file, that only its owner may read
 # undo: removes the file
 # param: user whose account
 # param: file the file to write, in a folder of its own; only its owner may read it

@@ -1,6 +1,6 @@
 # recipe: Write down all accounts of this host, with their projects and keys, for another host
 # group: lab
-# danger: none
+# danger: low it writes one file, that only its owner may read
 # undo: removes the file
 # param: file the file to write; only its owner may read it
 # needs: cmp

@@ -1,6 +1,6 @@
 # recipe: Write down lists, their members and their archived messages
 # group: lab
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the file
 # param: root the folder of the lists, with archives/ in it
 # param: file the file to write

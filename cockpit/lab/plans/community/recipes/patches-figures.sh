@@ -1,6 +1,6 @@
 # recipe: Write down what each repository holds: its patches, by their inventory, and its hooks with their modes
 # group: lab
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the file
 # param: root the folder in which the repositories lie
 # param: figures the file to write

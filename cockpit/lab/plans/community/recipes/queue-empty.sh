@@ -8,15 +8,19 @@
 # shellcheck shell=sh disable=SC2154
 
 left() {
-    mailq | grep -c "@$domain\$"
+    waiting=$(mailq) || {
+        echo "the mail server does not show its queue" >&2
+        return 2
+    }
+    printf '%s\n' "$waiting" | grep -c "@$domain\$" || :
 }
 
 waited() {
     tries=0
-    until [ "$(left)" = 0 ]; do
+    until n=$(left) || return 2; [ "$n" = 0 ]; do
         tries=$((tries + 1))
         if [ "$tries" -gt $((${within:-60} * 5)) ]; then
-            echo "$(left) messages for $domain are still here"
+            echo "$n messages for $domain are still here"
             return 1
         fi
         sleep 0.2

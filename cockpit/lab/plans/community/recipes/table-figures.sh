@@ -1,6 +1,6 @@
 # recipe: Write down rows and checksums of the tables of an SQLite database, for another host
 # group: lab
-# danger: none
+# danger: low it writes one file, of the figures
 # undo: removes the file
 # param: database the database
 # param: file the file to write

@@ -1,0 +1,130 @@
+"""The door for other accounts: who is let to it by the file system, who is turned away all the same, and what is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from cockpit import intents as it
+from cockpit.conductor import acl
+from cockpit.conductor.client import LiveSource
+from cockpit.conductor.visit import Visit
+from cockpit.events import AccessGiven, AccessTaken, DoorChanged
+from cockpit.preflight.people import second_rows
+from tests.conductor.seats import Run, conducted, screen
+from tests.engine.world import small_plan
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+
+
+def bound(folder: Path) -> tuple[Path, Path]:
+    """A private folder with a socket in it."""
+    place = folder / "door"
+    place.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(place / "s"))
+    (place / "s").chmod(0o600)
+    return place, place / "s"
+
+
+@pytest.mark.skipif(shutil.which("getfacl") is None, reason="getfacl missing: sudo apt-get install -y acl")
+def test_the_access_list_is_what_getfacl_reads(tmp_path: Path) -> None:
+    folder, door = bound(tmp_path)
+    assert acl.let_in(folder, door, {"nobody": NOBODY}) == f"an access list on {folder} names nobody"
+
+    def read(path: Path) -> set[str]:
+        said = subprocess.run(["getfacl", "-cpn", str(path)], capture_output=True, text=True, check=True).stdout
+        return {line for line in said.splitlines() if line}
+
+    assert read(folder) == {"user::rwx", f"user:{NOBODY}:r-x", "group::---", "mask::r-x", "other::---"}
+    assert read(door) == {"user::rw-", f"user:{NOBODY}:rw-", "group::---", "mask::rw-", "other::---"}
+    acl.let_in(folder, door, {})
+    assert read(folder) == {"user::rwx", "group::---", "mask::---", "other::---"}
+
+
+def test_where_the_file_system_keeps_no_lists_a_common_group_is_used_or_nobody_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, own: int, uids: list[int], may: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(acl, "_write", refuse)
+    folder, door = bound(tmp_path)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert "others in it are turned away" in acl.let_in(folder, door, {me: os.getuid()})
+    assert (folder.stat().st_mode & 0o777, door.stat().st_mode & 0o777) == (0o750, 0o660)
+    monkeypatch.setattr(acl, "_groups", lambda name: set())
+    with pytest.raises(acl.NoWayIn, match="you share no group with nobody"):
+        acl.let_in(folder, door, {"nobody": NOBODY})
+
+
+async def visited(path: Path) -> str:
+    """Why a visitor was turned away; '' for one who was let in."""
+    visit = Visit(LiveSource(path, "x", wait=1.0))
+    following = asyncio.create_task(visit.follow())
+    await visit.until(lambda state: state.plan is not None, 5.0)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    return visit.over
+
+
+async def test_the_door_opens_with_the_first_and_closes_with_the_last_and_the_kernel_s_word_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
+    async with conducted(tmp_path) as run, screen(run, "ann") as ann:
+        assert "no account no-such" in (await ann.source.send(it.GiveAccess(account="no-such-one")) or "")
+        me = pwd.getpwuid(os.getuid()).pw_name
+        assert "has access already" in (await ann.source.send(it.GiveAccess(account=me)) or "")
+        assert list(tmp_path.glob("cockpit-door-*")) == []
+        assert await ann.source.send(it.GiveAccess(account="nobody", may="watch")) is None
+        await ann.until(lambda: ann.state.door)
+        door = Path(ann.state.door)
+        # The owner can reach the socket, and is still not on the list.
+        assert "has no access to this run" in await visited(door)
+        assert await ann.source.send(it.TakeAccess(account="eve")) == "eve has no access"
+        assert await ann.source.send(it.TakeAccess(account="nobody")) is None
+        await ann.until(lambda: not ann.state.door)
+        assert list(tmp_path.glob("cockpit-door-*")) == []
+        assert [type(r.event) for r in run.events(AccessGiven) + run.events(AccessTaken)] == [AccessGiven, AccessTaken]
+
+
+async def test_a_resumed_run_opens_its_door_again_and_takes_the_old_one_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
+    old, left = bound(tmp_path)
+    stale = old.rename(tmp_path / "cockpit-door-stale") / left.name
+
+    async def before(run: Run) -> None:
+        await run.ledger.write(AccessGiven(account="nobody", uid=NOBODY), "ann")
+        await run.ledger.write(DoorChanged(path=str(stale), how="left"), "conductor")
+
+    async with conducted(tmp_path, before=before) as run, screen(run, "ann") as ann:
+        await ann.until(lambda: ann.state.door not in {"", str(stale)})
+        assert not stale.parent.exists()
+        assert Path(ann.state.door).exists()
+    assert list(tmp_path.glob("cockpit-door-*")) == [], "a conductor that ends leaves no door"
+
+
+def test_preflight_says_whether_the_second_person_of_a_gate_has_an_account_here() -> None:
+    plan, me = small_plan(), pwd.getpwuid(os.getuid()).pw_name
+
+    def seen(*names: str) -> list[tuple[str, str]]:
+        gate = replace(plan.gates[0], second=True, second_by=names)
+        return [(row.grade, row.found) for row in second_rows(replace(plan, gates=(gate,)))]
+
+    assert second_rows(plan) == []
+    assert seen() == [("ok", "anyone who is given access to confirm")]
+    assert seen("nobody") == [("ok", "nobody")]
+    assert seen("nobody", "no-such-one") == [("warn", "nobody; no-such-one has no account here")]
+    assert seen(me) == [("fail", f"{me}: no other account of this machine")]

@@ -1,0 +1,1 @@
+"""Two people at one screen: real tmux servers and clients on pseudo-terminals."""

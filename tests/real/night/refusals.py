@@ -1,0 +1,112 @@
+"""When a refusal is meant: while a service is closed, from one step's intent until another is verified, by the journal.
+
+Whatever people are refused outside of these times is a fault of the night, and so is what got no answer. A clock is not asked:
+the times are those of the journal's own events, by the monotonic clock of the machine, which the ledger has too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cockpit.events import DowntimeSeen, StepIntended, StepMoved
+from cockpit.journal.folder import RunFolder
+from cockpit.journal.reader import records
+from tests.real.night.ledger import Act, Kind
+
+Spans = list[tuple[float, float]]
+"""Monotonic seconds, from and to."""
+
+FOREVER = float("inf")
+SURE = 5.0
+"""Seconds of an outage that no meter can have missed: several of its samples fall into it."""
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What these people are refused from the intent of the step `since` on, until the step `until` is verified, or `since` is
+    taken back. `{service}` in a step stands for the service of the act. `said` is what the refusal's own words must match."""
+
+    why: str
+    kind: Kind
+    services: Sequence[str]
+    since: str
+    until: str
+    said: str = ""
+
+    def of(self, act: Act) -> bool:
+        """Whether it speaks of this act, whenever that was."""
+        return act.kind == self.kind and act.service in self.services and bool(re.search(self.said, act.detail))
+
+    def times(self, runs: Iterable[Path], service: str) -> Spans:
+        """When it holds for a service. A step `until` that is taken back closes again what it had opened."""
+        since, until = self.since.format(service=service), self.until.format(service=service)
+        found: Spans = []
+        for run in runs:
+            begun: float | None = None
+            for mono, ref, what in moves(run):
+                if begun is None and (ref, what) in {(since, "apply"), (until, "undo")}:
+                    begun = mono
+                elif begun is not None and ((ref == until and what == "done") or (ref == since and what == "undone")):
+                    found.append((begun, mono))
+                    begun = None
+            if begun is not None:
+                found.append((begun, FOREVER))
+        return found
+
+
+def moves(run: Path) -> Iterator[tuple[float, str, str]]:
+    """Each step's `apply` and `undo` as they are intended, its `done` and `undone`, with when."""
+    for record in records(RunFolder(run).journal):
+        match record.event:
+            case StepIntended(ref=ref, op=op) if op in {"apply", "undo"}:
+                yield record.mono, ref, op
+            case StepMoved(ref=ref, state="done" | "already"):
+                yield record.mono, ref, "done"
+            case StepMoved(ref=ref, state="undone"):
+                yield record.mono, ref, "undone"
+
+
+def outages(run: Path) -> dict[str, DowntimeSeen]:
+    """What the meter of each service said last, seconds with both bounds."""
+    last: dict[str, DowntimeSeen] = {}
+    for record in records(RunFolder(run).journal):
+        match record.event:
+            case DowntimeSeen(service=service, meter="") as seen if service:
+                last[service] = seen
+    return last
+
+
+def within(act: Act, spans: Spans) -> bool:
+    """Whether some of an act was in one of these times: that may be what refused it."""
+    return any(act.began <= end and begin <= act.ended for begin, end in spans)
+
+
+def total(spans: Spans) -> float:
+    """The seconds that these times are together; where they overlap, once."""
+    seconds, upto = 0.0, float("-inf")
+    for begin, end in sorted(spans):
+        seconds += max(0.0, end - max(begin, upto))
+        upto = max(upto, end)
+    return seconds
+
+
+def lasted(run: Path) -> tuple[float, float]:
+    """When a run began and ended, as far as its journal goes."""
+    times = [record.mono for record in records(RunFolder(run).journal)]
+    return times[0], times[-1]
+
+
+def stretch(visits: Iterable[Act], span: tuple[float, float]) -> float:
+    """The longest time in a span for which visitors were surely refused: from the end of a first visit to the beginning of a
+    last one, with none between them that was taken."""
+    longest, first = 0.0, FOREVER
+    for visit in visits:
+        if visit.outcome == "taken" or visit.began < span[0] or visit.ended > span[1]:
+            first = FOREVER
+        else:
+            first = min(first, visit.ended)
+            longest = max(longest, visit.began - first)
+    return longest

@@ -20,6 +20,8 @@ SHOWN_OF_UNKNOWN = 200
 def reduce(state: RunState, record: ev.Record) -> RunState:
     """The state after one more event. Pure; an event about something the plan does not know changes only `seq` and `utc`."""
     event = record.event
+    if isinstance(event, ev.LogSeen):
+        return of_log(state, record, event)  # Three events of four.
     state = replace(state, seq=record.seq, utc=record.utc)
     match event:
         case ev.RunStarted():
@@ -92,8 +94,6 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
         case ev.HostClock():
             clock = ClockView(offset=event.offset, bound=event.bound, zone=event.zone, utc=record.utc)
             return replace(state, clocks=state.clocks | {event.host: clock})
-        case ev.LogSeen():
-            return of_log(state, record, event)
         case ev.LogGap():
             return of_gap(state, record, event)
         case (

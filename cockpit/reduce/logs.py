@@ -13,22 +13,21 @@ ALARM_AGAIN = 30.0
 
 
 def of_log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
-    """The state with a log's new lines, its rate, and an alarm on the timeline."""
+    """The state right after the event, with a log's new lines, its rate, and an alarm on the timeline."""
     key = f"{event.host}:{event.file}"
     log = state.logs.get(key) or LogView(host=event.host, file=event.file)
     alarms = frozenset(event.alarms)
-    fresh = tuple(
-        (log.count + index, record.utc, text, index in alarms)
-        for index, text in enumerate(event.lines)
-        if index >= len(event.lines) - RING
-    )
+    over = max(0, len(event.lines) - RING)
+    fresh = [
+        (log.count + index, record.utc, text, index in alarms) for index, text in enumerate(event.lines[over:], over)
+    ]
     gap = record.utc - log.utc if log.utc else 1.0
     # A rate over the last second or so: each batch moves it by the share of a second that it covers.
     weight = min(max(gap, 0.001), 1.0)
     rate = log.rate * (1 - weight) + (len(event.lines) / max(gap, 0.001)) * weight
     log = replace(
         log,
-        lines=(*log.lines, *fresh)[-RING:],
+        lines=(*log.lines[max(0, len(log.lines) + len(fresh) - RING) :], *fresh),
         count=log.count + len(event.lines),
         lag=event.lag,
         dropped=log.dropped + event.dropped,
@@ -39,7 +38,9 @@ def of_log(state: RunState, record: ev.Record, event: ev.LogSeen) -> RunState:
         position=event.position or log.position,
         raw_end=event.offset + event.length if event.position else log.raw_end,
     )
-    state = replace(state, logs=state.logs | {key: log})
+    state = replace(state, seq=record.seq, utc=record.utc, logs=state.logs | {key: log})
+    if not event.alarms:
+        return state
     first = next((event.lines[index] for index in event.alarms if index < len(event.lines)), None)
     if first is not None and not _alarmed_lately(state, key, record.utc):
         state = tell(state, record, "", "alarm", f"{key}  {first}")

@@ -92,7 +92,7 @@ def place(accounts: None, tmp_path: Path) -> Iterator[Place]:
 def arrives(place: Place, *words: str) -> Person:
     """The other account types the line that it was told."""
     as_other = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--init-groups"]
-    return Person([*as_other, "tmux", "-u", "-S", str(place.socket), "attach", "-t", SESSION, *words], (80, 24))
+    return Person([*as_other, "tmux", "-u", "-S", str(place.socket), "attach", "-t", SESSION, *words], (220, 24))
 
 
 def seen(place: Place) -> list[tuple[str, bool]]:

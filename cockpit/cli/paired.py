@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from cockpit.cli.live import alive, can_show, found, operator
 from cockpit.journal.folder import RunFolder, answers, root
 from cockpit.pairing import access, session
@@ -43,7 +45,8 @@ def begun(options: argparse.Namespace, version: Version) -> int:
     if isinstance(started, int):
         return started
     folder, pid = started
-    place = _session(folder, version, pid, options.demo_plan if options.demo else "")
+    began = Began(pid, options.demo_plan) if options.demo else Began(pid, "", str((options.plan or Path()).resolve()))
+    place = _session(folder, version, began)
     print(_line(folder), file=sys.stderr)
     if options.detached:
         return 0
@@ -65,7 +68,7 @@ def went_in(name: str, version: Version, *, observe: bool) -> int:
             if folder is not None or name == "last":
                 print(f"cockpit: {_none(name)}", file=sys.stderr)
             return 2
-        place = _session(folder, version, 0, "")
+        place = _session(folder, version, Began())
     return _inside(place, observe=observe)
 
 
@@ -105,12 +108,12 @@ def over(name: str) -> int:
     """End a session. A demo ends with it."""
     place = _up(name)
     folder = RunFolder(place.run)
-    pid, demo = _began(place)
+    began = _began(place)
     session.end(place)
-    if demo and pid and alive(pid):
+    if began.demo and began.pid and alive(began.pid):
         from cockpit.cli.demo import finish
 
-        finish(folder, pid)
+        finish(folder, began.pid)
     elif answers(folder.socket):
         print(f"The session has ended; the run goes on. `cockpit attach {folder.id}` opens a screen on it.")
     else:
@@ -118,17 +121,17 @@ def over(name: str) -> int:
     return 0
 
 
-def _session(folder: RunFolder, version: Version, pid: int, demo: str) -> Place:
+def _session(folder: RunFolder, version: Version, began: Began) -> Place:
     """A session on a run. Raises NoTmux."""
     from cockpit.ui.actions import ACTIONS
 
     place = place_of(folder.path)
     if not place.server.answers():
         size = shutil.get_terminal_size((120, 40))
-        pane = session.own_words("pair", "--keep", str(folder.path), "--starting", str(pid))
+        pane = session.own_words("pair", "--keep", str(folder.path), "--starting", str(began.pid))
         keys = [action.key for action in ACTIONS]
         session.begin(place, folder.path, keys, pane, version, (size.columns, size.lines))
-        (place.path / "began").write_text(f"{pid} {demo}\n", encoding="utf-8")
+        (place.path / "began").write_bytes(msgspec.json.encode(began))
         place.server.run("set-option", "-g", "@join", f"cockpit pair --join {_short(folder)}")
     return place
 
@@ -136,7 +139,7 @@ def _session(folder: RunFolder, version: Version, pid: int, demo: str) -> Place:
 def _inside(place: Place, *, observe: bool, conductor: int = 0) -> int:
     """Go in, and say afterwards what goes on."""
     folder = RunFolder(place.run)
-    pid, demo = _began(place)
+    began = _began(place)
     status = _attached(place.server, observe=observe, names=place.names, conductor=conductor)
     if place.server.answers():
         print(
@@ -144,10 +147,10 @@ def _inside(place: Place, *, observe: bool, conductor: int = 0) -> int:
         )
         return status
     clear(place)
-    if demo and pid and alive(pid):
+    if began.demo and began.pid and alive(began.pid):
         from cockpit.cli.demo import finish
 
-        finish(folder, pid)
+        finish(folder, began.pid)
     elif answers(folder.socket):
         print(
             f"The session has ended; the run goes on. `cockpit attach {folder.id}` opens a screen on it.",
@@ -177,24 +180,23 @@ def _attached(server: Server, *, observe: bool, names: Path, conductor: int = 0)
 
 def _already(options: argparse.Namespace) -> Place | None:
     """The session that is on this plan, or on this demo."""
-    from cockpit.cli.run import plan_of
-
     for place in places():
-        _, demo = _began(place)
-        if options.demo:
-            if demo == options.demo_plan:
-                return place
-            continue
-        recorded = None if demo else plan_of(place.run)
-        if recorded is not None and recorded.source and Path(recorded.source).resolve() == options.plan.resolve():
+        began = _began(place)
+        if options.demo and began.demo == options.demo_plan:
+            return place
+        if not options.demo and began.plan and Path(began.plan) == options.plan.resolve():
             return place
     return None
 
 
 def _found(name: str) -> Place | None:
-    """The session of a run that is up; `last` is the newest session."""
+    """The session of a run that is up; `last` is the newest session. A run that begins has a session before it has a journal."""
+    up = places()
     if name == "last":
-        return next(iter(places()), None)
+        return next(iter(up), None)
+    named = [place for place in up if place.run.name.startswith(name) or place.run.name.endswith(name)]
+    if len(named) == 1:
+        return named[0]
     folder = found(name)
     place = place_of(folder.path) if folder is not None else None
     return place if place is not None and place.server.answers() else None
@@ -212,13 +214,19 @@ def _none(name: str) -> str:
     return f"{what}: `cockpit pair PLAN` begins one, `cockpit pair --join RUN` on a run that is live"
 
 
-def _began(place: Place) -> tuple[int, str]:
-    """The conductor's pid, where the session began with it, and which demo it is."""
+class Began(msgspec.Struct, frozen=True):
+    """How a session began: the conductor's pid where it was started with it, which demo or which plan it is on."""
+
+    pid: int = 0
+    demo: str = ""
+    plan: str = ""
+
+
+def _began(place: Place) -> Began:
     try:
-        pid, _, demo = (place.path / "began").read_text(encoding="utf-8").strip().partition(" ")
-        return int(pid), demo
-    except (OSError, ValueError):
-        return 0, ""
+        return msgspec.json.decode((place.path / "began").read_bytes(), type=Began)
+    except (OSError, msgspec.MsgspecError):
+        return Began()
 
 
 def _short(folder: RunFolder) -> str:

@@ -49,7 +49,8 @@ def test_a_run_in_a_session_of_its_own_from_its_beginning_to_its_end(
         people += [ann, bob]
         bob.sees("hand over", 40)
         ann.sees("hand over", 40)
-        ann.sees("ann 120×40 · bob 100×30")
+        ann.sees("ann 120×40")
+        ann.sees("bob 100×30")
         bob.types("m")
         bob.sees("Note")
         bob.types("all quiet now\r")

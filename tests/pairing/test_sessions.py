@@ -212,7 +212,7 @@ def test_a_copy_is_in_the_buffer_of_both_and_goes_to_the_terminal_of_the_one_who
 ) -> None:
     ann, bob = pair
     bob.types("t")  # The timeline: `y` copies the page as text.
-    bob.sees("wheel")
+    bob.sees("timeline")
     ann.raw = bob.raw = b""
     bob.types("y")
     ann.sees("characters in the session's buffer (C-b ] pastes), offered to bob's clipboard")

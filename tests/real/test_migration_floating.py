@@ -42,7 +42,7 @@ def past(host: RealHost, tables: dict[str, str]) -> wayback.Past:
     return wayback.remember(host, ["/srv", "/etc", "/var/backups", "/home", "/usr/local", "/root"], asked=asked, skip=["/root/.cockpit*"])  # fmt: skip
 
 
-EDITED = (wayback.KEYS, "/srv/www/health")
+EDITED = (wayback.KEYS, "/srv/www/health", "/srv/site/maintenance")
 """What the night changes, and puts back: by its content, not by its time."""
 OLD = {
     "articles": "* from node where number < 0 order by nid",

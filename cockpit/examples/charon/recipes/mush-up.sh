@@ -116,7 +116,6 @@ probe() {
 capture() {
     sane || return
     if [ -n "$(info things)" ]; then echo "was=up"; else echo "was=down"; fi
-    if [ -e "$folder/run" ]; then echo "run=there"; else echo "run=absent"; fi
 }
 
 apply() {
@@ -151,18 +150,11 @@ verify() {
 undo() {
     sane || return
     settled
-    if [ "${captured_was-}" = up ]; then
-        echo "it stays as it was, up"
+    if [ "${captured_was-}" = up ] || [ -z "$(info things)$(instances)" ]; then
+        echo "it stays as it was, ${captured_was:-down}"
         return
     fi
-    down="it stays as it was, down"
-    if [ -n "$(info things)$(instances)" ]; then
-        stop_game || return
-        down="it is saved and down"
-    fi
-    # Its pid and its log: where none were before, they would keep what was copied here from going away.
-    if [ "${captured_run-}" = absent ] && [ -e "$folder/run" ]; then as_user 'rm -rf run' || return; fi
-    echo "$down"
+    stop_game && echo "it is saved and down"
 }
 
 verify_undo() {
@@ -170,10 +162,6 @@ verify_undo() {
     if [ "${captured_was-}" = up ]; then
         [ -n "$(info things)" ] && echo "it is up, as before"
         return
-    fi
-    if [ "${captured_run-}" = absent ] && [ -e "$folder/run" ]; then
-        echo "$folder/run is still there"
-        return 1
     fi
     [ -z "$(info things)$(instances)" ] && echo "nothing answers on port $port, and nothing runs out of $folder" && return
     echo "it is still up"

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from cockpit.cli.exporting import add_options
+
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -21,6 +23,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="¼ to 64 times; default 1")
     parser.add_argument("--headless", action="store_true", help="no screen: print what happened")
     parser.add_argument("--json", action="store_true", help="headless: print the summary")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -32,6 +35,10 @@ def run(options: argparse.Namespace) -> int:
     folder = found(options.name)
     if folder is None:
         return 2
+    if options.export:
+        from cockpit.cli.exporting import export
+
+        return export(folder.journal, options)
     try:
         if options.headless:
             return _headless(folder.journal, options)

@@ -21,7 +21,7 @@ from cockpit.reduce import reduce
 from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action, Seat
 from cockpit.ui.canvas import Canvas
-from cockpit.ui.compose import screen
+from cockpit.ui.compose import label_of, screen
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
@@ -56,13 +56,6 @@ def rings(state: RunState, record: Record) -> bool:
             return any(ref in gate.before and not state.gates[gate.id].open for gate in gates)
         case _:
             return False
-
-
-def _label(label: str, mode: str) -> str:
-    """A rehearsal says so wherever it is looked at."""
-    if mode != "rehearsal":
-        return label
-    return "REHEARSAL" if label in {"LIVE", "REHEARSAL"} else f"{label} REHEARSAL"
 
 
 def _collect_again() -> None:
@@ -153,7 +146,7 @@ class CockpitApp(App[None]):
         now = self.now()
         bar = self.source.transport.bar if self.source.transport is not None else ""
         message = text if until > self._loop_time() else ""
-        label = _label(self.source.label, self.state.mode)
+        label = label_of(self.source.label, self.state.mode)
         lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
         self.canvas.show(lines)
 

@@ -132,6 +132,76 @@ class Claim(Intent, frozen=True, kw_only=True, tag="claim"):
     """Take the wheel when nobody holds it."""
 
 
+class OfferWheel(Intent, frozen=True, kw_only=True, tag="offer-wheel"):
+    """The driver offers the wheel to the screen of that number, or to anyone who may drive with 0."""
+
+    to: int = 0
+
+
+class AcceptWheel(Intent, frozen=True, kw_only=True, tag="accept-wheel"):
+    """Take the wheel that is offered."""
+
+
+class RequestWheel(Intent, frozen=True, kw_only=True, tag="request-wheel"):
+    """Ask the driver for the wheel."""
+
+
+class GrantWheel(Intent, frozen=True, kw_only=True, tag="grant-wheel"):
+    """The driver gives the wheel to the screen that asked for it."""
+
+    to: int
+
+
+class DeclineWheel(Intent, frozen=True, kw_only=True, tag="decline-wheel"):
+    """Say no to an offer, or as the driver to the request of the screen `to`; or take back one's own."""
+
+    to: int = 0
+
+
+class Hold(Intent, frozen=True, kw_only=True, tag="hold"):
+    """Start nothing new until the driver releases it. Anyone who is attached may ask for that."""
+
+    reason: str
+
+
+class Release(Intent, frozen=True, kw_only=True, tag="release"):
+    """End a hold. `typed` is the name of who holds."""
+
+    hold: int
+    typed: str
+
+
+class GiveAccess(Intent, frozen=True, kw_only=True, tag="give-access"):
+    """Let another account look and hold, and with `may` "confirm" confirm as the second person."""
+
+    account: str
+    may: Literal["watch", "confirm"] = "confirm"
+
+
+class TakeAccess(Intent, frozen=True, kw_only=True, tag="take-access"):
+    """Let an account look no more."""
+
+    account: str
+
+
+class Confirm(Intent, frozen=True, kw_only=True, tag="confirm"):
+    """The second person's yes: for this run, this gate, this plan, this question (`asked`, its event) and this evidence."""
+
+    gate: str
+    typed: str
+    run: str
+    plan: str
+    asked: int
+    digest: str
+
+
+class Decline(Intent, frozen=True, kw_only=True, tag="decline"):
+    """The second person's no, with what speaks against it."""
+
+    gate: str
+    reason: str
+
+
 AnyIntent = (
     RunNext
     | RunToGate
@@ -152,6 +222,17 @@ AnyIntent = (
     | End
     | TakeOver
     | Claim
+    | OfferWheel
+    | AcceptWheel
+    | RequestWheel
+    | GrantWheel
+    | DeclineWheel
+    | Hold
+    | Release
+    | GiveAccess
+    | TakeAccess
+    | Confirm
+    | Decline
 )
 
 Refusal = str

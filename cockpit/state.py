@@ -340,6 +340,19 @@ class HostView(Data, frozen=True, kw_only=True):
     """Who holds the host in our place, '' while it is ours or nobody was seen."""
 
 
+class AskedView(Data, frozen=True, kw_only=True):
+    """A gate that waits for the second person; what both see. `seq` is the event that asked."""
+
+    seq: int
+    by: str
+    who: ev.Who = ev.Who()
+    plan: str = ""
+    evidence: tuple[str, ...] = ()
+    digest: str = ""
+    until: float = 0.0
+    utc: float = 0.0
+
+
 class GateView(Data, frozen=True, kw_only=True):
     """A gate as somebody or its evidence has left it; `reason` says why it was closed again."""
 
@@ -347,6 +360,48 @@ class GateView(Data, frozen=True, kw_only=True):
     by: str = ""
     override: str = ""
     reason: str = ""
+    utc: float = 0.0
+    second: str = ""
+    """Who confirmed it as the second person."""
+    alone: bool = False
+    """It needs a second person, and was opened without one."""
+    asked: AskedView | None = None
+
+
+class OfferView(Data, frozen=True, kw_only=True):
+    """The wheel is offered to a screen, or to anyone with `to` 0, until `until`."""
+
+    driver: str
+    to: int = 0
+    name: str = ""
+    until: float = 0.0
+
+
+class RequestView(Data, frozen=True, kw_only=True):
+    """A screen asks for the wheel, until `until`."""
+
+    screen: int
+    name: str
+    until: float = 0.0
+
+
+class HoldView(Data, frozen=True, kw_only=True):
+    """A hold: nothing new starts. `name` is what the driver types to release it."""
+
+    seq: int
+    by: str
+    name: str
+    reason: str
+    screen: int = 0
+    utc: float = 0.0
+
+
+class AccessView(Data, frozen=True, kw_only=True):
+    """What another account may do, since when, and who let it in."""
+
+    uid: int
+    may: Literal["watch", "confirm"] = "confirm"
+    by: str = ""
     utc: float = 0.0
 
 
@@ -387,7 +442,22 @@ class RunState(Data, frozen=True, kw_only=True):
     paused: bool = False
     panicked: bool = False
     driver: str = ""
+    driver_screen: int = 0
+    """Number of the driver's connection, 0 for what drives without one."""
     watchers: int = 0
+    people: tuple[ev.Attached, ...] = ()
+    """Every screen that is attached."""
+    offer: OfferView | None = None
+    requests: dict[int, RequestView] = {}
+    """Requests for the wheel, by screen."""
+    holds: tuple[HoldView, ...] = ()
+    access: dict[str, AccessView] = {}
+    """Other accounts that may look, by name."""
+    door: str = ""
+    """Where they connect."""
+    door_how: str = ""
+    boot: str = ""
+    """Boot id of the machine that conducts."""
     forecast: dict[str, float] = {}
     services: dict[str, ServiceView] = {}
     gates: dict[str, GateView] = {}

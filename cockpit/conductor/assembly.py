@@ -16,7 +16,7 @@ from cockpit.clock import Clock, SystemClock
 from cockpit.conductor.asking import Asker, Person
 from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
-from cockpit.conductor.headless import Headless, Orders
+from cockpit.conductor.headless import DRIVER, Headless, Orders
 from cockpit.conductor.server import Server
 from cockpit.conductor.sources import SecretMissing
 from cockpit.conductor.vault import Vault
@@ -186,7 +186,8 @@ class Conductor:
             lambda check, service: check_probe(check, asker, plan, service),
         )
         self._engine = Engine(ledger, hands, clock)
-        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker)
+        autopilot = DRIVER if options.headless is not None else ""
+        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker, clock, autopilot)
         self._due = asyncio.Event()
         self._taking: asyncio.Queue[str] = asyncio.Queue()
         journal.subscribe(self._asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.conductor import wire
-from cockpit.events import Record
+from cockpit.events import Person, Record, WheelTaken
 from cockpit.intents import AnyIntent, Claim
 from cockpit.journal.line import decode_unchained
 from cockpit.state import RunState
@@ -47,8 +47,14 @@ class LiveSource:
         self._writer: asyncio.StreamWriter | None = None
         self._replies: dict[int, asyncio.Future[str]] = {}
         self._asked = 0
+        self._here: wire.Here | None = None
+        self._head = 0
         self.last = 0
         self.drives = False
+        self.screen = 0
+        """This screen's number among those that are attached; 0 before the conductor has welcomed it."""
+        self.guest = False
+        """It came by the door for other accounts."""
 
     def dial(self) -> None:
         """Connect and say hello now, while the caller is still busy starting; `records` then finds the answer waiting."""
@@ -112,6 +118,7 @@ class LiveSource:
             raise self._refused
         reader, writer = await self._connect()
         self._writer = writer
+        self._say_here()
         try:
             rest, self._rest = self._rest, b""
             early, self._early = self._early, []
@@ -133,6 +140,7 @@ class LiveSource:
                     record = decode_unchained(line)
                     if record.seq > self.last:
                         self.last = record.seq
+                        self._wheel(record)
                         batch.append(record)
                     if len(batch) >= MOST_IN_A_BATCH:
                         yield batch
@@ -149,9 +157,22 @@ class LiveSource:
             self._replies.clear()
             writer.close()
 
-    async def send(self, intent: AnyIntent) -> str | None:
-        """The refusal as a sentence, None when the intent was taken."""
-        refusal = await self._wanted(lambda number: wire.Ask(id=number, intent=intent))
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Tell the conductor the size of this screen, and who sits in front of it where several share it. Never waits; what was
+        said last is said again on a new connection."""
+        said = wire.Here(columns=columns, rows=rows, people=people)
+        if said != self._here:
+            self._here = said
+            self._say_here()
+
+    def _say_here(self) -> None:
+        if self._here is not None and self._writer is not None and not self._writer.is_closing():
+            self._writer.write(wire.encode(self._here))
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """The refusal as a sentence, None when the intent was taken. `by` is who pressed the key where several share the
+        screen, `sure` how that is known; see `wire.Ask`."""
+        refusal = await self._wanted(lambda number: wire.Ask(id=number, intent=intent, by=by, sure=sure))
         if isinstance(intent, Claim) and not refusal:
             self.drives = True
         return refusal
@@ -176,12 +197,18 @@ class LiveSource:
         finally:
             self._replies.pop(number, None)
 
+    def _wheel(self, record: Record) -> None:
+        """Whoever took the wheel since this screen came, it drives now; what was before is history of other connections."""
+        if isinstance(record.event, WheelTaken) and record.seq > self._head:
+            self.drives = record.event.screen == self.screen
+
     def _control(self, line: bytes) -> RunState | None:
         """Take a control line; returns the state that it brings, if it brings one."""
         message = msgspec.json.decode(line, type=wire.Control)
         match message:
             case wire.Welcome():
-                self.drives = message.drives
+                self.drives, self.screen, self.guest = message.drives, message.screen, message.guest
+                self._head = message.head
             case wire.Reply():
                 reply = self._replies.get(message.id)
                 if reply is not None and not reply.done():

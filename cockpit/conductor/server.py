@@ -5,67 +5,67 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import secrets
-import socket
-import struct
 from pathlib import Path
 
 import msgspec
 
+from cockpit import intents as it
+from cockpit.clock import Clock, SystemClock
 from cockpit.conductor import wire
 from cockpit.conductor.asking import Asker
+from cockpit.conductor.door import Door
+from cockpit.conductor.roster import Client, Peer, Roster, peer_of
+from cockpit.conductor.wheel import Wheel
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
-from cockpit.events import Record, WatchersChanged, WheelLost, WheelTaken
-from cockpit.intents import Claim
+from cockpit.events import Record
 from cockpit.journal.seek import offset_after
+from cockpit.text import harmless
 
 CHUNK = 256 * 1024
 MOST_CLIENTS = 64
+MOST_GUESTS = 8
+"""Connections of one other account."""
+GUEST_PAUSE = 0.05
+"""Seconds between two things that another account asks."""
 AGAIN = 0.5
-"""Seconds until a lost wheel is told once more to a journal that took nothing."""
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end, as the kernel tells (SO_PEERCRED)."""
-
-    pid: int
-    uid: int
-
-    @property
-    def account(self) -> str:
-        """The Unix account's name."""
-        try:
-            return pwd.getpwuid(self.uid).pw_name
-        except KeyError:
-            return str(self.uid)
+"""Seconds until a lost wheel is told once more to a journal that took nothing, and offers are looked at."""
 
 
 class Server:
     """Serves one run on a unix socket. The driver's connection is the wheel: when it goes, the wheel is lost."""
 
     def __init__(
-        self, journal_file: Path, ledger: Ledger, engine: Engine, token: str, asker: Asker | None = None
+        self,
+        journal_file: Path,
+        ledger: Ledger,
+        engine: Engine,
+        token: str,
+        asker: Asker | None = None,
+        clock: Clock | None = None,
+        autopilot: str = "",
     ) -> None:
+        """`autopilot` names the driver of a headless run."""
+        clock = clock or SystemClock()
         self._journal_file = journal_file
         self._ledger = ledger
         self._engine = engine
         self._token = token
         self._asker = asker
+        self._clock = clock
         self.opened = asker is None
         """Whether intents are taken: not before the secrets are there."""
         self._grown = asyncio.Condition()
-        self._driver: asyncio.StreamWriter | None = None
-        self._lost: WheelLost | None = None
-        """What the journal does not know yet."""
-        self._clients: set[asyncio.StreamWriter] = set()
         self._notify: asyncio.Event = asyncio.Event()
+        self._wheel = Wheel(ledger, engine, clock, lambda number: self._roster.get(number), autopilot)
+        self._roster = Roster(ledger, clock, self._wheel.role, bool(autopilot))
+        self._door = Door(ledger, self._guest, self._roster)
 
     @property
     def clients(self) -> int:
         """Screens that are connected."""
-        return len(self._clients)
+        return len(self._roster)
 
     def observe(self, record: Record) -> None:
         """A record reached the journal's file: whoever follows may read on."""
@@ -75,17 +75,19 @@ class Server:
         """Listen until cancelled. The folder of `path` must be private to the account."""
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        server = await asyncio.start_unix_server(self._client, str(path), limit=wire.LINE_LIMIT)
+        server = await asyncio.start_unix_server(self._own, str(path), limit=wire.LINE_LIMIT)
         path.chmod(0o600)
-        helpers = [asyncio.create_task(self._pump()), asyncio.create_task(self._tell_lost_again())]
+        helpers = [asyncio.create_task(work) for work in (self._pump(), self._look_again(), self._roster.run())]
         try:
             async with server:
+                await self._door.resume()
                 await server.serve_forever()
         finally:
             for helper in helpers:
                 helper.cancel()
-            for writer in list(self._clients):
-                writer.close()
+            for client in self._roster:
+                client.writer.close()
+            self._door.shut()
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
@@ -96,108 +98,130 @@ class Server:
             async with self._grown:
                 self._grown.notify_all()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _look_again(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN)
+            await self._wheel.look()
+
+    # --- a connection --------------------------------------------------------------------------------------------
+
+    async def _own(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._client(reader, writer, guest=False)
+
+    async def _guest(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._client(reader, writer, guest=True)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, guest: bool) -> None:
         feeding: asyncio.Task[None] | None = None
+        client: Client | None = None
         try:
-            peer = _peer(writer)
-            if len(self._clients) >= MOST_CLIENTS:
-                writer.write(wire.encode(wire.Bye(reason="too many screens watch this run")))
+            peer = peer_of(writer)
+            why = self._turned_away(peer, guest)
+            if why:
+                writer.write(wire.encode(wire.Bye(reason=why)))
                 return
             hello = msgspec.json.decode(await reader.readline(), type=wire.Hello)
-            self._clients.add(writer)
+            if guest and hello.token:
+                writer.write(wire.encode(wire.Bye(reason="nobody drives by the door for other accounts")))
+                return
             if hello.token and not secrets.compare_digest(hello.token, self._token):
                 writer.write(wire.encode(wire.Bye(reason="that is not the token of this run")))
                 return
-            may_drive = bool(hello.token) and not hello.watch
-            drives = may_drive and await self._take_wheel(writer, hello.name or peer.account, peer)
-            writer.write(
-                wire.encode(wire.Welcome(run=self._ledger.state.run, head=self._ledger.state.seq, drives=drives))
-            )
-            self._ledger.post(WatchersChanged(count=self._watching()))
+            client = self._arrived(hello, peer, writer, guest)
+            drives = client.may_drive and await self._wheel.take(client)
+            state = self._ledger.state
+            welcome = wire.Welcome(
+                run=state.run, head=state.seq, drives=drives, screen=client.number, guest=guest
+            )  # fmt: skip
+            writer.write(wire.encode(welcome))
+            self._roster.come(client)
             after = hello.after
-            if hello.snapshot and self._ledger.state.plan is not None:
-                state = self._ledger.state
+            if hello.snapshot and state.plan is not None:
                 writer.write(wire.encode(wire.Snapshot(state=state)))
                 after = state.seq
             feeding = asyncio.create_task(self._feed(writer, after))
-            await self._listen(reader, writer, hello, peer, may_drive)
+            await self._listen(reader, client)
         except (ConnectionError, msgspec.MsgspecError, asyncio.LimitOverrunError, ValueError, JournalBroken):
             pass  # A screen that goes or talks nonsense takes nothing with it.
         finally:
             if feeding is not None:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
-            self._clients.discard(writer)
             writer.close()
-            await self._leave(writer)
+            if client is not None:
+                await self._wheel.leave(client)
+                with contextlib.suppress(Exception):
+                    self._roster.go(client)
 
-    async def _listen(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: wire.Hello, peer: Peer, may_drive: bool
-    ) -> None:
-        name = hello.name or peer.account
+    def _turned_away(self, peer: Peer, guest: bool) -> str:
+        """Why a connection is not served; '' when it is."""
+        if guest:
+            why = self._door.refusal(peer)
+            if why:
+                return why
+            if sum(client.guest and client.peer.uid == peer.uid for client in self._roster) >= MOST_GUESTS:
+                return f"{peer.account} has {MOST_GUESTS} connections already"
+        elif peer.uid not in {os.getuid(), 0}:
+            return "this socket is for the account that conducts the run"
+        return "too many screens watch this run" if len(self._roster) >= MOST_CLIENTS else ""
+
+    def _arrived(self, hello: wire.Hello, peer: Peer, writer: asyncio.StreamWriter, guest: bool) -> Client:
+        # Another account goes by its own name: a screen may call itself anything.
+        name = peer.account if guest else harmless(hello.name, 60) or peer.account
+        client = Client(self._roster.number(), name, peer, writer, self._clock.utc())
+        client.guest = guest
+        client.may_drive = bool(hello.token) and not hello.watch and not guest
+        self._roster.enter(client)
+        return client
+
+    async def _listen(self, reader: asyncio.StreamReader, client: Client) -> None:
         while line := await reader.readline():
             ask = wire.wanted(line)
             del line
-            if isinstance(ask, wire.Ask) and isinstance(ask.intent, Claim):
-                refusal = await self._claim(writer, name, peer, may_drive)
-            elif self._driver is not writer:
-                holder = self._ledger.state.driver
-                refusal = f"{holder} drives; you watch" if holder else "nobody drives: claim the wheel first"
-                if not may_drive:
-                    refusal = "this screen only watches"
-            elif isinstance(ask, wire.Tell):
-                refusal = self._asker.answer(ask.name, ask.answer, name) if self._asker is not None else "nobody asks"
-            elif not self.opened:
-                refusal = "the run has not begun: it waits for its secrets (K answers)"
-            else:
-                refusal = await self._engine.submit(ask.intent, name)
-            writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
-            await writer.drain()
+            if isinstance(ask, wire.Here):
+                self._roster.here(client, ask)
+                continue
+            refusal = await self._asked(client, ask)
+            client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
+            await client.writer.drain()
+            if client.guest:
+                await self._clock.sleep(GUEST_PAUSE)
 
-    async def _claim(self, writer: asyncio.StreamWriter, name: str, peer: Peer, may_drive: bool) -> str:
-        if not may_drive:
+    async def _asked(self, client: Client, ask: wire.Ask | wire.Tell) -> str:
+        """Do what a client asks, or say why not."""
+        if client.guest and (why := self._door.refusal(client.peer)):
+            return why
+        if isinstance(ask, wire.Ask):
+            who = client.who(ask)
+            match ask.intent:
+                case (
+                    it.Claim()
+                    | it.OfferWheel()
+                    | it.AcceptWheel()
+                    | it.RequestWheel()
+                    | it.GrantWheel()
+                    | it.DeclineWheel()
+                ) as intent:
+                    return await self._wheel.ask(client, intent)
+                case it.GiveAccess() | it.TakeAccess() as intent:
+                    return await self._door.ask(intent, who, client.may_drive)
+                case it.Hold() | it.Confirm() | it.Decline() as intent:
+                    return await self._engine.submit(intent, who.words, who)
+                case _:
+                    pass
+        if self._wheel.holder is not client:
+            return self._not_driving(client)
+        if isinstance(ask, wire.Tell):
+            return self._asker.answer(ask.name, ask.answer, client.name) if self._asker is not None else "nobody asks"
+        if not self.opened:
+            return "the run has not begun: it waits for its secrets (K answers)"
+        return await self._engine.submit(ask.intent, who.words, who)
+
+    def _not_driving(self, client: Client) -> str:
+        holder = self._ledger.state.driver
+        if not client.may_drive:
             return "this screen only watches"
-        if self._driver is writer:
-            return "you drive already"
-        if not await self._take_wheel(writer, name, peer):
-            return f"{self._ledger.state.driver} drives"
-        self._ledger.post(WatchersChanged(count=self._watching()))
-        return ""
-
-    async def _take_wheel(self, writer: asyncio.StreamWriter, name: str, peer: Peer) -> bool:
-        if self._driver is not None or self._ledger.state.driver or self._ledger.state.ended:
-            return False
-        self._driver = writer
-        await self._ledger.write(WheelTaken(driver=name, uid=peer.uid, pid=peer.pid), name)
-        return True
-
-    async def _leave(self, writer: asyncio.StreamWriter) -> None:
-        if self._driver is writer:
-            self._driver = None
-            driver = self._ledger.state.driver
-            self._lost = WheelLost(driver=driver, reason="the screen went away")
-            await self._tell_lost()
-        with contextlib.suppress(Exception):
-            self._ledger.post(WatchersChanged(count=self._watching()))
-
-    async def _tell_lost(self) -> None:
-        """Nothing starts without a driver, whatever the journal can be told of that."""
-        lost = self._lost
-        if lost is None:
-            return
-        self._engine.stranded = True
-        with contextlib.suppress(JournalBroken):
-            await self._ledger.write(lost, "conductor")
-            self._lost = None
-            self._engine.stranded = False
-
-    async def _tell_lost_again(self) -> None:
-        while True:
-            await asyncio.sleep(AGAIN)
-            await self._tell_lost()
-
-    def _watching(self) -> int:
-        return len(self._clients) - (self._driver is not None)
+        return f"{holder} drives; you watch" if holder else "nobody drives: claim the wheel first"
 
     async def _feed(self, writer: asyncio.StreamWriter, after: int) -> None:
         """Send the file from the first line whose number is over `after`, then what grows. The file is the queue: a slow
@@ -219,11 +243,3 @@ class Server:
                     continue
                 writer.write(whole + b"\n")
                 await writer.drain()
-
-
-def _peer(writer: asyncio.StreamWriter) -> Peer:
-    sock: socket.socket = writer.get_extra_info("socket")
-    if hasattr(socket, "SO_PEERCRED"):
-        pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-        return Peer(pid, uid)
-    return Peer(-1, os.getuid())

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.events import Person
 from cockpit.intents import AnyIntent
 from cockpit.state import RunState
 
@@ -30,10 +31,23 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """An intent with a number that comes back in the reply."""
+    """An intent with a number that comes back in the reply.
+
+    Where several share a screen, `by` is who pressed the key, as the screen knows it: an account's name. `sure` is how it knows,
+    such as "tmux 3.4 client pid 123 account bob, in-band"; without `by` it says why it does not know."""
 
     id: int
     intent: AnyIntent
+    by: str = ""
+    sure: str = ""
+
+
+class Here(msgspec.Struct, frozen=True, kw_only=True, tag_field="here", tag="size"):
+    """The size of a screen, and who sits in front of it where several share it. Sent whenever that changes; no reply."""
+
+    columns: int
+    rows: int
+    people: tuple[Person, ...] = ()
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag_field="tell", tag="answer"):
@@ -45,11 +59,14 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True, tag_field="tell", tag="ans
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="welcome"):
-    """Accepted. `drives` tells whether this client holds the wheel."""
+    """Accepted. `drives` tells whether this client holds the wheel, `screen` its number among those that are attached."""
 
     run: str
     head: int
     drives: bool
+    screen: int = 0
+    guest: bool = False
+    """It came by the door for other accounts: it can never drive."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="reply"):
@@ -75,17 +92,20 @@ Control = Welcome | Reply | Bye | Snapshot
 Kind = Literal["journal", "control"]
 
 
-def encode(message: Hello | Ask | Tell | Control) -> bytes:
+def encode(message: Hello | Ask | Tell | Here | Control) -> bytes:
     """One line."""
     return msgspec.json.encode(message) + b"\n"
 
 
 _asks = msgspec.json.Decoder(Ask)
 _tells = msgspec.json.Decoder(Tell)
+_heres = msgspec.json.Decoder(Here)
 
 
-def wanted(line: bytes) -> Ask | Tell:
-    """What a screen wants. Raises msgspec.MsgspecError."""
+def wanted(line: bytes) -> Ask | Tell | Here:
+    """What a screen wants or tells. Raises msgspec.MsgspecError."""
+    if line.startswith(b'{"here"'):
+        return _heres.decode(line)
     return _tells.decode(line) if line.startswith(b'{"tell"') else _asks.decode(line)
 
 

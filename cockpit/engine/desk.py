@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from cockpit import events as ev
 from cockpit import intents as it
 from cockpit.engine import answering, rules
 from cockpit.state import RunState
+
+NOBODY = ev.Who()
 
 
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +31,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     broken: bool
     """The journal takes nothing."""
 
-    def refusal(self, intent: it.Intent) -> str:
+    def refusal(self, intent: it.Intent, who: ev.Who = NOBODY) -> str:
         """Why an intent cannot be taken, '' when it can."""
         state = self.state
         if state.plan is None:
@@ -93,6 +96,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 return "" if state.gates[intent.gate].open else f"gate {intent.gate} is closed already"
             case it.TakeOver():
                 return self._refuse_take_over(intent)
+            case it.Hold():
+                return self._refuse_hold(intent, who)
+            case it.Release():
+                return self._refuse_release(intent)
             case it.AddNote():
                 return "" if intent.text.strip() else "an empty note says nothing"
             case it.End():
@@ -100,6 +107,20 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
                 busy = sorted(self.busy - asked)
                 return f"{', '.join(busy)}: still busy; wait or pause first" if busy else ""
         return ""
+
+    def _refuse_hold(self, intent: it.Hold, who: ev.Who) -> str:
+        if not intent.reason.strip():
+            return "a hold needs a reason: the driver must know what you see"
+        mine = any(hold.screen == who.screen and hold.by == who.words for hold in self.state.holds)
+        return "you hold already; the driver releases it" if mine else ""
+
+    def _refuse_release(self, intent: it.Release) -> str:
+        hold = next((hold for hold in self.state.holds if hold.seq == intent.hold), None)
+        if hold is None:
+            return "that hold is over"
+        if not self.state.driver:
+            return "nobody holds the wheel"
+        return "" if intent.typed == hold.name else f"type {hold.name} to release the hold: {hold.reason}"
 
     def _refuse_take_over(self, intent: it.TakeOver) -> str:
         host = self.state.hosts.get(intent.host)
@@ -126,6 +147,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             return "panic: nothing is touched until you continue"
         if state.paused:
             return "the run is paused"
+        if state.holds:
+            return rules.held(state)
         return "" if state.driver else "nobody holds the wheel"
 
     def _refuse_next(self, service: str) -> str:
@@ -177,6 +200,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             return f"type {wanted} to abort it"
         if not self.state.driver:
             return "nobody holds the wheel"
+        if self.state.holds:
+            return rules.held(self.state)
         services = [intent.service] if intent.service else list(self.state.services)
         if not any(rules.safe_point(self.state, service) or service in self.busy for service in services):
             return "nothing has gone past the safe point"
@@ -191,6 +216,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             return f"gate {gate.id} is open already"
         if not self.state.driver:
             return "nobody holds the wheel"
+        if self.state.holds:
+            return rules.held(self.state)
         if intent.typed != (gate.target or gate.id):
             return f"type {gate.target or gate.id} to open it"
         found = rules.gate_readiness(self.state, gate.id, self.now)

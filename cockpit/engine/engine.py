@@ -25,6 +25,8 @@ from cockpit.state import BUSY, TICKED, RunState
 MOST_AT_ONCE = 16
 """Steps that may run at the same time over all services; those that only wait are not counted."""
 
+NOBODY = ev.Who()
+
 
 class Engine:
     """One run. `submit` takes intents; `run` owns every task until it is cancelled or the run has ended."""
@@ -82,8 +84,9 @@ class Engine:
 
     # --- intents -------------------------------------------------------------------------------------------------
 
-    async def submit(self, intent: it.Intent, actor: str) -> str:
-        """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused."""
+    async def submit(self, intent: it.Intent, actor: str, who: ev.Who = NOBODY) -> str:
+        """Take an intent. Returns '' when it was taken, otherwise the sentence that says why it was refused. `who` is how the
+        kernel and the screen know the actor."""
         async with self._deciding:
             try:
                 if self._ledger.broken:
@@ -91,9 +94,9 @@ class Engine:
                     if isinstance(intent, it.Continue) and not (self.state.paused or self.state.panicked):
                         return ""
                 encoded = msgspec.json.encode(intent).decode()
-                refusal = await self._take(intent, encoded, actor)
+                refusal = await self._take(intent, encoded, actor, who)
                 if refusal:
-                    await self._ledger.write(ev.IntentRefused(intent=encoded, reason=refusal), actor)
+                    await self._ledger.write(ev.IntentRefused(intent=encoded, reason=refusal, who=who), actor)
                 return refusal
             except JournalBroken as error:
                 return str(error)
@@ -115,11 +118,11 @@ class Engine:
                 if open_ and service.id not in attended:
                     self._start(service.id, self._recover(self.state.planned(view.ref)))
 
-    async def _take(self, intent: it.Intent, encoded: str, actor: str) -> str:
-        refusal = self._desk.refusal(intent)
+    async def _take(self, intent: it.Intent, encoded: str, actor: str, who: ev.Who) -> str:
+        refusal = self._desk.refusal(intent, who)
         if refusal:
             return refusal
-        await self._ledger.write(ev.IntentTaken(intent=encoded), actor)
+        await self._ledger.write(ev.IntentTaken(intent=encoded, who=who), actor)
         match intent:
             case it.RunNext():
                 await self._run_next(intent.service, actor)
@@ -182,6 +185,10 @@ class Engine:
                 )
             case it.CloseGate():
                 await self._ledger.write(ev.GateClosed(gate=intent.gate, reason=f"closed by {actor}"), actor)
+            case it.Hold():
+                await self._ledger.write(ev.RunHeld(by=actor, reason=intent.reason, who=who), actor)
+            case it.Release():
+                await self._ledger.write(ev.RunReleased(hold=intent.hold, by=actor), actor)
             case it.AddNote():
                 await self._ledger.write(ev.Noted(text=intent.text, ref=intent.ref), actor)
             case it.End():

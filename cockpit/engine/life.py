@@ -60,8 +60,9 @@ class Life:
                 return
         if not await self._capture(pen):
             return
-        if self._ledger.state.panicked:
-            detail = f"panic came before it acted; {self._untouched(planned)}"
+        if self._ledger.state.panicked or self._ledger.state.holds:
+            what = "panic" if self._ledger.state.panicked else "a hold"
+            detail = f"{what} came before it acted; {self._untouched(planned)}"
             await pen.move("blocked", op="capture", detail=detail)
             return
         await self._intend(pen, "apply")

@@ -82,9 +82,19 @@ def _of_the_run(state: RunState) -> Readiness | None:
         return Readiness(False, "panic: nothing is touched until you continue")
     if state.paused:
         return Readiness(False, "the run is paused", waits=True)
+    if state.holds:
+        return Readiness(False, held(state), waits=True)
     if not state.driver:
         return Readiness(False, "nobody holds the wheel", waits=True)
     return None
+
+
+def held(state: RunState) -> str:
+    """Who holds the run and why, as a sentence; '' when nobody does."""
+    if not state.holds:
+        return ""
+    more = f" (and {len(state.holds) - 1} more hold)" if len(state.holds) > 1 else ""
+    return f"{state.holds[0].by} holds: {state.holds[0].reason}{more}"
 
 
 def _of_the_service(service: Service, seen: ServiceView, view: StepView) -> Readiness | None:
@@ -299,6 +309,8 @@ def undo_readiness(state: RunState, service: str, allow_loss: bool = False) -> R
         return Readiness(False, "nobody holds the wheel")
     if state.panicked:
         return Readiness(False, "panic: nothing is touched until you continue")
+    if state.holds:
+        return Readiness(False, held(state), waits=True)
     seen, planned, view = state.services[service], state.planned(ref), state.step(ref)
     for other in seen.steps.values():
         if other.state in BUSY and not waits_for_time(other):

@@ -10,6 +10,23 @@ import msgspec
 
 from cockpit.events.base import Event, Unknown
 from cockpit.events.hosts import HostClock, HostLocked, HostSeen, LogGap, LogSeen
+from cockpit.events.people import (
+    AccessGiven,
+    AccessTaken,
+    Attached,
+    DoorChanged,
+    PeopleSeen,
+    Person,
+    Role,
+    RunHeld,
+    RunReleased,
+    SecondAsked,
+    SecondOver,
+    WheelOffered,
+    WheelRequested,
+    WheelSettled,
+    Who,
+)
 from cockpit.events.run import (
     Answered,
     Asked,
@@ -69,10 +86,13 @@ from cockpit.events.world import (
 __all__ = [
     "DURABLE",
     "FAILURES",
+    "AccessGiven",
+    "AccessTaken",
     "Answered",
     "AnyEvent",
     "AskGivenUp",
     "Asked",
+    "Attached",
     "BudgetAlarm",
     "Certificate",
     "CompareSeen",
@@ -80,6 +100,7 @@ __all__ = [
     "DnsClass",
     "DnsRole",
     "DnsSeen",
+    "DoorChanged",
     "DowntimeSeen",
     "Event",
     "GateClosed",
@@ -96,14 +117,21 @@ __all__ = [
     "LossDeclared",
     "Noted",
     "NoticeSent",
+    "PeopleSeen",
+    "Person",
     "QueueSeen",
     "Record",
+    "Role",
     "RunContinued",
     "RunEnded",
+    "RunHeld",
     "RunPanicked",
     "RunPaused",
+    "RunReleased",
     "RunResumed",
     "RunStarted",
+    "SecondAsked",
+    "SecondOver",
     "ServiceAdvancing",
     "StepApplied",
     "StepCaptured",
@@ -123,7 +151,11 @@ __all__ = [
     "Unknown",
     "WatchersChanged",
     "WheelLost",
+    "WheelOffered",
+    "WheelRequested",
+    "WheelSettled",
     "WheelTaken",
+    "Who",
     "WriterSeen",
     "WriterSide",
 ]
@@ -138,6 +170,17 @@ AnyEvent = (
     | WheelTaken
     | WheelLost
     | WatchersChanged
+    | AccessGiven
+    | AccessTaken
+    | DoorChanged
+    | PeopleSeen
+    | RunHeld
+    | RunReleased
+    | SecondAsked
+    | SecondOver
+    | WheelOffered
+    | WheelRequested
+    | WheelSettled
     | IntentTaken
     | IntentRefused
     | Noted
@@ -186,6 +229,17 @@ DURABLE: tuple[type[Event], ...] = (
     RunEnded,
     WheelTaken,
     WheelLost,
+    AccessGiven,
+    AccessTaken,
+    DoorChanged,
+    PeopleSeen,
+    RunHeld,
+    RunReleased,
+    SecondAsked,
+    SecondOver,
+    WheelOffered,
+    WheelRequested,
+    WheelSettled,
     IntentTaken,
     IntentRefused,
     Noted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cockpit.events.base import Event
+from cockpit.events.people import Who
 from cockpit.plan.model import Plan
 
 
@@ -18,6 +19,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     forecast: dict[str, float] = {}
     """Seconds each step is expected to take (ref → seconds), from earlier runs of the plan; else the plan's estimate."""
     forecast_from: str = ""
+    boot: str = ""
+    """The machine's boot id (proc_sys_kernel(5)), '' where it has none."""
 
 
 class RunResumed(Event, frozen=True, kw_only=True, tag="run.resumed"):
@@ -28,6 +31,10 @@ class RunResumed(Event, frozen=True, kw_only=True, tag="run.resumed"):
     """The last sequence number found."""
     mended: int = 0
     """Bytes of a torn tail that were cut."""
+    boot: str = ""
+    """The machine's boot id (proc_sys_kernel(5)), '' where it has none."""
+    rebooted: bool = False
+    """The machine was started anew since the run was left."""
 
 
 class RunPaused(Event, frozen=True, kw_only=True, tag="run.paused"):
@@ -52,11 +59,15 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run.ended"):
 
 
 class WheelTaken(Event, frozen=True, kw_only=True, tag="wheel.taken"):
-    """Somebody drives. `uid` is the peer credential (-1 for a headless run)."""
+    """Somebody drives. `uid` and `pid` are the peer credential (-1 for a headless run)."""
 
     driver: str
     uid: int = -1
     pid: int = -1
+    screen: int = 0
+    """Number of the driver's connection."""
+    how: str = ""
+    """How it came from one driver to the next, in words; '' where nobody drove."""
 
 
 class WheelLost(Event, frozen=True, kw_only=True, tag="wheel.lost"):
@@ -67,7 +78,7 @@ class WheelLost(Event, frozen=True, kw_only=True, tag="wheel.lost"):
 
 
 class WatchersChanged(Event, frozen=True, kw_only=True, tag="watchers"):
-    """How many read-only views are connected now."""
+    """How many read-only views are connected now, as earlier versions wrote it; see `PeopleSeen`."""
 
     count: int
 
@@ -77,6 +88,7 @@ class IntentTaken(Event, frozen=True, kw_only=True, tag="intent.taken"):
 
     intent: str
     summary: str = ""
+    who: Who = Who()
 
 
 class IntentRefused(Event, frozen=True, kw_only=True, tag="intent.refused"):
@@ -84,6 +96,7 @@ class IntentRefused(Event, frozen=True, kw_only=True, tag="intent.refused"):
 
     intent: str
     reason: str
+    who: Who = Who()
 
 
 class Noted(Event, frozen=True, kw_only=True, tag="note"):
@@ -133,6 +146,14 @@ class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):
     evidence: str = ""
     head: str = ""
     """Head of the journal's hash chain when it was asked for: what the one who opened it could have read."""
+    second: str = ""
+    """Who confirmed it as the second person."""
+    confirmed: Who = Who()
+    """The second person, as the kernel tells."""
+    digest: str = ""
+    """Of the evidence that both saw."""
+    alone: bool = False
+    """It needs a second person, and was opened without one: break-glass."""
 
 
 class GateClosed(Event, frozen=True, kw_only=True, tag="gate.closed"):

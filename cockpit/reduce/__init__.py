@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from cockpit import events as ev
 from cockpit.reduce.logs import of_gap, of_log
+from cockpit.reduce.people import of_people
 from cockpit.reduce.steps import of_step
 from cockpit.reduce.tell import tell
 from cockpit.reduce.world import of_world
@@ -20,13 +21,7 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
         case ev.RunStarted():
             return _begin(state, record, event)
         case ev.RunResumed():
-            return tell(
-                replace(state, driver="", verdict="", ended=0.0, questions={}),
-                record,
-                "",
-                "resumed",
-                f"after event {event.after}",
-            )
+            return _resume(state, record, event)
         case ev.RunPaused():
             return tell(replace(state, paused=True), record, "", "paused", event.reason)
         case ev.RunContinued():
@@ -36,12 +31,6 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
         case ev.RunEnded():
             ended = replace(state, ended=record.utc, verdict=event.verdict, exit=event.exit, questions={})
             return tell(ended, record, "", "ended", event.verdict)
-        case ev.WheelTaken():
-            return tell(replace(state, driver=event.driver), record, "", "wheel", f"{event.driver} drives")
-        case ev.WheelLost():
-            return tell(
-                replace(state, driver=""), record, "", "wheel", f"{event.driver} left the wheel {event.reason}".rstrip()
-            )
         case ev.WatchersChanged():
             return replace(state, watchers=event.count)
         case ev.IntentRefused():
@@ -54,15 +43,7 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
         case ev.Asked() | ev.Answered() | ev.AskGivenUp():
             return _question(state, record, event)
         case ev.GateOpened():
-            gate = GateView(open=True, by=event.by, override=event.override, reason=event.evidence, utc=record.utc)
-            state = replace(state, gates=state.gates | {event.gate: gate})
-            return tell(
-                state,
-                record,
-                "",
-                "gate opened",
-                f"{event.gate}" + (f": override, {event.override}" if event.override else ""),
-            )
+            return _open(state, record, event)
         case ev.GateClosed():
             gate = GateView(open=False, reason=event.reason, utc=record.utc)
             return tell(
@@ -72,6 +53,22 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
                 "gate closed",
                 f"{event.gate}: {event.reason}",
             )
+        case (
+            ev.PeopleSeen()
+            | ev.WheelTaken()
+            | ev.WheelLost()
+            | ev.WheelOffered()
+            | ev.WheelRequested()
+            | ev.WheelSettled()
+            | ev.RunHeld()
+            | ev.RunReleased()
+            | ev.AccessGiven()
+            | ev.AccessTaken()
+            | ev.DoorChanged()
+            | ev.SecondAsked()
+            | ev.SecondOver()
+        ):
+            return of_people(state, record, event)
         case ev.HostSeen():
             before = state.hosts.get(event.host)
             since = before.since if before is not None and before.link == event.link else record.utc
@@ -155,11 +152,52 @@ def _begin(state: RunState, record: ev.Record, event: ev.RunStarted) -> RunState
         version=event.version,
         started=record.utc,
         forecast=event.forecast,
+        boot=event.boot,
         services=services,
         gates={gate.id: GateView() for gate in plan.gates},
         hosts={id: HostView() for id in plan.hosts},
     )
     return tell(state, record, "", "started", plan.name)
+
+
+def _resume(state: RunState, record: ev.Record, event: ev.RunResumed) -> RunState:
+    """Another process conducts: who was attached, drove or was asked is gone; holds and access stay."""
+    gates = {id: replace(gate, asked=None) if gate.asked is not None else gate for id, gate in state.gates.items()}
+    state = replace(
+        state,
+        driver="",
+        driver_screen=0,
+        people=(),
+        watchers=0,
+        offer=None,
+        requests={},
+        gates=gates,
+        door="",
+        door_how="",
+        boot=event.boot,
+        verdict="",
+        ended=0.0,
+        questions={},
+    )
+    anew = "; this machine was started anew meanwhile" if event.rebooted else ""
+    return tell(state, record, "", "resumed", f"after event {event.after}{anew}")
+
+
+def _open(state: RunState, record: ev.Record, event: ev.GateOpened) -> RunState:
+    gate = GateView(
+        open=True,
+        by=event.by,
+        override=event.override,
+        reason=event.evidence,
+        utc=record.utc,
+        second=event.second,
+        alone=event.alone,
+    )
+    state = replace(state, gates=state.gates | {event.gate: gate})
+    text = event.gate + (f": confirmed by {event.second}" if event.second else "")
+    alone = "without the second person, " if event.alone else ""
+    text += f": override, {alone}{event.override}" if event.override else ""
+    return tell(state, record, "", "gate opened", text)
 
 
 def _question(state: RunState, record: ev.Record, event: ev.Asked | ev.Answered | ev.AskGivenUp) -> RunState:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cockpit.events import FAILURES, Record, StepMoved
+from cockpit.events import FAILURES, Person, Record, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.journal.keyframes import nearest
 from cockpit.journal.reader import records as read
@@ -176,7 +176,10 @@ class Player:
         """Always refused."""
         return "a replay has nobody to answer"
 
-    async def send(self, intent: AnyIntent) -> str | None:
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Nobody needs to know."""
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """Always refused."""
         return "a replay has nothing to act with"
 

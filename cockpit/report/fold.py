@@ -68,6 +68,8 @@ class Fold:
                 self._left(record, event.reason or "left the wheel")
             case ev.WatchersChanged():
                 self._watchers = max(self._watchers, event.count)
+            case ev.PeopleSeen():
+                self._watchers = max(self._watchers, self.state.watchers)
             case ev.GateOpened() | ev.GateClosed():
                 self._gates.add(self._gate(record, event))
             case ev.LossDeclared():

@@ -156,6 +156,7 @@ class CockpitApp(App[None]):
         return asyncio.get_running_loop().time()
 
     def on_resize(self, event: events.Resize) -> None:
+        self.source.here(event.size.width, event.size.height)
         self._dirty = True
         self.call_after_refresh(self.flush)
 

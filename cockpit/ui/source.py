@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from cockpit.events import Record
+from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
 from cockpit.state import RunState
 
@@ -53,6 +53,11 @@ class Source(Protocol):
         """Answer an open question, None to refuse. The refusal as a sentence, None when it was taken. Never written down."""
         ...
 
-    async def send(self, intent: AnyIntent) -> str | None:
-        """The refusal as a sentence, None when the intent was taken."""
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """The size of this screen, and who sits in front of it where several share it; a replay has nobody to tell."""
+        ...
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
+        """The refusal as a sentence, None when the intent was taken. `by` is who pressed the key where several share the
+        screen, `sure` how that is known."""
         ...

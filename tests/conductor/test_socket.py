@@ -139,7 +139,7 @@ async def test_the_wheel_is_lost_with_its_screen_and_another_claims_it(run: Run)
         assert second.source.drives
     await asyncio.sleep(0.05)
     async with screen(run, "anna") as first, screen(run, "ben") as second:
-        assert await second.source.send(it.Claim()) == "anna drives"
+        assert await second.source.send(it.Claim()) == "anna drives: R asks for the wheel"
         first_left = first.source._writer
         assert first_left is not None
         first_left.close()

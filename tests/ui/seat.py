@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from cockpit.events import Record
+from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
 from cockpit.state import RunState
 from tests.engine.world import Rig, small_plan
@@ -44,7 +44,10 @@ class RigSource:
     async def tell(self, name: str, answer: str | None) -> str | None:
         return "nobody asks"
 
-    async def send(self, intent: AnyIntent) -> str | None:
+    def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
+        """Nobody is told."""
+
+    async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         self.sent.append(intent)
         if not self.drives:
             return "this screen only watches"

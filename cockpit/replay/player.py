@@ -14,6 +14,7 @@ from cockpit.events import FAILURES, Person, Record, StepMoved
 from cockpit.intents import AnyIntent
 from cockpit.journal.keyframes import nearest
 from cockpit.journal.reader import records as read
+from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -178,6 +179,9 @@ class Player:
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
         """Nobody needs to know."""
+
+    def saw(self, screen: Seen) -> None:
+        """Nobody is told."""
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """Always refused."""

@@ -19,7 +19,7 @@ from cockpit.report.steps import Steps, services
 from cockpit.state import TICKED, RunState
 
 MOMENTS = 10_000
-ELSEWHERE = frozenset({"started", "ended", "resumed", "wheel", "gate opened", "gate closed", "loss declared"})
+ELSEWHERE = frozenset({"started", "ended", "resumed", "wheel", "gate opened", "gate closed", "loss declared", "screen"})
 """Words of the timeline of which the report tells in a place of their own."""
 _ONLY_OF_THE_REPORT = (ev.StepOutput, ev.StepProgress, ev.HostClock)
 """Events that change nothing that the report asks the state for."""

@@ -25,6 +25,7 @@ from cockpit.ui.compose import label_of, screen
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
+from cockpit.ui.witness import Witness
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -79,6 +80,7 @@ class CockpitApp(App[None]):
         self.farewell = ""
         self.canvas = Canvas()
         self.attention = Attention()
+        self.witness = Witness()
         self._dirty = True
         self._said: tuple[str, float] = ("", 0.0)
         self._actions = {action.key: action for action in ACTIONS}
@@ -108,6 +110,7 @@ class CockpitApp(App[None]):
                 for count, record in enumerate(batch):
                     self.state = reduce(self.state, record)
                     self._ring(record)
+                    self.witness.heard(self, record)
                     if count % CATCHING_UP == CATCHING_UP - 1:
                         await asyncio.sleep(0)
                 self._dirty = True
@@ -149,6 +152,7 @@ class CockpitApp(App[None]):
         label = label_of(self.source.label, self.state.mode)
         lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
         self.canvas.show(lines)
+        self.witness.painted(self, self.state.seq)
 
     def _loop_time(self) -> float:
         import asyncio
@@ -169,6 +173,7 @@ class CockpitApp(App[None]):
 
     async def send(self, intent: AnyIntent) -> None:
         """Send an intent, and show why it was refused."""
+        self.witness.confirmed(self, intent)
         refusal = await self.source.send(intent)
         if refusal:
             self.say(refusal)

@@ -11,7 +11,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 
-class Ask(ModalScreen[str | None]):
+class Dialog(ModalScreen[str | None]):
+    """A question to a person. What was on the screen when it was answered can be kept."""
+
+    def answer(self, text: str | None) -> None:
+        """Close with an answer, None for none."""
+        witness = getattr(self.app, "witness", None)
+        if text is not None and witness is not None:
+            witness.answered(self.app)
+        self.dismiss(text)
+
+
+class Ask(Dialog):
     """Asks for a text. `exact` is what must be typed; OK stays off until it is. Dismisses with the text, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
@@ -55,7 +66,7 @@ class Ask(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if not self.query_one("#ok", Button).disabled:
-            self.dismiss(event.value.strip())
+            self.answer(event.value.strip())
 
     def on_key(self, event: object) -> None:
         character = getattr(event, "character", None)
@@ -66,14 +77,14 @@ class Ask(ModalScreen[str | None]):
             getattr(event, "stop", lambda: None)()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
+        self.answer(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
 
     def action_cancel(self) -> None:
         """Nothing was meant."""
         self.dismiss(None)
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Dialog):
     """A few answers; the first has the focus and is the harmless one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "cancel", "cancel")]
@@ -97,7 +108,7 @@ class Choose(ModalScreen[str | None]):
         self.query_one("#cancel", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(None if event.button.id == "cancel" else event.button.id)
+        self.answer(None if event.button.id == "cancel" else event.button.id)
 
     def action_cancel(self) -> None:
         """None of them."""

@@ -34,6 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--from", dest="begin", default="", metavar="STEP", help="a step, or an event's number")
     group.add_argument("--to", dest="end", default="", metavar="STEP", help="a step, or an event's number")
+    group.add_argument(
+        "--screen",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="SEQ",
+        help="what was on the screen when the run went on, as event SEQ keeps it; without SEQ a list of them",
+    )
     group.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
@@ -41,6 +49,8 @@ def export(journal: Path, options: argparse.Namespace) -> int:
     """0; 1 when the journal is damaged and the file holds what is whole of it; 2 when nothing is written."""
     from cockpit.export.file import Refused
     from cockpit.export.making import NoSuchMoment, Source, aimed, clipped, export_cast, export_moment
+    from cockpit.export.shown import export_kept
+    from cockpit.journal.screens import ScreenGone
 
     kind, name = options.export
     began = time.monotonic()
@@ -48,7 +58,12 @@ def export(journal: Path, options: argparse.Namespace) -> int:
         camera = _camera(kind, options)
         source = Source(journal, _Progress(began).say if name != "-" else lambda read, whole, shown: None)
         aimed(source, camera)
-        if kind in {"svg", "text"}:
+        if options.screen is not None:
+            if kind not in {"svg", "text"} or not options.screen:
+                raise ValueError("--screen SEQ is written as svg or text")
+            export_kept(source, options.screen, name, kind, options.force)
+            told = f"the screen that event {options.screen} keeps"
+        elif kind in {"svg", "text"}:
             seq = export_moment(source, camera, name, kind, options.at, options.force)
             told = f"event {seq}"
         else:
@@ -56,7 +71,7 @@ def export(journal: Path, options: argparse.Namespace) -> int:
                 camera = clipped(source, camera, options.begin, options.end)
             count = export_cast(source, camera, name, options.cast_version, options.force)
             told = f"{count:,} shots, {source.shown:,.1f} s"
-    except (Refused, NoSuchMoment, ValueError) as error:
+    except (Refused, NoSuchMoment, ScreenGone, ValueError) as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 2
     if name != "-":
@@ -65,6 +80,25 @@ def export(journal: Path, options: argparse.Namespace) -> int:
     for damage in source.journal.damages[:3]:
         print(f"cockpit: {journal}:{damage.line}: {damage.why}; the file holds what can be read", file=sys.stderr)
     return 0 if source.journal.verified else 1
+
+
+def screens(journal: Path, options: argparse.Namespace) -> int:
+    """`--screen`: what was kept, as text, or listed. 0; 1 when the journal is damaged; 2 when there is no such screen."""
+    from cockpit.export.making import NoSuchMoment, Source
+    from cockpit.export.shown import listed, screen
+    from cockpit.journal.screens import ScreenGone
+
+    source = Source(journal)
+    try:
+        if options.screen:
+            print(screen(source, options.screen)[1], end="")
+        else:
+            lines = list(listed(source))
+            print("\n".join(lines) if lines else "No screen was kept in this run.")
+    except (NoSuchMoment, ScreenGone) as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    return 0 if source.journal.verified or options.screen else 1
 
 
 def _camera(kind: str, options: argparse.Namespace) -> Camera:

@@ -39,6 +39,10 @@ def run(options: argparse.Namespace) -> int:
         from cockpit.cli.exporting import export
 
         return export(folder.journal, options)
+    if options.screen is not None:
+        from cockpit.cli.exporting import screens
+
+        return screens(folder.journal, options)
     try:
         if options.headless:
             return _headless(folder.journal, options)

@@ -29,9 +29,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--size", default="120x40", metavar="COLSxROWS", help="size of the screen; default 120x40")
     group.add_argument("--page", default="board", help="the page that is looked at; default board")
     group.add_argument("--focus", default="", metavar="SERVICE", help="the service in focus; default: the first")
-    group.add_argument(
-        "--idle", type=float, default=None, metavar="SECONDS", help="longest pause that is shown; default 3"
-    )
     group.add_argument("--from", dest="begin", default="", metavar="STEP", help="a step, or an event's number")
     group.add_argument("--to", dest="end", default="", metavar="STEP", help="a step, or an event's number")
     group.add_argument(
@@ -45,8 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
-def export(journal: Path, options: argparse.Namespace) -> int:
-    """0; 1 when the journal is damaged and the file holds what is whole of it; 2 when nothing is written."""
+def export(journal: Path, options: argparse.Namespace, at: int) -> int:
+    """Write the file; `at` is the event of --at.
+
+    0; 1 when the journal is damaged and the file holds what is whole of it; 2 when nothing is written."""
     from cockpit.export.file import Refused
     from cockpit.export.making import NoSuchMoment, Source, aimed, clipped, export_cast, export_moment
     from cockpit.export.shown import export_kept
@@ -64,7 +63,7 @@ def export(journal: Path, options: argparse.Namespace) -> int:
             export_kept(source, options.screen, name, kind, options.force)
             told = f"the screen that event {options.screen} keeps"
         elif kind in {"svg", "text"}:
-            seq = export_moment(source, camera, name, kind, options.at, options.force)
+            seq = export_moment(source, camera, name, kind, at, options.force)
             told = f"event {seq}"
         else:
             if options.begin or options.end:
@@ -104,7 +103,6 @@ def screens(journal: Path, options: argparse.Namespace) -> int:
 def _camera(kind: str, options: argparse.Namespace) -> Camera:
     """What the options ask for. Raises ValueError with a sentence."""
     from cockpit.export.film import Camera
-    from cockpit.replay.timeline import IDLE
     from cockpit.ui.compose import SMALLEST
     from cockpit.ui.view import Page, View
 
@@ -121,13 +119,12 @@ def _camera(kind: str, options: argparse.Namespace) -> Camera:
     if not (SMALLEST[0] <= size[0] <= 1000 and SMALLEST[1] <= size[1] <= 1000):
         least = f"{SMALLEST[0]}x{SMALLEST[1]}"
         raise ValueError(f"--size {options.size}: write columns x rows, as 120x40; from {least} to 1000x1000")
-    idle = IDLE if options.idle is None else options.idle
-    if not 0.1 <= idle <= 86_400:
-        raise ValueError(f"--idle {idle:g}: from 0.1 to 86400 seconds")
+    if options.idle < 0.1:
+        raise ValueError(f"--idle {options.idle:g}: 0.1 seconds or more, or full")
     if not 0.01 <= options.speed <= 10_000:
         raise ValueError(f"--speed {options.speed:g}: from 0.01 to 10000")
     view = View(page=options.page, service=options.focus)
-    return Camera(view=view, size=size, speed=options.speed, idle=idle)
+    return Camera(view=view, size=size, speed=options.speed, idle=options.idle)
 
 
 class _Progress:

@@ -31,7 +31,13 @@ def screen(run: RunFolder, *, drive: bool, starting: int = 0) -> int:
     source.dial()
     from cockpit.ui.app import CockpitApp
 
-    app = CockpitApp(source, state=source.early())
+    state = source.early()
+    if drive:
+        app = CockpitApp(source, state=state)
+    else:
+        from cockpit.replay.rewind import Rewind
+
+        app = CockpitApp(Rewind(source, run.journal, run.socket, operator(), state), state=state)
     app.run()
     if app.farewell:
         print(app.farewell, file=sys.stderr)

@@ -15,6 +15,7 @@ from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
 from cockpit.plan.model import Plan
+from cockpit.progress import progress_line
 from cockpit.state import BUSY, SETTLED, RunState, StepView
 
 DRIVER = "headless"
@@ -57,23 +58,6 @@ class Progress:
         line = progress_line(record)
         if line:
             print(line, file=self._out, flush=True)
-
-
-def progress_line(record: ev.Record) -> str:
-    """A line for a record, '' for those that are not worth one."""
-    match record.event:
-        case ev.StepMoved(state=state, ref=ref, detail=detail, took=took) if state not in {"running", "verifying"}:
-            return f"{ref:<32} {state:<11} {took:7.2f} s  {detail}"
-        case ev.HostSeen(host=host, link="down", detail=detail):
-            return f"the link to {host} is down: {detail}"
-        case ev.GateOpened(gate=gate, by=by):
-            return f"gate {gate} opened by {by}"
-        case ev.Trouble(message=message):
-            return f"trouble: {message}"
-        case ev.RunEnded(verdict=verdict):
-            return verdict
-        case _:
-            return ""
 
 
 class Headless:

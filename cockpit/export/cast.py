@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -61,7 +62,9 @@ def _time(at: float, told: int, version: int) -> tuple[float, int]:
 def _header(head: Head, version: int) -> dict[str, object]:
     width, height = head.size
     theme = {"fg": SIGNS, "bg": GROUND, "palette": ":".join(_PALETTE)}
-    rest = {"timestamp": int(head.began), "idle_time_limit": head.idle, "title": harmless(head.title, MARK)}
+    rest: dict[str, object] = {"timestamp": int(head.began), "title": harmless(head.title, MARK)}
+    if math.isfinite(head.idle):
+        rest["idle_time_limit"] = head.idle
     if version == 2:
         return {"version": 2, "width": width, "height": height, **rest, "theme": theme}
     return {"version": 3, "term": {"cols": width, "rows": height, "theme": theme}, **rest}

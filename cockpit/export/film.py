@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -14,7 +15,8 @@ from cockpit.state import RunState
 from cockpit.ui.actions import Seat
 from cockpit.ui.compose import label_of, screen
 from cockpit.ui.inks import inked
-from cockpit.ui.paint import when
+from cockpit.ui.paint import Line, fit, when
+from cockpit.ui.scrubber import WIDE
 from cockpit.ui.view import View
 
 RATE = 10
@@ -22,7 +24,7 @@ RATE = 10
 TICK = 1.0
 """Seconds after which the clock is shown again where nothing happens."""
 
-SEAT = Seat(can_drive=False, drives=False, replay=True)
+SEAT = Seat(can_drive=False, drives=False, moves=True)
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,19 +53,23 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     """What began or went wrong since the shot before, with its time of day, UTC."""
 
 
-def shot_of(state: RunState, camera: Camera, now: float, at: float = 0.0, marks: tuple[str, ...] = ()) -> Shot:
-    """The screen that shows a state. Where a replay has its transport, it says which event and which day that is."""
+def shot_of(
+    state: RunState, camera: Camera, now: float, at: float = 0.0, marks: tuple[str, ...] = (), told: str = ""
+) -> Shot:
+    """The screen that shows a state. Where a replay has its transport, it says which event and which day that is, and `told`."""
     label = label_of("REPLAY", state.mode)
-    lines = screen(state, camera.view, SEAT, label, camera.size, now, bar=caption(state, now))
+    bar = caption(state, now, camera.size[0], told)
+    lines = screen(state, camera.view, SEAT, label, camera.size, now, bar=bar)
     return Shot(at=at, seq=state.seq, now=now, lines=tuple(inked(line) for line in lines), marks=marks)
 
 
-def caption(state: RunState, now: float) -> str:
-    """The line that stands where a replay has its transport."""
-    from datetime import UTC, datetime
-
+def caption(state: RunState, now: float, width: int, told: str = "") -> list[Line]:
+    """What stands where a replay has its transport, in as many lines, so that everything else is where it is there."""
     day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if now else ""
-    return f" {day}   event {state.seq}   {state.run}"
+    lines: list[Line] = [[(f" {day}   event {state.seq}   {state.run}", "head")]]
+    if width >= WIDE:
+        lines.append([(f" {told}", "head")])
+    return [fit(line, width, "head") for line in lines]
 
 
 def shots(records: Iterable[Record], camera: Camera, state: RunState | None = None) -> Iterator[Shot]:
@@ -128,6 +134,7 @@ class _Reel:
         self._camera = camera
         self._last = -1.0 / RATE
         self._marks: list[str] = []
+        self._told = ""
         self.due: float | None = None
 
     def happened(self, at: float, mark: str) -> None:
@@ -150,7 +157,8 @@ class _Reel:
         """The shot of that moment."""
         marks, self._marks = tuple(self._marks), []
         self._last, self.due = at, None
-        return shot_of(state, self._camera, now, at, marks)
+        self._told = marks[-1] if marks else self._told
+        return shot_of(state, self._camera, now, at, marks, self._told)
 
 
 def mark_of(record: Record) -> str:

@@ -5,6 +5,7 @@ Nothing here reads files or talks to a host. Durations are seconds. Every tuple 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -319,6 +320,12 @@ class Plan(Frozen, frozen=True, kw_only=True):
     out_of_scope: tuple[str, ...] = ()
     bundled_risks: tuple[str, ...] = ()
     contacts: tuple[Contact, ...] = ()
+
+    @property
+    def planned_start(self) -> float:
+        """UTC at which the first window that the plan names opens; 0 where it names none."""
+        opens = [service.window.start for service in self.services if service.window is not None]
+        return min((datetime.fromisoformat(text).timestamp() for text in opens if text), default=0.0)
 
     def service(self, id: str) -> Service:
         """The service of that id. Raises KeyError."""

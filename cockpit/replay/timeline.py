@@ -12,6 +12,7 @@ import msgspec
 from cockpit.events import (
     FAILURES,
     BudgetAlarm,
+    DowntimeSeen,
     GateClosed,
     GateOpened,
     Noted,
@@ -20,6 +21,7 @@ from cockpit.events import (
     RunPanicked,
     StepMoved,
     Trouble,
+    Unknown,
     WheelLost,
     WheelTaken,
 )
@@ -27,11 +29,15 @@ from cockpit.events import (
 IDLE = 3.0
 """Seconds without an event that are shown as they were; a longer pause is cut to this."""
 
-MomentKind = Literal["step", "failure", "gate", "note", "outage", "wheel", "trouble", "end"]
+MomentKind = Literal[
+    "step", "failure", "gate", "note", "away", "back", "budget", "wheel", "trouble", "end", "unknown", "damage"
+]
+"""`away` and `back`: a meter of downtime begins and ends to run. `damage`: what follows is not what was written."""
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that one may want to go to: its place among all events (from 0), and a word for what it is."""
+    """An event that one may want to go to: its place among all events (from 0), and a word for what it is. A `damage` stands
+    at the event before which, in the file, something is wrong."""
 
     index: int
     kind: MomentKind
@@ -74,13 +80,14 @@ def timeline(records: Iterable[Record], idle: float = IDLE) -> Timeline:
     """The timeline of records in order."""
     seqs, utc, shown = array("q"), array("d"), array("d")
     moments: list[Moment] = []
+    meters = Meters()
     at = 0.0
     for index, record in enumerate(records):
         at += min(max(0.0, record.utc - utc[-1]), idle) if utc else 0.0
         seqs.append(record.seq)
         utc.append(record.utc)
         shown.append(at)
-        found = moment(index, record)
+        found = moment(index, record) or meters.moment(index, record)
         if found is not None:
             moments.append(found)
     return Timeline(seqs=seqs, utc=utc, shown=shown, moments=tuple(moments))
@@ -97,8 +104,8 @@ def moment(index: int, record: Record) -> Moment | None:
             return Moment(index=index, kind="gate", text=f"{gate} closed: {reason}")
         case Noted(text=text, ref=ref):
             return Moment(index=index, kind="note", ref=ref, text=text)
-        case BudgetAlarm(service=service):
-            return Moment(index=index, kind="outage", ref=service, text="over its budget")
+        case BudgetAlarm(service=service, share=share):
+            return Moment(index=index, kind="budget", ref=service, text=f"{share:.0%} of its budget of downtime")
         case WheelTaken(driver=driver):
             return Moment(index=index, kind="wheel", text=f"{driver} drives")
         case WheelLost(driver=driver, reason=reason):
@@ -109,5 +116,30 @@ def moment(index: int, record: Record) -> Moment | None:
             return Moment(index=index, kind="trouble", text="panic")
         case RunEnded(verdict=verdict):
             return Moment(index=index, kind="end", text=verdict)
+        case Unknown(name=name):
+            return Moment(index=index, kind="unknown", text=f"{name}: an event of another version")
         case _:
             return None
+
+
+class Meters:
+    """Which meters of downtime run. Feed it the records in order: it tells when one begins and when it ends."""
+
+    def __init__(self) -> None:
+        self._running: set[tuple[str, str]] = set()
+
+    def moment(self, index: int, record: Record) -> Moment | None:
+        """The beginning or the end of a service's outage; None where nothing changes. The whole night's sum is no moment."""
+        event = record.event
+        if not isinstance(event, DowntimeSeen) or not event.service:
+            return None
+        meter = (event.service, event.meter)
+        if event.ongoing == (meter in self._running):
+            return None
+        what = f"{event.what} {event.meter}".rstrip()
+        if event.ongoing:
+            self._running.add(meter)
+            return Moment(index=index, kind="away", ref=event.service, text=what)
+        self._running.discard(meter)
+        text = f"{what}, {event.lower:.1f}–{event.upper:.1f} s in all"
+        return Moment(index=index, kind="back", ref=event.service, text=text)

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import msgspec
-
 from cockpit.engine import rules
-from cockpit.intents import Danger
 from cockpit.state import BUSY, RunState
+from cockpit.ui.action import Action, Reason, Seat
 from cockpit.ui.hosts import held
+from cockpit.ui.moments import MOMENTS
 from cockpit.ui.view import View, focus, focus_step
-
-
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
-    """What this screen is: whether it may drive, whether it drives now, whether it is a replay."""
-
-    can_drive: bool
-    drives: bool
-    replay: bool = False
-
-
-Reason = Callable[[RunState, View, Seat], str]
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """`why_not` returns '' when the action is possible, else a sentence."""
-
-    id: str
-    key: str
-    label: str
-    help: str
-    danger: Danger = "none"
-    why_not: Reason
-    footer: bool = True
 
 
 def _always(state: RunState, view: View, seat: Seat) -> str:
@@ -44,8 +18,6 @@ def _drive(then: Reason) -> Reason:
     """Possible only with the wheel in hand."""
 
     def reason(state: RunState, view: View, seat: Seat) -> str:
-        if seat.replay:
-            return "a replay has nothing to act with"
         if not seat.can_drive:
             return "this screen only watches"
         if state.plan is None:
@@ -138,7 +110,7 @@ def _limit(state: RunState, view: View, seat: Seat) -> str:
 
 
 def _claim(state: RunState, view: View, seat: Seat) -> str:
-    if seat.replay or not seat.can_drive:
+    if not seat.can_drive:
         return "this screen only watches"
     if seat.drives:
         return "you drive already"
@@ -304,7 +276,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="panic",
-        key="!",
+        key="exclamation_mark",
         label="panic",
         help="touch nothing: stop going on, leave everything as it is",
         why_not=_drive(_pause),
@@ -317,7 +289,12 @@ ACTIONS: tuple[Action, ...] = (
         id="claim", key="c", label="claim", help="take the wheel when nobody holds it", why_not=_claim, footer=False
     ),
     Action(
-        id="logs", key="l", label="logs", help="the logs of old and new; again: the next log of each", why_not=_always
+        id="logs",
+        key="l",
+        label="logs",
+        help="the logs of old and new; again: the next log of each",
+        why_not=_always,
+        looks=True,
     ),
     Action(
         id="freeze-log",
@@ -325,6 +302,7 @@ ACTIONS: tuple[Action, ...] = (
         label="hold log",
         help="hold the logs still, or follow them again; in a replay: play",
         why_not=_logs,
+        looks=True,
         footer=False,
     ),
     Action(
@@ -333,44 +311,76 @@ ACTIONS: tuple[Action, ...] = (
         label="by time",
         help="the logs of old and new as one, by time, or side by side",
         why_not=_logs_page,
+        looks=True,
         footer=False,
     ),
     Action(
-        id="tails", key="L", label="all logs", help="every log of every host at once", why_not=_always, footer=False
+        id="tails",
+        key="L",
+        label="all logs",
+        help="every log of every host at once",
+        why_not=_always,
+        looks=True,
+        footer=False,
     ),
-    Action(id="dns", key="d", label="dns", help="every vantage of the service in focus", why_not=_always),
+    Action(id="dns", key="d", label="dns", help="every vantage of the service in focus", why_not=_always, looks=True),
     Action(
         id="world",
         key="W",
         label="world",
         help="what the world sees of the service in focus; whether old can go",
         why_not=_always,
+        looks=True,
     ),
-    Action(id="fleet", key="f", label="fleet", help="services × steps", why_not=_always, footer=False),
-    Action(id="timeline", key="t", label="timeline", help="what happened, in order", why_not=_always, footer=False),
-    Action(id="notes", key="M", label="notes", help="the notes", why_not=_always, footer=False),
+    Action(id="fleet", key="f", label="fleet", help="services × steps", why_not=_always, looks=True, footer=False),
+    Action(
+        id="timeline",
+        key="t",
+        label="timeline",
+        help="what happened, in order",
+        why_not=_always,
+        looks=True,
+        footer=False,
+    ),
+    Action(id="notes", key="M", label="notes", help="the notes", why_not=_always, looks=True, footer=False),
     Action(
         id="filter",
         key="slash",
         label="filter",
         help="filter services by name or tag; in the logs: search and hide misses",
         why_not=_always,
+        looks=True,
     ),
+    *MOMENTS,
     Action(
         id="copy",
         key="y",
         label="copy",
         help="copy the step's command, or the log in view",
         why_not=_always,
+        looks=True,
         footer=False,
     ),
     Action(id="end", key="E", label="end", help="end the run: its conductor stops", why_not=_drive(_end), footer=False),
-    Action(id="help", key="question_mark", label="help", help="every key, and why it is off", why_not=_always),
+    Action(
+        id="help", key="question_mark", label="help", help="every key, and why it is off", why_not=_always, looks=True
+    ),
     Action(id="leave", key="q", label="leave", help="close this screen; the run goes on, a demo ends", why_not=_always),
 )
 """In the order of the footer."""
 
-KEY_WORDS = {"slash": "/", "question_mark": "?", "space": "space"}
+__all__ = ["ACTIONS", "KEY_WORDS", "Action", "Seat", "key_word", "open_last", "open_next"]
+
+KEY_WORDS = {
+    "slash": "/",
+    "question_mark": "?",
+    "exclamation_mark": "!",
+    "space": "space",
+    "colon": ":",
+    "plus": "+",
+    "minus": "-",
+    "dollar_sign": "$",
+}
 
 
 def key_word(action: Action) -> str:

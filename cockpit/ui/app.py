@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual import events
@@ -20,12 +20,17 @@ from cockpit.intents import AnyIntent
 from cockpit.reduce import reduce
 from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action, Seat
+from cockpit.ui.aside import Aside
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import label_of, screen
+from cockpit.ui.paint import Line
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
 from cockpit.ui.witness import Witness
+
+if TYPE_CHECKING:
+    from cockpit.ui.scrubber import Scrubber
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -84,6 +89,13 @@ class CockpitApp(App[None]):
         self._dirty = True
         self._said: tuple[str, float] = ("", 0.0)
         self._actions = {action.key: action for action in ACTIONS}
+        self.asides: dict[str, Aside] = {}
+        """Pages that show more than the state of this moment."""
+        self._scrubber: Scrubber | None = None
+        if source.transport is not None:
+            from cockpit.ui.scrubber import Scrubber
+
+            self._scrubber = Scrubber()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -133,7 +145,8 @@ class CockpitApp(App[None]):
         return Seat(
             can_drive=self.source.can_drive,
             drives=bool(getattr(self.source, "drives", False)),
-            replay=self.source.transport is not None,
+            moves=self.source.transport is not None,
+            compares="versus" in self.asides,
         )
 
     def flush(self) -> None:
@@ -147,12 +160,20 @@ class CockpitApp(App[None]):
             return
         text, until = self._said
         now = self.now()
-        bar = self.source.transport.bar if self.source.transport is not None else ""
         message = text if until > self._loop_time() else ""
         label = label_of(self.source.label, self.state.mode)
-        lines = screen(self.state, self.view, self.seat, label, (size.width, size.height), now, message, bar)
+        lines = screen(
+            self.state, self.view, self.seat, label, (size.width, size.height), now, message, self._bar(size.width),
+            {name: aside.paint for name, aside in self.asides.items()},
+        )  # fmt: skip
         self.canvas.show(lines)
         self.witness.painted(self, self.state.seq)
+
+    def _bar(self, width: int) -> list[Line]:
+        """The transport bar, where time can be moved."""
+        if self._scrubber is None or self.source.transport is None:
+            return []
+        return self._scrubber.lines(self.source.transport.reading, width)
 
     def _loop_time(self) -> float:
         import asyncio
@@ -193,7 +214,7 @@ class CockpitApp(App[None]):
             self.flush()
         elif event.key in self._actions:
             self.act(self._actions[event.key])
-        elif not self._move(event.key):
+        elif not self._aside(event.key) and not self._move(event.key):
             return
         event.stop()
         event.prevent_default()
@@ -210,10 +231,15 @@ class CockpitApp(App[None]):
         self.run_worker(self._perform(action))
 
     async def _perform(self, action: Action) -> None:
-        from cockpit.ui.deeds import perform
-
         try:
-            await perform(self, action.id)
+            if action.looks:
+                from cockpit.ui.looking import look
+
+                await look(self, action.id, action.key)
+            else:
+                from cockpit.ui.deeds import perform
+
+                await perform(self, action.id)
         except (ConnectionError, KeyError) as error:
             # The conductor went away, or the plan of a run that was replaced has no such step any more.
             self.say(f"{action.label}: not done ({error or type(error).__name__})")
@@ -230,8 +256,13 @@ class CockpitApp(App[None]):
                 self.look(frozen=-1 if view.frozen >= 0 or not newest else int(stamp) + 1, scroll=0)
             case "merge-logs":
                 self.look(merged=not view.merged, scroll=0)
-            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help":
+            case "tails" | "dns" | "world" | "fleet" | "timeline" | "notes" | "help" | "versus":
                 self.look(page="board" if view.page == action else action, scroll=0)
+
+    def _aside(self, key: str) -> bool:
+        """Give a key to the page in view, where it has keys of its own."""
+        aside = self.asides.get(self.view.page)
+        return aside is not None and aside.press(self, key)
 
     def _move(self, key: str) -> bool:
         from cockpit.ui.moving import moved

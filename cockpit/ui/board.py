@@ -36,7 +36,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     elif state.paused:
         line.append((" PAUSED ", "headwarn"))
     gap = "   " if width >= 110 else "  "
-    line.append((f" T+{clock(end - state.started)}", "head"))
+    since = end - (plan.planned_start or state.started)
+    line.append((f" T-{clock(-since)}" if since < 0 else f" T+{clock(since)}", "head"))
     total = sum(state.forecast.values())
     if total:
         line.append((f" of {clock(total)}", "head"))
@@ -108,17 +109,22 @@ def board(state: RunState, view: View, width: int, height: int, now: float) -> l
 
 def log_of(state: RunState, plan: Plan, role: str, turn: int) -> LogView | None:
     """The log shown for a side: each key press turns to the next of its logs."""
-    names = [
-        f"{log.host}:{log.name}"
-        for service in plan.services
-        for log in service.logs
-        if log.host in plan.hosts and plan.hosts[log.host].role == role
-    ]
-    unique = list(dict.fromkeys(names))
+    unique = logs_of_side(plan, role)
     if not unique:
         return None
     host, _, file = unique[turn % len(unique)].partition(":")
     return state.logs.get(f"{host}:{file}") or LogView(host=host, file=file)
+
+
+def logs_of_side(plan: Plan, role: str) -> list[str]:
+    """`host:file` of each log that the plan names on the hosts of a role."""
+    names = (
+        f"{log.host}:{log.name}"
+        for service in plan.services
+        for log in service.logs
+        if log.host in plan.hosts and plan.hosts[log.host].role == role
+    )
+    return list(dict.fromkeys(names))
 
 
 def sides(state: RunState, plan: Plan, turn: int, width: int) -> list[tuple[str, LogView | None, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Seat, key_word
 from cockpit.ui.board import board, header
@@ -18,7 +20,11 @@ from cockpit.ui.questions import question_line
 from cockpit.ui.tails import tails_page
 from cockpit.ui.view import View, focus
 
-PAINTERS = {
+Painter = Callable[[RunState, View, int, int, float], list[Line]]
+"""(state, view, width, height, now) → a page's lines."""
+
+PAINTERS: dict[str, Painter] = {
+    "board": board,
     "service": service_page,
     "world": world_page,
     "fleet": fleet_page,
@@ -64,9 +70,11 @@ def screen(
     size: tuple[int, int],
     now: float,
     message: str = "",
-    bar: str = "",
+    bar: Sequence[Line] = (),
+    asides: Mapping[str, Painter] | None = None,
 ) -> list[Line]:
-    """All lines of a screen of `size` (width, height)."""
+    """All lines of a screen of `size` (width, height). `bar` is the transport bar, where time can be moved; `asides` paint the
+    pages that show more than this state."""
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1]:
         words = f" {width}×{height} is too small: 80×24 shows everything"
@@ -76,16 +84,14 @@ def screen(
         below.append(fit(asked, width))
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))
-    if bar:
-        below.append(fit([(bar, "headwarn")], width, "head"))
+    below += bar
     below.append(footer(state, view, seat, width))
     room = max(1, height - 1 - len(below))
-    if view.page == "board":
-        body = board(state, view, width, room, now)
-    elif view.page == "help":
+    if view.page == "help":
         body = help_page(state, view, seat, width, room)
     else:
-        body = PAINTERS[view.page](state, view, width, room, now)
+        painter = (asides or {}).get(view.page) or PAINTERS.get(view.page, board)
+        body = painter(state, view, width, room, now)
     return [header(state, label, seat.can_drive, seat.drives, width, now), *body, *below]
 
 
@@ -124,9 +130,8 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     lines.append(
         [("  ←↑↓→ tab 1–9 focus   Enter opens, Escape goes back   j k PageUp PageDown Home End scroll", "dim")]
     )
-    lines.append(
-        [("  replay: space plays, . , event  ] [ step  } { failure  > < speed  0–9 to a tenth of the run", "dim")]
-    )
+    moves = "space plays   . , event   ] [ step   } { failure   ) ( marker   > < speed   0–9 to a tenth"
+    lines.append([(f"  replay and watch: {moves}", "dim" if not seat.moves else "")])
     states: Line = [(" states  ", "title")]
     for word, (glyph, style) in GLYPHS.items():
         states += [(f"{glyph} ", style), (f"{word}  ", "dim")]
@@ -137,6 +142,13 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
     for sign, style, word in SIGNS:
         signs += [(f"{sign} ", style), (f"{word}  ", "dim")]
     lines += [[], *wrapped(states, width), *wrapped(vantages, width), *wrapped(signs, width)]
+    if seat.moves:
+        from cockpit.ui.scrubber import SIGNS as SCRUBBED
+
+        course: Line = [(" time  ", "title")]
+        for sign, style, word in SCRUBBED.values():
+            course += [(f"{sign} ", style), (f"{word}  ", "dim")]
+        lines += wrapped(course, width)
     lines = lines[view.scroll :] if len(lines) > height else lines
     return [fit(line, width) for line in lines[:height]] + [fit([], width)] * max(0, height - len(lines))
 

@@ -10,8 +10,6 @@ from cockpit.plan.model import Manual
 from cockpit.plan.script import command_text
 from cockpit.rate import rate
 from cockpit.ui.actions import open_last, open_next
-from cockpit.ui.board import log_of
-from cockpit.ui.clipboard import copy
 from cockpit.ui.dialogs import Ask, Choose
 from cockpit.ui.hosts import held
 from cockpit.ui.view import focus, focus_step
@@ -83,12 +81,6 @@ async def perform(app: CockpitApp, action: str) -> None:
                 await app.send(it.End())
         case "claim":
             await app.send(it.Claim())
-        case "filter":
-            await _filter(app)
-        case "copy":
-            app.say(await copy(_copied(app), app.copy_to_clipboard))
-        case _:
-            app.turn(action)
 
 
 async def _undo(app: CockpitApp, service: str) -> None:
@@ -198,50 +190,3 @@ async def _limit(app: CockpitApp, ref: str) -> None:
         app.say(f"{text} is no rate: write 800k, 10m, 1g or 0")
         return
     await app.send(it.Limit(ref=ref, rate=count))
-
-
-async def _filter(app: CockpitApp) -> None:
-    view = app.view
-    if view.page == "logs":
-        text = await app.push_screen_wait(
-            Ask(
-                "Search in the logs",
-                "Hits are marked; a text that begins with = hides what misses.",
-                required=False,
-                value=view.search or (f"={view.filter}" if view.filter else ""),
-            )
-        )
-        if text is not None:
-            hides = text.startswith("=")
-            app.look(search="" if hides else text, filter=text[1:] if hides else "")
-        return
-    text = await app.push_screen_wait(
-        Ask(
-            "Filter",
-            "Words that a service's id, title or tags hold; empty shows all.",
-            required=False,
-            value=view.filter,
-        )
-    )
-    if text is not None:
-        app.look(filter=text, scroll=0)
-
-
-def _copied(app: CockpitApp) -> str:
-    state, view = app.state, app.view
-    if view.page in {"logs", "board"} and state.plan is not None:
-        lines: list[str] = []
-        for role in ("old", "new"):
-            log = log_of(state, state.plan, role, view.log)
-            if log is not None:
-                lines += [f"{log.host}:{log.file}", *(text for _, _, text, _ in log.lines)]
-        return "\n".join(lines)
-    ref = focus_step(state, view)
-    action = state.planned(ref).action if ref and view.page == "service" else None
-    if isinstance(action, Manual) and action.paste:
-        return action.paste
-    return (
-        command_text(state.planned(ref), "apply", state.step(ref).captured)
-        if ref and view.page == "service"
-        else app.canvas.text()
-    )

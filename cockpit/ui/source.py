@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
 from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 
-
-class Transport(Protocol):
-    """What moves a replay: it has this, a live run has none."""
-
-    @property
-    def bar(self) -> str:
-        """The transport bar's text."""
-        ...
-
-    def press(self, key: str) -> bool:
-        """Take a key; False when it means nothing here."""
-        ...
+if TYPE_CHECKING:
+    from cockpit.replay.transport import Transport
 
 
 class Source(Protocol):
@@ -39,7 +29,7 @@ class Source(Protocol):
 
     @property
     def transport(self) -> Transport | None:
-        """What moves through a replay; None where time cannot be moved."""
+        """What moves time; None where it cannot be moved."""
         ...
 
     def now(self) -> float:

@@ -8,7 +8,9 @@ import msgspec
 
 from cockpit.state import RunState, ServiceView
 
-Page = Literal["board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "help"]
+Page = Literal[
+    "board", "service", "world", "fleet", "dns", "timeline", "notes", "logs", "tails", "help", "around", "versus"
+]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     scroll: int = 0
     """Lines back from the end on the timeline, notes and log pages; lines down from the top on the others."""
     log: int = 0
+    after: bool = True
+    """Whether it is the moment after the step that is chosen on the page of before and after."""
     frozen: int = -1
     """Number of the log line at the bottom of a paused log; -1 follows."""
     search: str = ""

@@ -61,14 +61,14 @@ class Witness:
     def told(self, app: CockpitApp, of: str) -> None:
         """What was answered last is about to be told, under that name; with '' it is nothing to be kept."""
         answered, self._answered = self._answered, None
-        if of and app.source.transport is None:
+        if of:
             seen = answered or self._look(app, "confirmed", of)
             if seen is not None:
                 app.source.saw(msgspec.structs.replace(seen, of=of))
 
     def heard(self, app: CockpitApp, record: Record) -> None:
         """An event was folded; what it changed is not painted yet."""
-        if app.source.transport is not None or not app.seat.drives or abs(app.source.now() - record.utc) > HISTORY:
+        if not app.seat.drives or abs(app.source.now() - record.utc) > HISTORY:
             return
         found = turning_point(app.state, record)
         if found is not None:

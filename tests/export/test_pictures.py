@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from cockpit.cli.main import main
+from cockpit.export.film import caption
 from cockpit.journal.keyframes import state_at
 from cockpit.picture.ansi import BEGIN, Terminal
 from cockpit.picture.ink import Picture, cells, text_of
@@ -101,12 +102,20 @@ def test_the_svg_of_a_moment_shows_the_text_of_its_screen(recording: Path, tmp_p
     assert main([*words, "--export", "svg", str(file)]) == 0
     assert main([*words, "--export", "text", str(tmp_path / "moment.txt")]) == 0
     state = state_at(recording, 700)
-    seat = Seat(can_drive=False, drives=False, replay=True)
-    lines = screen(state, View(page="service", service="oxfam"), seat, "REPLAY", (120, 40), state.utc, bar="-")
+    seat = Seat(can_drive=False, drives=False, moves=True)
+    lines = screen(
+        state,
+        View(page="service", service="oxfam"),
+        seat,
+        "REPLAY",
+        (120, 40),
+        state.utc,
+        bar=caption(state, state.utc, 120),
+    )
     wanted = ["".join(text for text, _ in line).rstrip() for line in lines]
     told = (tmp_path / "moment.txt").read_text().splitlines()
-    assert [line for y, line in enumerate(told) if y != 38] == [line for y, line in enumerate(wanted) if y != 38]
-    assert "event 700" in told[38]
+    assert told == wanted
+    assert "event 700" in told[37]
     drawn: dict[int, list[str]] = {}
     for item in ElementTree.fromstring(file.read_text()).iter(f"{SVG}text"):
         drawn.setdefault(int(item.attrib["y"]), []).append(item.text or "")
@@ -119,7 +128,7 @@ def test_the_colours_of_a_picture_are_those_of_the_screen(recording: Path) -> No
     state = state_at(recording, 700)
     from cockpit.ui.inks import picture
 
-    seat = Seat(can_drive=False, drives=False, replay=True)
+    seat = Seat(can_drive=False, drives=False, moves=True)
     shown = picture(screen(state, View(), seat, "REPLAY", (80, 24), state.utc), (80, 24))
     colours = {look[1] for row in looks_of(shown.lines, 80) for look in row if look[0].strip()} - {"default"}
     fills = {item.attrib["fill"][1:] for item in ElementTree.fromstring(svg(shown, "x")).iter(f"{SVG}text")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.state import RunState, TimelineEntry
 from cockpit.ui.glyphs import GLYPHS, LOUD
-from cockpit.ui.pages.common import filled
+from cockpit.ui.pages.common import filled, marked
 from cockpit.ui.paint import Line, seconds, when
 from cockpit.ui.view import View
 
@@ -35,20 +35,25 @@ def _entries(
     if planned:
         head.append((f"   ticked steps took {seconds(spent)}, {seconds(planned)} were forecast", "dim"))
     lines: list[Line] = [head, [("─" * width, "frame")]]
+    zero = (state.plan.planned_start if state.plan is not None else 0.0) or state.started
     for entry in entries[max(0, end - room) : end]:
         glyph, style = GLYPHS.get(entry.word, ("•", "warn" if entry.word in LOUD else "dim"))
         lines.append(
             [
                 (f" {when(entry.utc)} ", "dim"),
-                (f"T+{seconds(entry.utc - state.started):>9} " if width >= 100 else "", "dim"),
+                (_since(entry.utc - zero) if width >= 100 else "", "dim"),
                 (f"{glyph} ", style),
                 (f"{entry.ref:<22} " if entry.ref else "", ""),
                 (f"{entry.word:<11} ", style),
-                (entry.text, ""),
+                *marked(entry.text, view.search),
                 (f"  ({entry.actor})" if entry.actor else "", "dim"),
             ]
         )
     return filled(lines, width, height)
+
+
+def _since(span: float) -> str:
+    return f"T{'-' if span < 0 else '+'}{seconds(abs(span)):>9} "
 
 
 def _planned_and_spent(state: RunState) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from cockpit.plan.model import Op
 from cockpit.plan.script import command_text
 from cockpit.state import RunState
 from cockpit.ui.glyphs import GLYPHS
-from cockpit.ui.pages.common import filled
+from cockpit.ui.pages.common import filled, marked
 from cockpit.ui.paint import Line, beside, fit
 from cockpit.ui.panel import phases
 from cockpit.ui.view import View, focus, focus_step
@@ -56,7 +56,7 @@ def service_page(state: RunState, view: View, width: int, height: int, now: floa
         [
             (steps[first : first + room], left_width),
             ([[("│", "frame")]] * room, 1),
-            (_step(state, here, width - left_width - 1)[view.scroll :], width - left_width - 1),
+            (_step(state, here, width - left_width - 1, view.search)[view.scroll :], width - left_width - 1),
         ],
         room,
     )
@@ -100,7 +100,15 @@ def _steps(state: RunState, service: str, here: str, width: int, now: float) -> 
     return lines
 
 
-def _step(state: RunState, ref: str, width: int) -> list[Line]:
+def place_of(state: RunState, ref: str, text: str, width: int) -> int:
+    """Where in what is told of a step its output has a line of that text, the last one of them; 0 where it has none."""
+    found = [
+        place for place, line in enumerate(_step(state, ref, width)) if "".join(part for part, _ in line[1:]) == text
+    ]
+    return found[-1] if found else 0
+
+
+def _step(state: RunState, ref: str, width: int, search: str = "") -> list[Line]:
     if not ref:
         return [[("no step", "dim")]]
     planned, step = state.planned(ref), state.step(ref)
@@ -131,7 +139,7 @@ def _step(state: RunState, ref: str, width: int) -> list[Line]:
     lines += [[(f" {name}: ", "dim"), (value, "")] for name, value in facts if value]
     if step.output:
         lines.append([("── output " + "─" * max(0, width - 10), "frame")])
-        lines += [[(" ", ""), (text, "")] for text in step.output[-200:]]
+        lines += [[(" ", ""), *marked(text, search)] for text in step.output[-200:]]
     shown_before = False
     for op in OPS:
         text = command_text(planned, op, step.captured)

@@ -19,7 +19,7 @@ import msgspec
 from cockpit import __version__
 from cockpit.journal.folder import JOURNAL, RunFolder
 from cockpit.journal.keyframes import KEYFRAMES
-from cockpit.journal.reader import End, end
+from cockpit.journal.reader import End, JournalDamaged, end
 
 SUFFIX = ".cockpit"
 NOTE = "pack.json"
@@ -141,7 +141,11 @@ def check(run: RunFolder, file: Path) -> str:
     """A sentence when the journal of an unpacked run is not the one that was packed; '' when it is. Reads all of it."""
     with tarfile.open(file, mode="r|gz") as tar:
         note = _note(file, tar, tar.next())
-    there = end(run.journal)
+    try:
+        there = end(run.journal)
+    except JournalDamaged as error:
+        return f"{file} holds a journal that is not the one that was packed: {error}"
     if (there.seq, there.head) != (note.events, note.head):
-        return f"{file} says event {note.events} and head {note.head}; its journal has event {there.seq} and head {there.head}"
+        told = f"event {note.events} and head {note.head}"
+        return f"{file} says {told}; its journal ends with event {there.seq} and head {there.head}"
     return ""

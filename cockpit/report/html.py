@@ -100,6 +100,8 @@ def _row(table: Table, row: Row, run: str) -> Iterator[str]:
         yield f"<summary>{in_html(row.cells[0])}, event {row.seq}: {in_html(titles)}</summary>"
         for title, text in row.more:
             yield f'<p class="label">{in_html(title)}</p><pre>{in_html(text)}</pre>'
+        if row.picture:
+            yield f'<div class="screen">{row.picture}</div>'
         yield "</details></td></tr>\n"
 
 

@@ -28,6 +28,8 @@ class Row(Block, frozen=True, kw_only=True):
     seq: int = 0
     mood: Mood = ""
     more: tuple[tuple[str, str], ...] = ()
+    picture: str = ""
+    """SVG of ours (`cockpit.picture.svg.again`) that stands with what a reader may open; its text is in `more`."""
 
 
 class Table(Block, frozen=True, kw_only=True):

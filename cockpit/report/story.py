@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from cockpit.report.confirmed import gates
 from cockpit.report.facts import Attempt, Report
 from cockpit.report.figures import propagation, schedule
-from cockpit.report.pages import Block, Document, Mood, Row, Section, Table, Text
+from cockpit.report.pages import LONGEST_NAME, Block, Document, Mood, Row, Section, Table, Text
+from cockpit.report.rows import short
 from cockpit.report.screens import Shown
 from cockpit.report.words import NEVER, bounds, clock, count, seconds, stamp, whose
 from cockpit.state import TICKED
@@ -35,7 +36,7 @@ def document(report: Report, screens: Mapping[int, Shown] | None = None) -> Docu
         _journal(report),
     )
     name = report.run.plan or report.run.run or "a run without a beginning"
-    return Document(run=report.run.run, title=f"Report: {name}", sections=sections)
+    return Document(run=report.run.run, title=f"Report: {short(name, LONGEST_NAME)}", sections=sections)
 
 
 def _verdict(report: Report) -> Section:

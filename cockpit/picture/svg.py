@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from html import escape
 
-from cockpit.picture.ink import GROUND, SIGNS, Cell, Ink, Picture, cells, ink
+from cockpit.picture.ink import GROUND, Cell, Ink, Picture, cells, ink
 from cockpit.text import unseen
 
 CELL, LINE, SIZE = 8.4, 17, 14
@@ -56,7 +56,7 @@ def _parts(picture: Picture, title: str, text: str) -> Iterator[str]:
                     f'fill="{fore_back[1]}"/>'
                 )
         for x, row, style in runs:
-            yield _run(x, y, row, ink(style))
+            yield from _run(x, y, row, ink(style))
         yield "\n"
     yield "</svg>\n"
 
@@ -70,20 +70,32 @@ def _runs(row: list[Cell]) -> Iterator[tuple[int, list[str], str]]:
             start = x
 
 
-def _run(x: int, y: int, signs: list[str], style: Ink) -> str:
-    """The signs of a run, from the first that is not blank to the last."""
-    filled = [place for place, sign in enumerate(signs) if sign.strip()]
-    if not filled:
-        return ""
-    first, last = filled[0], filled[-1] + 1
-    last += last < len(signs) and not signs[last]
-    more = f' fill="{style.colours[0]}"' if style.colours[0] != SIGNS else f' fill="{SIGNS}"'
+def _run(x: int, y: int, signs: list[str], style: Ink) -> Iterator[str]:
+    """The signs of a run, cut where two blanks stand beside each other: viewers make one of them."""
+    more = f' fill="{style.colours[0]}"'
     more += ' font-weight="bold"' * ("bold" in style.words) + ' font-style="italic"' * ("italic" in style.words)
     more += ' text-decoration="underline"' * ("underline" in style.words) + ' opacity="0.6"' * ("dim" in style.words)
-    return (
-        f'<text x="{EDGE + (x + first) * CELL:g}" y="{EDGE + y * LINE + SIZE - 1}" '
-        f'textLength="{(last - first) * CELL:g}"{more}>{_escaped("".join(signs[first:last]))}</text>'
-    )
+    for first, last in _words(signs):
+        yield (
+            f'<text x="{EDGE + (x + first) * CELL:g}" y="{EDGE + y * LINE + SIZE - 1}" '
+            f'textLength="{(last - first) * CELL:g}"{more}>{_escaped("".join(signs[first:last]))}</text>'
+        )
+
+
+def _words(signs: list[str]) -> Iterator[tuple[int, int]]:
+    """(first, behind the last) of each stretch of signs without two blanks in it. A wide sign keeps both its cells."""
+    first = -1
+    last = 0
+    for place, sign in enumerate(signs):
+        if sign.isspace():
+            continue
+        if first >= 0 and place - last > 1:
+            yield first, last
+            first = -1
+        first = place if first < 0 else first
+        last = place + 1
+    if first >= 0:
+        yield first, last
 
 
 def _escaped(text: str) -> str:

@@ -18,23 +18,35 @@ from cockpit.picture.seen import Seen
 from cockpit.picture.svg import svg
 from cockpit.text import harmless
 
-WAITING = 16
-"""Screens that may wait for the disk."""
+MOST_BYTES = 256 << 20
+"""Bytes of all kept screens of a run."""
 
-BURST, PER_SECOND = 20.0, 2.0
-"""Screens that are kept at once, and in each second after that."""
-
-MOST, MOST_BYTES = 5000, 256 << 20
-"""Screens of one run, and bytes of them."""
-
-LARGEST = (500, 200)
-"""Columns and rows of a screen that is kept."""
+LARGEST, LARGEST_FILE = (500, 200), 2 << 20
+"""Columns and rows of a screen that is kept, and bytes of its picture."""
 
 HIDDEN = "▒"
 """Stands in every cell that showed a secret."""
 
 SETTLE = 2.0
 """Seconds that a run that ends gives the disk for what waits."""
+
+
+class _Share:
+    """What one sort of people may have kept: so many at once, in each second after that, in a run, and waiting for the disk."""
+
+    def __init__(self, burst: float, per_second: float, most: int, waiting: int, now: float) -> None:
+        self._burst, self._per_second, self._most, self.waiting = burst, per_second, most, waiting
+        self._tokens, self._since = burst, now
+
+    def taken(self, now: float) -> bool:
+        """Whether one more is within the share; it is used then."""
+        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._per_second)
+        self._since = now
+        if self._tokens < 1 or self._most < 1:
+            return False
+        self._tokens -= 1
+        self._most -= 1
+        return True
 
 
 class Screens:
@@ -49,31 +61,21 @@ class Screens:
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._tokens, self._since = BURST, clock.monotonic()
-        self._count = 0
+        now = clock.monotonic()
+        # Whoever only watches must not use up what the driver's screens need.
+        self._shares = {True: _Share(20.0, 2.0, 5000, 16, now), False: _Share(5.0, 0.2, 500, 4, now)}
         self._left_out = 0
         self._complained = ""
 
-    def saw(self, who: str, screen: Seen) -> None:
+    def saw(self, who: str, screen: Seen, drives: bool = True) -> None:
         """Keep what somebody's screen showed, or count it where there are too many, or it is no screen."""
-        if not self._room() or not _sane(screen):
+        share = self._shares[drives]
+        if not _sane(screen) or len(self._waiting) >= share.waiting or not share.taken(self._clock.monotonic()):
             self._left_out += 1
             return
         self._waiting.append((who, screen))
         self._idle.clear()
         self._news.set()
-
-    def _room(self) -> bool:
-        now = self._clock.monotonic()
-        self._tokens = min(BURST, self._tokens + (now - self._since) * PER_SECOND)
-        self._since = now
-        if self._count >= MOST:
-            self._complain(f"{MOST} screens of this run are kept; no more are")
-            return False
-        if self._tokens < 1 or len(self._waiting) >= WAITING:
-            return False
-        self._tokens -= 1
-        return True
 
     async def run(self) -> None:
         """Write what waits, one after the other, until cancelled."""
@@ -104,7 +106,9 @@ class Screens:
             self._left_out += 1
             self._complain(f"what was on the screen could not be kept: {error.strerror}")
             return
-        self._count += 1
+        if written is None:
+            self._left_out += 1
+            return
         left_out, self._left_out = self._left_out, 0
         event = ScreenKept(
             why=screen.why,
@@ -123,12 +127,13 @@ class Screens:
         )
         self._ledger.post(event, who)
 
-    def _written(self, files: ScreenFiles, who: str, of: str, screen: Seen) -> Files:
+    def _written(self, files: ScreenFiles, who: str, of: str, screen: Seen) -> Files | None:
         picture = without_secrets(screen, self._redactor)
         of = self._redactor.text(of)
         title = f"What was on the screen of {who}: {of}"
         told = f"{screen.width} by {screen.height} cells, up to event {screen.shown}; the text beside it says the same."
-        return files.write(f"{screen.why} {of}", svg(picture, self._redactor.text(title), told), text_of(picture))
+        drawn = svg(picture, self._redactor.text(title), told)
+        return files.write(f"{screen.why} {of}", drawn, text_of(picture)) if len(drawn) <= LARGEST_FILE else None
 
     def _complain(self, message: str) -> None:
         if message != self._complained:

@@ -200,7 +200,7 @@ class Server:
         if self._screens is None or (watches and screen.why != "confirmed"):
             return
         if not (client.guest and self._door.refusal(client.peer)):
-            self._screens.saw(client.words(), screen)
+            self._screens.saw(client.words(), screen, drives=not watches)
 
     async def _asked(self, client: Client, ask: wire.Ask | wire.Tell) -> str:
         """Do what a client asks, or say why not."""

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from cockpit.clock import SystemClock
-from cockpit.conductor import screens as keeping
 from cockpit.conductor import wire
 from cockpit.conductor.client import LiveSource
 from cockpit.conductor.screens import Screens, without_secrets
@@ -145,11 +144,25 @@ async def test_more_screens_than_may_be_kept_are_counted(at: Keeping) -> None:
     at.screens.saw("tom", msgspec.structs.replace(seen("one"), width=0))
     at.screens.saw("tom", msgspec.structs.replace(seen("one"), height=100_000))
     first = len(await at.settled())
-    assert first == keeping.WAITING
+    assert first == 16
     at.screens.saw("tom", seen("two"))
     found = await at.settled()
     assert len(found) == first + 1
     assert found[0].left_out + found[-1].left_out == 60 - first + 2
+
+
+async def test_who_watches_cannot_use_up_what_the_driver_s_screens_need(at: Keeping) -> None:
+    for _ in range(40):
+        at.screens.saw("ann", seen("watcher"), drives=False)
+    at.screens.saw("tom", seen("driver"))
+    assert [event.by for event in await at.settled()] == ["ann"] * 4 + ["tom"]
+
+
+async def test_a_screen_whose_picture_would_be_huge_is_not_kept(at: Keeping) -> None:
+    colours = tuple(("x", f"#{number % 4096:06x}") for number in range(500))
+    at.screens.saw("tom", msgspec.structs.replace(seen("x"), width=500, height=200, lines=(colours,) * 200))
+    at.screens.saw("tom", seen("one"))
+    assert [(event.left_out, event.width) for event in await at.settled()] == [(1, 40)]
 
 
 async def test_a_disk_that_takes_no_screen_is_told_once_and_stops_nobody(

@@ -101,9 +101,9 @@ def _unpacked(file: Path, tar: tarfile.TarFile, under: Path, most_bytes: int) ->
     note = _note(file, tar, first)
     folder = under / note.run
     folder.mkdir(mode=0o700)
-    taken = 0
-    for count, member in enumerate(tar, 1):
-        taken += member.size
+    taken = count = 0
+    while (member := tar.next()) is not None:
+        count, taken = count + 1, taken + member.size
         if count > MOST or taken > most_bytes:
             raise BadPack(f"{file} unpacks to more than {MOST:,} files or {most_bytes:,} bytes")
         if not member.isreg() or not _MEMBER.fullmatch(member.name) or member.name.endswith(("/.", "/..")):

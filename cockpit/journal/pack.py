@@ -90,8 +90,12 @@ def looks_like_one(file: Path) -> bool:
 def unpack(file: Path, under: Path, most_bytes: int = MOST_BYTES) -> RunFolder:
     """The run of a pack, in a folder of its own under `under`, mode 0700. Raises BadPack and OSError."""
     try:
-        with tarfile.open(file, mode="r|gz") as tar:
-            return _unpacked(file, tar, under, most_bytes)
+        with gzip.open(file) as squeezed, tarfile.open(fileobj=squeezed, mode="r|") as tar:
+            run = _unpacked(file, tar, under, most_bytes)
+            # The sum of all bytes stands at the very end (RFC 1952 §2.3.1); a tar file ends with blanks.
+            if len(squeezed.read(_CHUNK)) == _CHUNK:
+                raise BadPack(f"{file} goes on behind its end")
+            return run
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadPack(f"{file} is no pack, or it is cut off: {error}") from None
 

@@ -17,6 +17,7 @@ _ANSI = re.compile(
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _BYTE = re.compile("[\udc80-\udcff]")
 """What `surrogateescape` makes of a byte; such text cannot be written anywhere."""
+_UNSEEN = re.compile(f"[\t\n]|{_CONTROL.pattern}")
 
 
 def harmless(raw: bytes | str, limit: int = LINE_LIMIT) -> str:
@@ -38,3 +39,8 @@ def harmless(raw: bytes | str, limit: int = LINE_LIMIT) -> str:
         cut = max(len(text) - limit, 0) + over
         text = f"{text[:limit]} … {cut} more"
     return text
+
+
+def unseen(text: str) -> str:
+    """A text whose signs are all to be seen: each that would act instead is a `·`, one for one, so that widths stay."""
+    return text if text.isascii() and text.isprintable() else _UNSEEN.sub("·", text)

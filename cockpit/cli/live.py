@@ -115,12 +115,34 @@ def live(name: str) -> RunFolder | None:
 
 
 def found(name: str) -> RunFolder | None:
-    """The run of that name, or None after saying why not."""
+    """The run of that name, or of a pack in a file of that name; None after saying why not."""
     try:
-        return find(name)
+        return _unpacked(Path(name)) or find(name)
     except NoSuchRun as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return None
+
+
+def _unpacked(file: Path) -> RunFolder | None:
+    """The run of a pack, in a private folder that goes when this process ends; None for what is no such file."""
+    from cockpit.journal import pack
+
+    if not file.is_file() or not pack.looks_like_one(file):
+        return None
+    import atexit
+    import shutil
+    import tempfile
+
+    under = Path(tempfile.mkdtemp(prefix="cockpit-pack-"))
+    atexit.register(shutil.rmtree, under, ignore_errors=True)
+    try:
+        run = pack.unpack(file, under, shutil.disk_usage(under).free // 2)
+        why = pack.check(run, file)
+    except pack.BadPack as error:
+        raise NoSuchRun(str(error)) from None
+    if why:
+        print(f"cockpit: {why}", file=sys.stderr)
+    return run
 
 
 def end(pid: int) -> None:

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.cli.exporting import add_options
+
 if TYPE_CHECKING:
     from cockpit.replay.against import Comparison
     from cockpit.replay.player import Player
@@ -48,6 +50,7 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--headless", action="store_true", help="no screen: print what happened")
     parser.add_argument("--json", action="store_true", help="headless: print the summary, or the comparison, as JSON")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -65,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     if options.align and other is None:
         print("cockpit: --align needs --against, the run to compare with", file=sys.stderr)
         return 2
+    if options.export or options.screen is not None:
+        return _exported(folder.journal, options)
     if options.headless and other is None:
         return _headless(folder.journal, options)
     opened: list[Recording] = []
@@ -89,6 +94,20 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for recording in opened:
             recording.close()
+
+
+def _exported(journal: Path, options: argparse.Namespace) -> int:
+    from cockpit.cli.exporting import export, screens
+    from cockpit.journal.opening import JournalUnreadable
+
+    if not options.export:
+        return screens(journal, options)
+    try:
+        at = _last(journal, options.at) if options.at else 0
+    except JournalUnreadable as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    return 2 if options.at and not at else export(journal, options, at)
 
 
 def _show(journal: Path, recording: Recording, compared: Comparison | None, options: argparse.Namespace) -> int:

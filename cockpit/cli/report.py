@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.report.fold import of
     from cockpit.report.forms import FORMS, form_of, painted, written
+    from cockpit.report.screens import shown
 
     files = [Path(name) for name in options.output]
     for file in files:
@@ -58,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if not files:
         print(painted(report, ".md"), end="")
+    screens = shown(folder.path, report)
     for file in files:
-        written(file, painted(report, form_of(file) or ".md"))
+        written(file, painted(report, form_of(file) or ".md", screens))
     for damage in journal.damages[:3]:
         print(f"cockpit: {folder.journal}:{damage.line}: {damage.why}; the report says so", file=sys.stderr)
     return 0 if journal.verified else 1

@@ -12,7 +12,13 @@ SAID = 100
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = sub.add_parser("runs", help="list runs, or verify a journal", description=__doc__)
+    parser = sub.add_parser(
+        "runs", help="list runs, verify a journal, or pack a run into one file", description=__doc__
+    )
+    parser.add_argument("action", nargs="?", choices=("pack",), help="pack: one file that can be sent and replayed")
+    parser.add_argument("name", nargs="?", default="last", metavar="RUN", help="the run that is packed")
+    parser.add_argument("-o", "--output", default="", metavar="FILE", help="the pack; default: RUN.cockpit")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
     parser.add_argument(
         "--verify", metavar="RUN", help="check every line of a run's journal and print the chain's head"
     )
@@ -26,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.conductor.summary import stamp
     from cockpit.journal.folder import list_runs
 
+    if options.action == "pack":
+        return _pack(options.name, options.output, options.force)
     if options.verify:
         return _verify(options.verify)
     rows = list_runs()
@@ -71,4 +79,29 @@ def _verify(name: str) -> int:
         return 1
     torn = f", and {salvage.torn} bytes of a torn tail" if salvage.torn else ""
     print(f"{folder.id}: {salvage.events} events whole{torn}; head {salvage.head}")
+    return 0
+
+
+def _pack(name: str, output: str, force: bool) -> int:
+    from cockpit.cli.live import found
+    from cockpit.export.file import Refused, written
+    from cockpit.journal import pack
+    from cockpit.journal.reader import JournalDamaged
+
+    folder = found(name)
+    if folder is None:
+        return 2
+    file = output or f"{folder.id}{pack.SUFFIX}"
+    try:
+        with written(file, force) as target:
+            note = pack.write(folder, target)
+    except JournalDamaged as error:
+        print(f"cockpit: {error}; only a whole run is packed: `cockpit report` tells what can be read", file=sys.stderr)
+        return 1
+    except Refused as error:
+        print(f"cockpit: {error}", file=sys.stderr)
+        return 2
+    print(
+        f"{file}: {note.events} events of {note.run}; head {note.head}", file=sys.stderr if file == "-" else sys.stdout
+    )
     return 0

@@ -17,6 +17,7 @@ from cockpit.conductor.asking import Asker, Person
 from cockpit.conductor.beginning import ask_all, filled, has_terminal
 from cockpit.conductor.hands import ConductorHands, ManualHands
 from cockpit.conductor.headless import Headless, Orders
+from cockpit.conductor.screens import Screens
 from cockpit.conductor.server import Server
 from cockpit.conductor.sources import SecretMissing
 from cockpit.conductor.vault import Vault
@@ -192,7 +193,11 @@ class Conductor:
         )
         self._engine = Engine(ledger, hands, clock)
         autopilot = DRIVER if options.headless is not None else ""
-        self._server = Server(run.journal, ledger, self._engine, run.token(), self._asker, clock, autopilot)
+        self._screens = Screens(run.path, ledger, vault.redactor, clock)
+        token = run.token()
+        self._server = Server(
+            run.journal, ledger, self._engine, token, self._asker, clock, autopilot, self._screens
+        )  # fmt: skip
         self._due = asyncio.Event()
         self._taking: asyncio.Queue[str] = asyncio.Queue()
         journal.subscribe(self._asked)
@@ -237,7 +242,9 @@ class Conductor:
             helpers.append(group.create_task(self._linger(working)))
         helpers.append(group.create_task(self._kept("keyframes", self._keyframes())))
         helpers.append(group.create_task(self._tick()))
+        helpers.append(group.create_task(self._kept_up("screens", self._screens.run)))
         await asyncio.wait({working})
+        await self._screens.settled()
         if self._ledger.state.ended:
             # Who looks at the locks would take one again that was just given up.
             locking.cancel()

@@ -14,6 +14,7 @@ from cockpit.conductor import wire
 from cockpit.events import Person, Record, WheelTaken
 from cockpit.intents import AnyIntent, Claim
 from cockpit.journal.line import decode_unchained
+from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 
 MOST_IN_A_BATCH = 2000
@@ -166,6 +167,13 @@ class LiveSource:
         if said != self._here:
             self._here = said
             self._say_here()
+
+    def saw(self, screen: Seen) -> None:
+        """Have kept what this screen shows. Never waits; without a connection nobody can be told."""
+        if self._writer is not None and not self._writer.is_closing():
+            data = wire.encode(screen)
+            if len(data) <= wire.SCREEN_LIMIT:
+                self._writer.write(data)
 
     def _say_here(self) -> None:
         if self._here is not None and self._writer is not None and not self._writer.is_closing():

@@ -16,11 +16,13 @@ from cockpit.conductor import wire
 from cockpit.conductor.asking import Asker
 from cockpit.conductor.door import Door
 from cockpit.conductor.roster import AUTOPILOT, Client, Peer, Roster, peer_of
+from cockpit.conductor.screens import Screens
 from cockpit.conductor.wheel import Wheel
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.events import Record, WheelTaken
 from cockpit.journal.seek import HEADER, number_of, offset_after
+from cockpit.picture.seen import Seen
 from cockpit.text import harmless
 
 CHUNK = 256 * 1024
@@ -49,6 +51,7 @@ class Server:
         asker: Asker | None = None,
         clock: Clock | None = None,
         autopilot: str = "",
+        screens: Screens | None = None,
     ) -> None:
         """`autopilot` names the driver of a headless run."""
         clock = clock or SystemClock()
@@ -57,6 +60,7 @@ class Server:
         self._engine = engine
         self._token = token
         self._asker = asker
+        self._screens = screens
         self._clock = clock
         self.opened = asker is None
         """Whether intents are taken: not before the secrets are there."""
@@ -198,11 +202,22 @@ class Server:
                 if client.guest:
                     await self._clock.sleep(GUEST_REST)
                 continue
+            if isinstance(ask, Seen):
+                self._saw(client, ask)
+                continue
             refusal = await self._asked(client, ask)
             client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
             await client.writer.drain()
             if client.guest:
                 await self._clock.sleep(GUEST_PAUSE)
+
+    def _saw(self, client: Client, screen: Seen) -> None:
+        """What somebody saw when they confirmed; of failures the driver's screen alone tells."""
+        watches = self._wheel.holder is not client
+        if self._screens is None or (watches and screen.why != "confirmed"):
+            return
+        if not (client.guest and self._door.refusal(client.peer)):
+            self._screens.saw(client.words(), screen, drives=not watches)
 
     async def _asked(self, client: Client, ask: wire.Ask | wire.Tell) -> str:
         """Do what a client asks, or say why not."""

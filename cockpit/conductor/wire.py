@@ -13,6 +13,7 @@ import msgspec
 
 from cockpit.events import Person
 from cockpit.intents import AnyIntent
+from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 
 LINE_LIMIT = 64 * 1024 * 1024
@@ -92,7 +93,7 @@ Control = Welcome | Reply | Bye | Snapshot
 Kind = Literal["journal", "control"]
 
 
-def encode(message: Hello | Ask | Tell | Here | Control) -> bytes:
+def encode(message: Hello | Ask | Tell | Here | Seen | Control) -> bytes:
     """One line."""
     return msgspec.json.encode(message) + b"\n"
 
@@ -100,10 +101,18 @@ def encode(message: Hello | Ask | Tell | Here | Control) -> bytes:
 _asks = msgspec.json.Decoder(Ask)
 _tells = msgspec.json.Decoder(Tell)
 _heres = msgspec.json.Decoder(Here)
+_saws = msgspec.json.Decoder(Seen)
+
+SCREEN_LIMIT = 1 << 20
+"""Bytes of a screen that is taken; a full one of 500 × 150 cells has about 200 KB."""
 
 
-def wanted(line: bytes) -> Ask | Tell | Here:
+def wanted(line: bytes) -> Ask | Tell | Here | Seen:
     """What a screen wants or tells. Raises msgspec.MsgspecError."""
+    if line.startswith(b'{"saw"'):
+        if len(line) > SCREEN_LIMIT:
+            raise msgspec.ValidationError("a screen of more than 1 MB")
+        return _saws.decode(line)
     if line.startswith(b'{"here"'):
         return _heres.decode(line)
     return _tells.decode(line) if line.startswith(b'{"tell"') else _asks.decode(line)

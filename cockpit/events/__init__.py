@@ -47,6 +47,7 @@ from cockpit.events.run import (
     WheelLost,
     WheelTaken,
 )
+from cockpit.events.screens import ScreenKept
 from cockpit.events.steps import (
     FAILURES,
     LossDeclared,
@@ -130,6 +131,7 @@ __all__ = [
     "RunReleased",
     "RunResumed",
     "RunStarted",
+    "ScreenKept",
     "SecondAsked",
     "SecondOver",
     "ServiceAdvancing",
@@ -217,6 +219,7 @@ AnyEvent = (
     | LogSeen
     | LogGap
     | HostClock
+    | ScreenKept
     | Unknown
 )
 
@@ -257,6 +260,7 @@ DURABLE: tuple[type[Event], ...] = (
     GateOpened,
     GateClosed,
     HostLocked,
+    ScreenKept,
 )
 """Kinds that are synced to disk before anything is built on them; the others are batched."""
 

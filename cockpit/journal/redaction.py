@@ -122,6 +122,17 @@ class Redactor:
         net = self._net
         return net is not None and bool(net.find(text.encode("utf-8", "surrogatepass")))
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets stand in a text: (first sign, behind the last) of each, in order; they may overlap."""
+        net = self._net
+        if net is None:
+            return []
+        data = text.encode("utf-8", "surrogatepass")
+        return [
+            (len(data[:begin].decode("utf-8", "replace")), len(data[:end].decode("utf-8", "replace")))
+            for begin, end, _ in net.find(data)
+        ]
+
     def text(self, text: str) -> str:
         """A text with each secret as `‹secret NAME›`; also the beginning of one at the end of a line that was cut."""
         net = self._net

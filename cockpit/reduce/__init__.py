@@ -82,6 +82,10 @@ def reduce(state: RunState, record: ev.Record) -> RunState:
             holder = before.holder if before is not None else ""
             host = HostView(link=event.link, detail=event.detail, identity=identity, since=since, holder=holder)
             return replace(state, hosts=state.hosts | {event.host: host})
+        case ev.ScreenKept():
+            return tell(
+                state, record, "", "screen", f"kept: {event.of}, {event.why}, of {event.by} at event {event.shown}"
+            )
         case ev.HostLocked():
             host = replace(state.hosts.get(event.host, HostView()), holder=event.holder)
             state = replace(state, hosts=state.hosts | {event.host: host})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cockpit.events import Person, Record, RunStarted
 from cockpit.intents import AnyIntent
+from cockpit.picture.seen import Seen
 from cockpit.replay.recording import Recording
 from cockpit.replay.search import Search
 from cockpit.replay.timeline import IDLE
@@ -136,6 +137,9 @@ class Player:
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
         """Nobody needs to know."""
+
+    def saw(self, screen: Seen) -> None:
+        """Nobody is told."""
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """Always refused."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent, Hold
+from cockpit.picture.seen import Seen
 from cockpit.reduce import fold
 from cockpit.replay.copied import Copy
 from cockpit.replay.growing import GrowingStore
@@ -52,6 +53,10 @@ class Live(Protocol):
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """The refusal as a sentence, None when the intent was taken."""
+        ...
+
+    def saw(self, screen: Seen) -> None:
+        """Have kept what this screen shows."""
         ...
 
 
@@ -192,6 +197,10 @@ class Rewind(Player):
     def guest(self) -> bool:
         """It came by the door for other accounts."""
         return self._live.guest
+
+    def saw(self, screen: Seen) -> None:
+        """Have kept what this screen shows."""
+        self._live.saw(screen)
 
     async def tell(self, name: str, answer: str | None) -> str | None:
         """Whoever only watches answers nothing."""

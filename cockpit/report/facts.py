@@ -108,6 +108,34 @@ class GateFact(Fact, frozen=True, kw_only=True):
     """That person's Unix account, as the kernel told."""
     alone: bool
     """It needs a second person, and was opened without one: break-glass."""
+    screen: int = 0
+    """The event that keeps what was on the screen when it was confirmed, 0 for none."""
+
+
+class ScreenFact(Fact, frozen=True, kw_only=True):
+    """What was on a screen when somebody confirmed something, when a step failed, or at a point of no return."""
+
+    seq: int
+    utc: float
+    why: str
+    of: str
+    by: str
+    shown: int
+    """The last event that was on it."""
+    page: str
+    width: int
+    height: int
+    version: str
+    """Of the program that painted it."""
+    file: str
+    """Beside the journal, without its end: `.svg` and `.txt`."""
+    svg: str
+    text: str
+    """BLAKE2b-16 of both."""
+    trouble: str
+    """Why it cannot be shown: it is missing, or it was changed; '' when it is what was kept."""
+    left_out: int
+    """Screens before it that came too fast to be kept."""
 
 
 class Move(Fact, frozen=True, kw_only=True):
@@ -369,3 +397,4 @@ class Report(Fact, frozen=True, kw_only=True):
     sessions: tuple[Session, ...]
     drivers: tuple[Driver, ...]
     moments: tuple[Moment, ...]
+    screens: tuple[ScreenFact, ...] = ()

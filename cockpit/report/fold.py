@@ -14,13 +14,14 @@ from cockpit.report.judge import care, deviations, losses
 from cockpit.report.lives import Lives
 from cockpit.report.read import Reading
 from cockpit.report.rows import Rows, short
+from cockpit.report.screens import Screens
 from cockpit.report.seen import Curves, Outages
 from cockpit.report.steps import Steps, services
 from cockpit.state import TICKED, RunState
 
 MOMENTS = 10_000
 ELSEWHERE = frozenset(
-    {"started", "ended", "resumed", "wheel", "gate opened", "break-glass", "gate closed", "loss declared"}
+    {"started", "ended", "resumed", "wheel", "gate opened", "break-glass", "gate closed", "loss declared", "screen"}
 )
 """Words of the timeline of which the report tells in a place of their own."""
 _ONLY_OF_THE_REPORT = (ev.StepOutput, ev.StepProgress, ev.HostClock)
@@ -30,9 +31,11 @@ _ONLY_OF_THE_REPORT = (ev.StepOutput, ev.StepProgress, ev.HostClock)
 class Fold:
     """Feed it every record in order, then ask for the report."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is the run's, where it is at hand: what was kept of screens is looked up there."""
         self.state = RunState()
         self._lives, self._outages, self._curves = Lives(), Outages(), Curves()
+        self._screens = Screens(folder)
         self._moments: Rows[Moment] = Rows(MOMENTS)
         self._gates: Rows[GateFact] = Rows(MOMENTS)
         self._drivers: Rows[Driver] = Rows(MOMENTS)
@@ -74,6 +77,8 @@ class Fold:
                 self._watchers = max(self._watchers, self.state.watchers)
             case ev.GateOpened() | ev.GateClosed():
                 self._gates.add(self._gate(record, event))
+            case ev.ScreenKept():
+                self._screens.feed(record, event)
             case ev.LossDeclared():
                 self._declared.add((record, event))
             case ev.DowntimeSeen():
@@ -94,7 +99,8 @@ class Fold:
         attempts = self._lives.attempts(state)
         steps = Steps.of(state, attempts)
         outages = self._outages.facts(state.plan)
-        rows = (self._moments, self._gates, self._drivers, self._sessions, self._declared)
+        gates = self._screens.beside(tuple(self._gates))
+        rows = (self._moments, self._screens.rows, self._gates, self._drivers, self._sessions, self._declared)
         drivers = (*self._drivers, *([self._driving] if self._driving is not None else []))
         seq, ended = self._over or (self._seq, self._utc)
         plan = state.plan
@@ -127,15 +133,16 @@ class Fold:
             services=services(state, steps, self._writers, self._begun_at),
             downtime=outages,
             spread=self._curves.facts(state),
-            gates=tuple(self._gates),
+            gates=gates,
             attempts=attempts,
-            deviations=deviations(state, steps, attempts, tuple(self._gates), outages, over=self._over is not None),
+            deviations=deviations(state, steps, attempts, gates, outages, over=self._over is not None),
             losses=losses(state, tuple(self._declared), self._begun_at),
             notices=self._lives.notices,
             care=care(state, steps, outages),
             sessions=tuple(self._sessions),
             drivers=drivers,
             moments=tuple(self._moments),
+            screens=tuple(self._screens.rows),
         )
 
     def _reduced(self, record: ev.Record) -> None:
@@ -215,7 +222,7 @@ def made(records: Iterable[ev.Record], journal: Journal) -> Report:
 
 def of(file: Path) -> Report:
     """The report of a journal file, read once and never changed. Raises OSError."""
-    reading, fold = Reading(file), Fold()
+    reading, fold = Reading(file), Fold(file.parent)
     for record in reading.records():
         fold.feed(record)
     return fold.report(reading.journal)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from cockpit.report import html, markdown
 from cockpit.report.facts import Report
+from cockpit.report.screens import Shown
 from cockpit.report.story import document
 
 FORMS = (".html", ".md", ".json")
@@ -22,11 +24,12 @@ def form_of(file: Path) -> str | None:
     return suffix if suffix in FORMS else None
 
 
-def painted(report: Report, form: str) -> str:
-    """The text of a report in one of `FORMS`. The same report gives the same bytes."""
+def painted(report: Report, form: str, screens: Mapping[int, Shown] | None = None) -> str:
+    """The text of a report in one of `FORMS`. `screens` are shown in the HTML; the other forms name them. The same report gives
+    the same bytes."""
     if form == ".json":
         return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
-    pages = document(report)
+    pages = document(report, screens if form == ".html" else None)
     return html.paint(pages) if form == ".html" else markdown.paint(pages)
 
 

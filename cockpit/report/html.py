@@ -89,17 +89,19 @@ def _table(table: Table, run: str, number: int) -> Iterator[str]:
 
 def _row(table: Table, row: Row, run: str) -> Iterator[str]:
     mood = f' class="{row.mood}"' if row.mood else ""
-    yield f'<tr{mood}><th{_figures(table, 0)} scope="row">{in_html(row.cells[0])}</th>'
-    for column, cell in enumerate(row.cells[1:], 1):
-        yield f"<td{_figures(table, column)}>{in_html(cell)}</td>"
+    yield f'<tr{mood}><th{_figures(table, 0)} scope="row">{in_html(table.cell(row, 0))}</th>'
+    for column in range(1, len(row.cells)):
+        yield f"<td{_figures(table, column)}>{in_html(table.cell(row, column))}</td>"
     shown = replay(run, row.seq)
     yield f'<td class="at">{f"<code>{in_html(shown)}</code>" if shown else "–"}</td></tr>\n'
     if row.more:
         titles = ", ".join(title.partition(",")[0].lower() for title, _ in row.more)
         yield f'<tr class="more"><td colspan="{len(table.head) + 1}"><details>'
-        yield f"<summary>{in_html(row.cells[0])}, event {row.seq}: {in_html(titles)}</summary>"
+        yield f"<summary>{in_html(table.cell(row, 0))}, event {row.seq}: {in_html(titles)}</summary>"
         for title, text in row.more:
             yield f'<p class="label">{in_html(title)}</p><pre>{in_html(text)}</pre>'
+        if row.picture:
+            yield f'<div class="screen">{row.picture}</div>'
         yield "</details></td></tr>\n"
 
 

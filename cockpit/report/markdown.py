@@ -51,10 +51,10 @@ def _table(table: Table, run: str) -> Iterator[str]:
     for row in table.rows:
         shown = replay(run, row.seq)
         at = code_in_markdown(shown, cell=True) if shown else ""
-        yield f"| {' | '.join((*map(in_markdown, row.cells), at))} |"
+        yield f"| {' | '.join((*(in_markdown(table.cell(row, column)) for column in range(len(row.cells))), at))} |"
     for row in table.rows:
         for title, text in row.more:
             yield ""
-            yield f"{in_markdown(row.cells[0])}, event {row.seq}: {in_markdown(title)}"
+            yield f"{in_markdown(table.cell(row, 0))}, event {row.seq}: {in_markdown(title)}"
             yield ""
             yield fenced(text)

@@ -6,8 +6,19 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.report.rows import TEXT, short
+
 Mood = Literal["", "good", "bad", "mind"]
 """Whether something is good or bad news, or to be minded."""
+
+
+LONGEST_NAME = 120
+"""Characters of a name that are shown."""
+
+NAMES = frozenset(
+    {"by", "whose", "step", "service", "gate", "on", "wave", "seen from", "whose screen", "plan", "run", "title"}
+)
+"""Heads of columns that hold names."""
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +39,8 @@ class Row(Block, frozen=True, kw_only=True):
     seq: int = 0
     mood: Mood = ""
     more: tuple[tuple[str, str], ...] = ()
+    picture: str = ""
+    """SVG of ours (`cockpit.picture.svg.again`) that stands with what a reader may open; its text is in `more`."""
 
 
 class Table(Block, frozen=True, kw_only=True):
@@ -39,6 +52,11 @@ class Table(Block, frozen=True, kw_only=True):
     numbers: frozenset[int] = frozenset()
     folded: bool = False
     """Whether it is long and only opened by who wants it."""
+
+    def cell(self, row: Row, column: int) -> str:
+        """What stands in a cell. Whatever names people, hosts and plans have, a page stays one that can be read."""
+        name = column == 0 or self.head[column] in NAMES
+        return short(row.cells[column], LONGEST_NAME if name else TEXT)
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from cockpit.report.facts import Attempt, GateFact, Report
+from collections.abc import Mapping
+
+from cockpit.report.confirmed import gates
+from cockpit.report.facts import Attempt, Report
 from cockpit.report.figures import propagation, schedule
-from cockpit.report.pages import Block, Document, Mood, Row, Section, Table, Text
+from cockpit.report.pages import LONGEST_NAME, Block, Document, Mood, Row, Section, Table, Text
+from cockpit.report.rows import short
+from cockpit.report.screens import Shown
 from cockpit.report.words import NEVER, bounds, clock, count, seconds, stamp, whose
 from cockpit.state import TICKED
 
@@ -13,14 +18,14 @@ GLANCE = 20
 _EXCEPTIONS = frozenset({"failed", "skipped", "undone", "run again", "verified again", "cut off"})
 
 
-def document(report: Report) -> Document:
-    """The document of a report."""
+def document(report: Report, screens: Mapping[int, Shown] | None = None) -> Document:
+    """The document of a report, with the screens that it is to show."""
     sections = (
         _verdict(report),
         Section(id="schedule", title="Planned against actual", blocks=schedule(report)),
         _downtime(report),
         Section(id="propagation", title="Propagation", blocks=propagation(report)),
-        _gates(report),
+        gates(report, screens or {}),
         _exceptions(report),
         _deviations(report),
         _losses(report),
@@ -31,7 +36,7 @@ def document(report: Report) -> Document:
         _journal(report),
     )
     name = report.run.plan or report.run.run or "a run without a beginning"
-    return Document(run=report.run.run, title=f"Report: {name}", sections=sections)
+    return Document(run=report.run.run, title=f"Report: {short(name, LONGEST_NAME)}", sections=sections)
 
 
 def _verdict(report: Report) -> Section:
@@ -150,49 +155,6 @@ def _downtime(report: Report) -> Section:
         title="Downtime",
         blocks=(table, Table(caption="Each outage as it was seen", head=_OUTAGE, rows=outages)),
     )
-
-
-def _gates(report: Report) -> Section:
-    rows = tuple(
-        Row(
-            cells=(
-                gate.gate,
-                clock(gate.utc, report.run.started),
-                "opened" if gate.opened else "closed",
-                gate.by or NEVER,
-                _second(gate),
-                gate.question,
-                gate.evidence or NEVER,
-                gate.override or NEVER,
-                gate.head or NEVER,
-            ),
-            seq=gate.seq,
-            mood="bad" if gate.override else "",
-        )
-        for gate in report.gates
-    )
-    head = (
-        "gate",
-        "at",
-        "was",
-        "by",
-        "second person",
-        "question",
-        "evidence or reason",
-        "override",
-        "head of the journal",
-    )
-    told = "What was on the screen when a gate was opened is what the replay shows at its event."
-    table = Table(caption="Gates in the order in which they were opened and closed", head=head, rows=rows)
-    return Section(id="gates", title="Who confirmed what", blocks=(Text(text=told), table))
-
-
-def _second(gate: GateFact) -> str:
-    if gate.alone:
-        return "opened without one"
-    if not gate.second:
-        return NEVER
-    return gate.second if gate.second == gate.second_account else f"{gate.second} (account {gate.second_account})"
 
 
 def _exceptions(report: Report) -> Section:

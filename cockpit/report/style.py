@@ -59,6 +59,7 @@ tbody th{font-weight:600}
 tr.more>td{background:var(--soft)}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0 .8rem;font-size:.8rem}
 code,pre{font-family:ui-monospace,monospace}
+.screen svg{width:auto;max-width:100%;height:auto}
 summary{cursor:pointer;padding:.3rem 0;font-weight:600;color:var(--link)}
 .label{font-weight:600;margin:.3rem 0}
 .good{color:var(--good)}.bad{color:var(--bad)}.mind{color:var(--mind)}
@@ -68,7 +69,7 @@ figure{margin:1rem 0}
 figcaption{max-width:75ch;overflow-wrap:anywhere}
 .chart{min-width:44rem;max-width:80rem}
 svg{display:block;width:100%;height:auto}
-svg text{font:11px ui-monospace,monospace;fill:var(--ink)}
+.chart text{font:11px ui-monospace,monospace;fill:var(--ink)}
 .grid{stroke:var(--rule);stroke-width:1;stroke-dasharray:1 3}
 .planned{fill:none;stroke:var(--rule);stroke-width:1}
 .actual{fill:var(--bar)}

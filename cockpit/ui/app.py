@@ -22,13 +22,14 @@ from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, Action
 from cockpit.ui.aside import Aside
 from cockpit.ui.canvas import Canvas
-from cockpit.ui.compose import screen
+from cockpit.ui.compose import label_of, screen
 from cockpit.ui.hand import HAND, hand_of
 from cockpit.ui.paint import Line
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
 from cockpit.ui.view import View
 from cockpit.ui.wheel import Seat
+from cockpit.ui.witness import Witness
 
 if TYPE_CHECKING:
     from cockpit.ui.pair import Pair
@@ -68,13 +69,6 @@ def rings(state: RunState, record: Record) -> bool:
             return False
 
 
-def _label(label: str, mode: str) -> str:
-    """A rehearsal says so wherever it is looked at."""
-    if mode != "rehearsal":
-        return label
-    return "REHEARSAL" if label in {"LIVE", "REHEARSAL"} else f"{label} REHEARSAL"
-
-
 def _collect_again() -> None:
     """What was imported stays; what comes from now on is collected as usual."""
     gc.freeze()
@@ -101,6 +95,7 @@ class CockpitApp(App[None]):
         """No more events will come."""
         self.canvas = Canvas()
         self.attention = Attention()
+        self.witness = Witness()
         self._dirty = True
         self._said: tuple[str, float] = ("", 0.0)
         self._actions = {action.key: action for action in ACTIONS}
@@ -139,6 +134,7 @@ class CockpitApp(App[None]):
                 for count, record in enumerate(batch):
                     self.state = reduce(self.state, record)
                     self._ring(record)
+                    self.witness.heard(self, record)
                     if count % CATCHING_UP == CATCHING_UP - 1:
                         await asyncio.sleep(0)
                 self._dirty = True
@@ -182,12 +178,13 @@ class CockpitApp(App[None]):
         text, until = self._said
         now = self.now()
         message = text if until > self._loop_time() else ""
-        label = _label(self.source.label, self.state.mode)
+        label = label_of(self.source.label, self.state.mode)
         lines = screen(
             self.state, self.view, self.seat, label, (size.width, size.height), now, message, self._bar(size.width),
             {name: aside.paint for name, aside in self.asides.items()},
         )  # fmt: skip
         self.canvas.show(lines)
+        self.witness.painted(self, self.state.seq)
 
     def _bar(self, width: int) -> list[Line]:
         """The transport bar, where time can be moved."""
@@ -217,6 +214,7 @@ class CockpitApp(App[None]):
 
     async def send(self, intent: AnyIntent) -> None:
         """Send an intent, with who pressed the key where several share the screen, and show why it was refused."""
+        self.witness.confirmed(self, intent)
         by, how = "", ""
         refusal: str | None = ""
         if self.pair is not None:

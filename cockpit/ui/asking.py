@@ -52,17 +52,24 @@ class Question(Dialog[Said | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if self._good(event.value):
             self.hand = hand_of(event)
-            self.dismiss(("answer", event.value))
+            self._say(("answer", event.value))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.hand = hand_of(event)
         match event.button.id:
             case "ok":
-                self.dismiss(("answer", self.query_one(Input).value))
+                self._say(("answer", self.query_one(Input).value))
             case "refuse":
-                self.dismiss(("refuse", ""))
+                self._say(("refuse", ""))
             case _:
                 self.dismiss(None)
+
+    def _say(self, said: Said) -> None:
+        """Close with an answer. What was on the screen is kept, unless a secret was typed there."""
+        witness = getattr(self.app, "witness", None)
+        if witness is not None and not self.asked.secret:
+            witness.answered(self.app)
+        self.dismiss(said)
 
     def action_later(self) -> None:
         """Leave the question open."""

@@ -200,7 +200,8 @@ def brief(text: str, width: int) -> str:
 
 def recent(state: RunState, width: int, height: int) -> list[Line]:
     """The last events that a person would want to see, the newest at the bottom."""
-    entries = state.timeline[-height:] if height > 0 else ()
+    told = [entry for entry in state.timeline[-4 * max(height, 0) :] if entry.word != "screen"]
+    entries = told[-height:] if height > 0 else ()
     lines: list[Line] = []
     for entry in entries:
         glyph, style = GLYPHS.get(entry.word, ("•", "warn" if entry.word in LOUD else "dim"))

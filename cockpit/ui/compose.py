@@ -61,6 +61,13 @@ SMALLEST = (40, 12)
 """Width and height below which a screen would hide what it must not."""
 
 
+def label_of(label: str, mode: str) -> str:
+    """What stands in the corner: a rehearsal says so wherever it is looked at."""
+    if mode != "rehearsal":
+        return label
+    return "REHEARSAL" if label in {"LIVE", "REHEARSAL"} else f"{label} REHEARSAL"
+
+
 def screen(
     state: RunState,
     view: View,

@@ -29,6 +29,13 @@ class Dialog(ModalScreen[T]):
 
     hand: Hand | None = None
 
+    def answer(self, found: T | None) -> None:
+        """Close with an answer, None for none. What was on the screen then can be kept."""
+        witness = getattr(self.app, "witness", None)
+        if found is not None and witness is not None:
+            witness.answered(self.app)
+        self.dismiss(found)
+
 
 class Ask(Dialog[str | None]):
     """Asks for a text. `exact` is what must be typed; OK stays off until it is. Dismisses with the text, or None."""
@@ -75,7 +82,7 @@ class Ask(Dialog[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if not self.query_one("#ok", Button).disabled:
             self.hand = hand_of(event)
-            self.dismiss(event.value.strip())
+            self.answer(event.value.strip())
 
     def on_key(self, event: object) -> None:
         character = getattr(event, "character", None)
@@ -87,7 +94,7 @@ class Ask(Dialog[str | None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.hand = hand_of(event)
-        self.dismiss(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
+        self.answer(self.query_one(Input).value.strip() if event.button.id == "ok" else None)
 
     def action_cancel(self) -> None:
         """Nothing was meant."""
@@ -119,7 +126,7 @@ class Choose(Dialog[str | None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.hand = hand_of(event)
-        self.dismiss(None if event.button.id == "cancel" else event.button.id)
+        self.answer(None if event.button.id == "cancel" else event.button.id)
 
     def action_cancel(self) -> None:
         """None of them."""

@@ -50,6 +50,7 @@ class Attention:
             if said is None:
                 return
             word, text = said
+            app.witness.told(app, "" if asked.secret else f"{word} {name}")
             why = await app.source.tell(name, text if word == "answer" else None) or ""
             if not why:
                 return

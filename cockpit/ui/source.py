@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
+from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Source(Protocol):
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
         """The size of this screen, and who sits in front of it where several share it; a replay has nobody to tell."""
+        ...
+
+    def saw(self, screen: Seen) -> None:
+        """Have kept what this screen shows; a replay has nobody to tell. Never waits."""
         ...
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:

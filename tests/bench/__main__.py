@@ -10,6 +10,7 @@ redaction        log events through the journal's redactor and raw bytes through
 http             HTTP and HTTPS probes beside ab and hey on the same nginx, and where the time goes
 probes           400 health probes every 5 s against nginx: their share of a core, journal included; needs nginx
 sync             first copy and no-change pass of 100,000 files between real hosts, beside bare rsync over ssh
+cast             a recording of a million events as a cast: time, memory, size
 dns              DNS questions a second on one core, beside dnsperf on the same core against the same server
 replay           a recording of 1,000,000 events: first screen, seeks, steps, memory, beside asciinema's player on its cast
 pair             Escape and keys in a session of two terminals, beside plain tmux that runs cat; needs tmux
@@ -23,7 +24,7 @@ import sys
 
 NAMES = (
     "first-frame", "step-overhead", "tails", "ssh-tails", "check", "ssh", "sync", "redaction", "http", "probes", "dns",
-    "replay", "pair",
+    "replay", "pair", "cast",
 )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from cockpit.report.fold import of
 from cockpit.report.forms import painted, written
+from cockpit.report.screens import shown
 from tests.conftest import RECORDINGS
+from tests.report.screened import screened
 
 MODULES = ("axe-core@4", "puppeteer-core@24")
 SERIOUS = {"serious", "critical"}
@@ -34,9 +36,10 @@ def run(modules: str = "") -> int:
         if not modules:
             words = ["npm", "install", "--prefix", name, "--no-audit", "--no-fund", "--ignore-scripts", *MODULES]
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        journal = folder / "journal.jsonl"
-        journal.write_bytes(gzip.decompress((RECORDINGS / "karl.jsonl.gz").read_bytes()))
-        written(folder / "report.html", painted(of(journal), ".html"))
+        plain = folder / "recording.jsonl"
+        plain.write_bytes(gzip.decompress((RECORDINGS / "karl.jsonl.gz").read_bytes()))
+        report = of(screened(plain, folder, (120, 40)))
+        written(folder / "report.html", painted(report, ".html", shown(folder, report)))
         script = Path(__file__).with_suffix(".mjs")
         words = ["node", str(script), str(at.resolve()), chromium, str(folder / "report.html")]
         began = time.monotonic()

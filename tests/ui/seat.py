@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent
+from cockpit.picture.seen import Seen
 from cockpit.state import RunState
 from tests.engine.world import Rig, small_plan
 
@@ -20,6 +21,7 @@ class RigSource:
         self.rig = rig
         self.drives = drive
         self.sent: list[AnyIntent] = []
+        self.kept: list[Seen] = []
 
     @property
     def can_drive(self) -> bool:
@@ -46,6 +48,9 @@ class RigSource:
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:
         """Nobody is told."""
+
+    def saw(self, screen: Seen) -> None:
+        self.kept.append(screen)
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         self.sent.append(intent)

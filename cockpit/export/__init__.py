@@ -1,0 +1,1 @@
+"""Recordings as files that others can play or look at: casts, pictures, clips."""

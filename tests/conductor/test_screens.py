@@ -27,12 +27,17 @@ from cockpit.journal.writer import JournalWriter
 from cockpit.picture.ink import text_of
 from cockpit.picture.seen import Field, Seen
 from cockpit.picture.svg import again
-from tests.conductor.test_socket import Run, run, screen
+from tests.conductor.seats import Run, conducted, screen
 from tests.engine.world import small_plan
 from tests.report.making import HOSTILE
 
-__all__ = ["run"]
 SECRET = "correct-horse-battery"
+
+
+@pytest_asyncio.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    async with conducted(tmp_path) as made:
+        yield made
 
 
 def seen(

@@ -112,7 +112,6 @@ UNRECORDED = frozenset(
         "hetzner-floating-ip",
         "login-notice",
         "mail-sweep",
-        "mailman-copy",
         "mailman-export",
         "mailman-figures",
         "mysql-dump",

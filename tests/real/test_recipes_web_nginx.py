@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.real import webtrials
+from tests.real import webrefusals, webtrials
 from tests.real.echoing import echoing
 from tests.real.rig import RealHost, Rig
 from tests.real.sites import NGINX, nginx_sites, start_nginx
@@ -77,18 +77,18 @@ def test_what_cannot_be_right_is_refused_before_anything_changes(shop: Shop) -> 
 
 
 def test_a_broken_configuration_is_refused_before_the_daemon_hears_of_it(shop: Shop) -> None:
-    webtrials.broken(shop)
+    webrefusals.broken(shop)
 
 
 @pytest.mark.parametrize("kind", webtrials.KINDS)
 def test_no_kind_of_lines_breaks_a_configuration_or_is_put_into_a_broken_one(
     shop: Shop, new: RealHost, kind: str
 ) -> None:
-    webtrials.refused(shop, new, kind)
+    webrefusals.refused(shop, new, kind)
 
 
 def test_a_test_site_goes_only_where_it_alone_breaks_the_configuration(shop: Shop, new: RealHost) -> None:
-    webtrials.vhost_refused(shop, new)
+    webrefusals.vhost_refused(shop, new)
 
 
 def test_what_others_write_into_the_file_is_never_taken_back(shop: Shop) -> None:

@@ -36,6 +36,7 @@ OWED: dict[str, set[str]] = {
     "backup-restorable": {"evil evidence", "newline archive", "newline evidence", "newline into"},
     "backup-take": {"evil source", "evil tries", "newline archive", "newline source", "newline tries"},
     "exim-hold": {"evil routes", "newline routes"},
+    "mailman-copy": {"evil accepted", "newline accepted"},
     "monitoring-probe": {"evil check", "evil within", "newline file", "newline within"},
     "nginx-proxy": {
         "evil at",

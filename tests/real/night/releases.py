@@ -17,7 +17,14 @@ from tests.real.trial import Trial
 from tests.real.world import listening, until, write
 
 CLIENTS = {"osf": 8081, "oxfam": 8082}
-EDITED = (KEYS, "/srv/karl/*/current", "/srv/karl/*/data/current")
+EDITED = (
+    KEYS,
+    "/srv/karl/*/current",
+    "/srv/karl/*/data/current",
+    # What was released before, and what was restarted for which release: written again at each switch.
+    "/srv/karl/*/releases/.previous",
+    "/srv/karl/*/releases/.restarted",
+)
 """What a release changes, and puts back: a link to the same place is a new link."""
 _ANEW = "the site starts anew"
 CLOSED = (

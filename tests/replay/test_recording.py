@@ -20,7 +20,7 @@ from cockpit.replay import stores
 from cockpit.replay.index import COMMON
 from cockpit.replay.recording import GRAIN, Recording
 from cockpit.replay.survey import FRAME_EVERY
-from cockpit.replay.timeline import moment, timeline
+from cockpit.replay.timeline import Meters, moment, timeline
 from cockpit.state import RunState
 from tests.recordings.long import make
 
@@ -216,6 +216,7 @@ def test_kinds_that_the_index_does_not_decode_are_no_moments(told: list[Record])
     for record in told:
         if str(record.event.__struct_config__.tag) in COMMON:
             assert moment(0, record) is None
+            assert Meters().moment(0, record) is None
 
 
 def test_a_file_that_becomes_shorter_while_it_is_shown_ends_earlier(night: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ header of fixed shape and the state without its plan, which the journal's first 
 
     {"crc":"8 hex","head":"32 hex","seq":123,"packed":"base64 of the state's JSON, compressed by zlib"}
 
-Older ones hold the JSON itself as `state`. `head` is the chain's head after event `seq`; a keyframe whose head is not the journal's
-own there is not used.
+Older ones hold the JSON itself as `state`. `head` is the chain's head after event `seq`; a keyframe whose head is not the
+journal's own there is not used.
 """
 
 from __future__ import annotations

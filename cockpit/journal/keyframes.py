@@ -3,9 +3,10 @@
 They are an index: each can be made again from the journal, and a damaged, foreign or missing one only costs time. A line is a
 header of fixed shape and the state without its plan, which the journal's first event holds:
 
-    {"crc":"8 hex","head":"32 hex","seq":123,"state":{…}}
+    {"crc":"8 hex","head":"32 hex","seq":123,"packed":"base64 of the state's JSON, compressed by zlib"}
 
-`head` is the chain's head after event `seq`; a keyframe whose head is not the journal's own there is not used.
+Older ones hold the JSON itself as `state`. `head` is the chain's head after event `seq`; a keyframe whose head is not the
+journal's own there is not used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from binascii import a2b_base64, b2a_base64
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -29,18 +31,21 @@ from cockpit.reduce import reduce
 from cockpit.state import RunState
 
 KEYFRAMES = "keyframes.jsonl"
-EVERY = 5000
-"""Events between two keyframes."""
+EVERY = 2000
+"""Events between two keyframes: a seek that folds so many takes some hundredths of a second."""
 
-_HEADER = re.compile(rb'\{"crc":"([0-9a-f]{8})","head":"([0-9a-f]{32})","seq":(\d{1,15}),"state":')
+LARGEST = 256 << 20
+"""Bytes of a state's JSON; no state is nearly as large."""
+
+_HEADER = re.compile(rb'\{"crc":"([0-9a-f]{8})","head":"([0-9a-f]{32})","seq":(\d{1,15}),"(state":|packed":")')
 _LONGEST_HEADER = 200
 _decoder = msgspec.json.Decoder(RunState)
 
 
 def encode(state: RunState, head: str) -> bytes:
     """The line of a state right after event `state.seq`, where the chain's head is `head`."""
-    body = msgspec.json.encode(replace(state, plan=None))
-    rest = b'"head":"%s","seq":%d,"state":%s}\n' % (head.encode(), state.seq, body)
+    body = b2a_base64(zlib.compress(msgspec.json.encode(replace(state, plan=None)), 1), newline=False)
+    rest = b'"head":"%s","seq":%d,"packed":"%s"}\n' % (head.encode(), state.seq, body)
     return b'{"crc":"%08x",%s' % (zlib.crc32(rest), rest)
 
 
@@ -190,6 +195,9 @@ def _state(line: bytes) -> RunState | None:
     if header is None or not _holds(line):
         return None
     try:
-        return _decoder.decode(memoryview(line)[header.end() : -1])
-    except (msgspec.MsgspecError, RecursionError):
+        if header[4].startswith(b"state"):
+            return _decoder.decode(memoryview(line)[header.end() : -1])
+        packed = a2b_base64(memoryview(line)[header.end() : -2])
+        return _decoder.decode(zlib.decompressobj().decompress(packed, LARGEST))
+    except (ValueError, zlib.error, msgspec.MsgspecError, RecursionError):
         return None

@@ -15,7 +15,6 @@ import msgspec
 from cockpit.events import (
     CompareSeen,
     DnsSeen,
-    DowntimeSeen,
     Event,
     HealthSeen,
     HorizonSeen,
@@ -36,10 +35,10 @@ from cockpit.journal import line as lines
 from cockpit.journal.judge import Lost, Slim, foreign, insane, judge, slim
 from cockpit.journal.order import Order
 from cockpit.journal.split import blocks
-from cockpit.replay.timeline import IDLE, Moment, moment
+from cockpit.replay.timeline import IDLE, Meters, Moment, moment
 
 _COMMON: tuple[type[Event], ...] = (
-    LogSeen, DnsSeen, HealthSeen, StepOutput, StepProgress, DowntimeSeen, WriterSeen, TrafficSeen, CompareSeen, HorizonSeen,
+    LogSeen, DnsSeen, HealthSeen, StepOutput, StepProgress, WriterSeen, TrafficSeen, CompareSeen, HorizonSeen,
     HostSeen, HostClock, StepIntended, StepApplied, StepCaptured, WatchersChanged,
 )  # fmt: skip
 COMMON = frozenset(str(kind.__struct_config__.tag) for kind in _COMMON)
@@ -64,6 +63,7 @@ class _Pass:
 
     def __init__(self, idle: float) -> None:
         self.order = Order()
+        self.meters = Meters()
         self.count = 0
         self.idle = idle
         self.at = 0.0
@@ -90,7 +90,7 @@ class _Pass:
         self.count += 1
 
     def note(self, record: Record) -> None:
-        found = moment(self.count - 1, record)
+        found = moment(self.count - 1, record) or self.meters.moment(self.count - 1, record)
         if found is not None:
             self.moments.append(found)
 

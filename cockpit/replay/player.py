@@ -122,9 +122,9 @@ class Player:
         if self._learned or not len(self.recording.timeline):
             return
         self._learned = True
-        first = self.recording.records(0, 1)[0]
-        if isinstance(first.event, RunStarted):
-            self.transport.learn(first.event.plan, first.event.plan.planned_start or first.utc)
+        for first in self.recording.records(0, 1):
+            if isinstance(first.event, RunStarted):
+                self.transport.learn(first.event.plan, first.event.plan.planned_start or first.utc)
 
     def _search(self, text: str) -> Search:
         if self._file is not None:

@@ -64,7 +64,7 @@ WAYS = 4
 STATES = 200
 """States that are remembered of a way."""
 
-LOOK_AGAIN = 5000
+LOOK_AGAIN = 2000
 """Events that are folded before it is asked again whether a whole state is nearer."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -119,3 +120,14 @@ async def test_a_keyframe_is_appended_while_the_run_goes_on(tmp_path: Path) -> N
     assert [place.seq for place in keyframes.KeyframeFile(file).places()] == [30, 60]
     assert keyframes.nearest(file, 59) == fold(found[:30])
     assert keyframes.nearest(file, 60) == fold(found[:60])
+
+
+async def test_a_keyframe_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    found = await night()
+    file = on_disk(tmp_path, found)
+    state = fold(found[:30])
+    _, head = lines.decode(file.read_bytes().split(b"\n")[29], None)
+    body = msgspec.json.encode(replace(state, plan=None))
+    rest = b'"head":"%s","seq":30,"state":%s}\n' % (head.encode(), body)
+    file.with_name(keyframes.KEYFRAMES).write_bytes(b'{"crc":"%08x",%s' % (zlib.crc32(rest), rest))
+    assert keyframes.nearest(file, 40) == state

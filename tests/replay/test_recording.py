@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from cockpit.events import Record
-from cockpit.journal.keyframes import EVERY, KEYFRAMES
+from cockpit.journal.keyframes import EVERY, KEYFRAMES, KeyframeFile
 from cockpit.journal.reader import records
 from cockpit.journal.salvage import Salvage
 from cockpit.reduce import reduce
@@ -20,7 +22,7 @@ from cockpit.replay import stores
 from cockpit.replay.index import COMMON
 from cockpit.replay.recording import GRAIN, Recording
 from cockpit.replay.survey import FRAME_EVERY
-from cockpit.replay.timeline import moment, timeline
+from cockpit.replay.timeline import Meters, moment, timeline
 from cockpit.state import RunState
 from tests.recordings.long import make
 
@@ -118,7 +120,7 @@ def test_before_the_survey_has_come_there_a_keyframe_of_the_run_serves(
     night: Path, folded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody makes states of his own here.
-    monkeypatch.setattr(stores.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
     recording = Recording.open(night)
     try:
         until(recording, 0)
@@ -139,7 +141,7 @@ def test_without_the_process_beside_it_the_recording_is_read_all_the_same(
     harm: str, night: Path, told: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if harm == "cannot start":
-        monkeypatch.setattr(stores.subprocess, "Popen", refused)
+        monkeypatch.setattr(subprocess, "Popen", refused)
     recording = Recording.open(night)
     try:
         store = recording._store
@@ -156,7 +158,7 @@ def test_without_the_process_beside_it_the_recording_is_read_all_the_same(
 def test_far_from_any_whole_state_one_can_change_one_s_mind(
     night: Path, folded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
     monkeypatch.setattr(stores, "KeyframeFile", lambda file: stores_without(file))
     recording = Recording.open(night)
     try:
@@ -172,10 +174,8 @@ def test_far_from_any_whole_state_one_can_change_one_s_mind(
         recording.close()
 
 
-def stores_without(file: Path) -> stores.KeyframeFile:
+def stores_without(file: Path) -> KeyframeFile:
     """Keyframes of a folder that has none."""
-    from cockpit.journal.keyframes import KeyframeFile
-
     return KeyframeFile(file.parent / "nowhere" / file.name)
 
 
@@ -216,6 +216,7 @@ def test_kinds_that_the_index_does_not_decode_are_no_moments(told: list[Record])
     for record in told:
         if str(record.event.__struct_config__.tag) in COMMON:
             assert moment(0, record) is None
+            assert Meters().moment(0, record) is None
 
 
 def test_a_file_that_becomes_shorter_while_it_is_shown_ends_earlier(night: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cockpit.events import Record, StepApplied, StepMoved
 from cockpit.journal.folder import RunFolder
 from cockpit.journal.reader import records
 from tests.real.night.ledger import Kind, Ledger
-from tests.real.night.refusals import SURE, Meant, lasted, outages, stretch, total, within
+from tests.real.night.refusals import SURE, Meant, course, stretch, total, within
 from tests.real.rig import RealHost
 
 _MARK = re.compile(rb"^X-Night: (\S+) (\d+)\r?$", re.MULTILINE)
@@ -61,7 +61,7 @@ class Accountant:
     def refused(self, runs: Iterable[Path], meant: Iterable[Meant] = ()) -> None:
         """Nobody was refused, or left without an answer, but while that was `meant`; and the meter of a service's downtime agrees:
         in each run it saw no less than visitors did, and nothing that was surely longer than they were meant to be refused."""
-        nights, reasons = list(runs), list(meant)
+        nights, reasons = [course(run) for run in runs], list(meant)
         for (kind, service), acts in self.ledger.all().items():
             covers = [(one, one.times(nights, service)) for one in reasons]
             wrong = [
@@ -74,18 +74,18 @@ class Accountant:
                     f"{act.number} {act.outcome} by {act.by or 'nobody'}: {act.detail}" for act in wrong[:4]
                 )
                 self._say(f"{service}: {len(wrong)} of kind {kind} were refused or unanswered for no reason: {told}")
-        for run in nights:
-            for service, seen in outages(run).items():
+        for night in nights:
+            for service, seen in night.outages.items():
                 times = [
                     span
                     for one in reasons
                     if one.kind == "visit" and service in one.services
-                    for span in one.times([run], service)
+                    for span in one.times([night], service)
                 ]
                 # What was only late is a slow machine's; what was refused is not.
                 if seen.failed and seen.lower > (longest := total(times)):
                     self._say(f"{service}: away for {seen.lower:.2f} s at least, and meant to be for {longest:.2f} s")
-                away = stretch(self.ledger.of("visit", service), lasted(run))
+                away = stretch(self.ledger.of("visit", service), night.lasted)
                 if seen.upper < away > SURE:
                     self._say(
                         f"{service}: visitors were refused for {away:.2f} s, its meter saw {seen.upper:.2f} at the most"

@@ -7,11 +7,11 @@ the times are those of the journal's own events, by the monotonic clock of the m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.events import DowntimeSeen, StepIntended, StepMoved
+from cockpit.events import DowntimeSeen, Record, StepIntended, StepMoved
 from cockpit.journal.folder import RunFolder
 from cockpit.journal.reader import records
 from tests.real.night.ledger import Act, Kind
@@ -22,6 +22,47 @@ Spans = list[tuple[float, float]]
 FOREVER = float("inf")
 SURE = 5.0
 """Seconds of an outage that no meter can have missed: several of its samples fall into it."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the journal of a run says of its time, read once: the moves of its steps, what the meter of each service said last,
+    and when it began and ended, as far as it goes."""
+
+    moves: tuple[tuple[float, str, str], ...]
+    outages: Mapping[str, DowntimeSeen]
+    lasted: tuple[float, float]
+
+
+def course(run: Path) -> Course:
+    """The course of a run."""
+    found: list[tuple[float, str, str]] = []
+    last: dict[str, DowntimeSeen] = {}
+    times: list[float] = []
+    for record in records(RunFolder(run).journal):
+        times = [times[0] if times else record.mono, record.mono]
+        found += _moved(record)
+        match record.event:
+            case DowntimeSeen(service=service, meter="") as seen if service:
+                last[service] = seen
+    return Course(tuple(found), last, (times[0], times[-1]))
+
+
+def moves(run: Path) -> tuple[tuple[float, str, str], ...]:
+    """Each step's `apply` and `undo` as they are intended, its `done` and `undone`, with when."""
+    return course(run).moves
+
+
+def _moved(record: Record) -> list[tuple[float, str, str]]:
+    match record.event:
+        case StepIntended(ref=ref, op=op) if op in {"apply", "undo"}:
+            return [(record.mono, ref, op)]
+        case StepMoved(ref=ref, state="done" | "already"):
+            return [(record.mono, ref, "done")]
+        case StepMoved(ref=ref, state="undone"):
+            return [(record.mono, ref, "undone")]
+        case _:
+            return []
 
 
 @dataclass(frozen=True)
@@ -40,13 +81,13 @@ class Meant:
         """Whether it speaks of this act, whenever that was."""
         return act.kind == self.kind and act.service in self.services and bool(re.search(self.said, act.detail))
 
-    def times(self, runs: Iterable[Path], service: str) -> Spans:
+    def times(self, nights: Iterable[Course], service: str) -> Spans:
         """When it holds for a service. A step `until` that is taken back closes again what it had opened."""
         since, until = self.since.format(service=service), self.until.format(service=service)
         found: Spans = []
-        for run in runs:
+        for night in nights:
             begun: float | None = None
-            for mono, ref, what in moves(run):
+            for mono, ref, what in night.moves:
                 if begun is None and (ref, what) in {(since, "apply"), (until, "undo")}:
                     begun = mono
                 elif begun is not None and ((ref == until and what == "done") or (ref == since and what == "undone")):
@@ -55,28 +96,6 @@ class Meant:
             if begun is not None:
                 found.append((begun, FOREVER))
         return found
-
-
-def moves(run: Path) -> Iterator[tuple[float, str, str]]:
-    """Each step's `apply` and `undo` as they are intended, its `done` and `undone`, with when."""
-    for record in records(RunFolder(run).journal):
-        match record.event:
-            case StepIntended(ref=ref, op=op) if op in {"apply", "undo"}:
-                yield record.mono, ref, op
-            case StepMoved(ref=ref, state="done" | "already"):
-                yield record.mono, ref, "done"
-            case StepMoved(ref=ref, state="undone"):
-                yield record.mono, ref, "undone"
-
-
-def outages(run: Path) -> dict[str, DowntimeSeen]:
-    """What the meter of each service said last, seconds with both bounds."""
-    last: dict[str, DowntimeSeen] = {}
-    for record in records(RunFolder(run).journal):
-        match record.event:
-            case DowntimeSeen(service=service, meter="") as seen if service:
-                last[service] = seen
-    return last
 
 
 def within(act: Act, spans: Spans) -> bool:
@@ -91,12 +110,6 @@ def total(spans: Spans) -> float:
         seconds += max(0.0, end - max(begin, upto))
         upto = max(upto, end)
     return seconds
-
-
-def lasted(run: Path) -> tuple[float, float]:
-    """When a run began and ended, as far as its journal goes."""
-    times = [record.mono for record in records(RunFolder(run).journal)]
-    return times[0], times[-1]
 
 
 def stretch(visits: Iterable[Act], span: tuple[float, float]) -> float:

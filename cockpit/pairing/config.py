@@ -7,7 +7,18 @@ from collections.abc import Iterable
 from cockpit.pairing.marks import hook_mark, key_mark
 from cockpit.pairing.tmux import LISTED, SESSION
 
-NAMES = {"slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": " ", "enter": "\r", "escape": "\x1b"}
+NAMES = {
+    "slash": "/",
+    "question_mark": "?",
+    "exclamation_mark": "!",
+    "colon": ":",
+    "plus": "+",
+    "minus": "-",
+    "dollar_sign": "$",
+    "space": " ",
+    "enter": "\r",
+    "escape": "\x1b",
+}
 """Keys that the registry calls by another name than their character."""
 
 BY_NAME = {" ": "Space", "\r": "Enter", "\x1b": "Escape"}

@@ -61,7 +61,9 @@ class Keeping:
         return [record for record in records(self.folder / "journal.jsonl") if isinstance(record.event, kind)]
 
     async def settled(self) -> list[ScreenKept]:
-        await self.screens.settled()
+        async with asyncio.timeout(120):
+            while not self.screens._idle.is_set():
+                await self.screens.settled()
         await self.ledger.write(Trouble(message="behind it"), "test")
         return [record.event for record in self.events(ScreenKept) if isinstance(record.event, ScreenKept)]
 

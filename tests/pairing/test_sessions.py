@@ -260,6 +260,7 @@ def test_a_screen_that_dies_is_opened_again_for_everybody(shared: Table, pair: t
 def test_every_key_of_the_registry_is_bound_and_the_settings_hold(shared: Table) -> None:
     bound = {line.split()[3] for line in shared.server.run("list-keys", "-T", "root").splitlines()}
     named = {"slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": "Space"}
+    named |= {"colon": ":", "plus": "+", "minus": "-", "dollar_sign": "\\$"}
     assert bound == {named.get(action.key, action.key) for action in ACTIONS} | {"Enter", "Escape"}
     left = {line.split()[3] for line in shared.server.run("list-keys", "-T", "prefix").splitlines()}
     assert left == {"d", "r", "]", "?"}

@@ -30,11 +30,12 @@ from cockpit.cli import access, confirm, live, main, runs, watch
 from cockpit.conductor import client, summary, visit
 from cockpit.engine import second
 from cockpit.events import AccessGiven, WriterSeen
+from cockpit.journal import pack
 from cockpit.journal.folder import RunFolder
 from tests.conductor.seats import Ahead, Run, conducted, screen
 from tests.engine.world import small_plan
 
-USED = (access, confirm, live, main, runs, watch, client, summary, visit, second, AccessGiven)
+USED = (access, confirm, live, main, runs, watch, client, summary, visit, second, pack, AccessGiven)
 """What the commands import when they run."""
 
 TOOLS = ("useradd", "userdel")

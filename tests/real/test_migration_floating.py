@@ -103,6 +103,7 @@ async def test_the_address_goes_to_the_new_site_and_nothing_is_lost_but_the_acce
             await night.go()
             assert pair.holder() == "web-new"
             await crowd.see("write", KINDS, by="new")
+            await crowd.see("visit", "site", by="new")
             await night.until(lambda state: state.services["site"].writer == "new")
             await night.end()
         crowd.home()

@@ -12,7 +12,7 @@ from tests.real.night.accountant import Accountant, in_maildir, numbers
 from tests.real.night.karl import CLIENTS, CLOSED, ZONE, Platform
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
-from tests.real.night.refusals import outages
+from tests.real.night.refusals import course
 from tests.real.rig import RealHost, Rig
 from tests.real.world import needs_world
 
@@ -115,4 +115,4 @@ async def test_six_clients_go_over_in_a_night_and_nothing_is_lost_or_doubled(
     books.journal(tmp_path / "run")
     books.settle()
     # Each client has a clock of its own, and each has seen its page; what it says of that is judged above.
-    assert {client for client, seen in outages(tmp_path / "run").items() if seen.failed} == {*CLIENTS}
+    assert {client for client, seen in course(tmp_path / "run").outages.items() if seen.failed} == {*CLIENTS}

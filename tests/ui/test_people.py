@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cockpit.plan.model import Manual
-from cockpit.ui import deeds
+from cockpit.ui import looking
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.dialogs import Ask, Choose
 from tests.engine.world import Rig, small_plan
@@ -36,7 +36,7 @@ async def test_a_named_person_s_answer_is_chosen_from_the_plan_s() -> None:
         await until(pilot, lambda: app_of(pilot).state.step("s0/copy").state == "waiting")
         await pilot.press("enter")
         await shown(pilot, "Is it well? (all well / slow / broken)")
-        assert deeds._copied(app_of(pilot)) == "Dear Ann,\nplease look."
+        assert looking._copied(app_of(pilot)) == "Dear Ann,\nplease look."
         rig.world.holds.add("s0/copy")
         await pilot.press("w")
         await until(pilot, lambda: isinstance(pilot.app.screen, Choose) and bool(pilot.app.screen.query("#answer-1")))

@@ -211,11 +211,14 @@ def test_a_copy_is_in_the_buffer_of_both_and_goes_to_the_terminal_of_the_one_who
     shared: Table, pair: tuple[Person, Person]
 ) -> None:
     ann, bob = pair
+    bob.rests()
     bob.types("t")  # The timeline: `y` copies the page as text.
     bob.sees("timeline")
+    bob.rests()
+    ann.rests()
     ann.raw = bob.raw = b""
     bob.types("y")
-    ann.sees("characters in the session's buffer (C-b ] pastes), offered to bob's clipboard")
+    until(lambda: shared.server.run("list-buffers", "-F", "#{buffer_size}").strip(), what="a buffer of the session")
     buffer = shared.server.run("show-buffer")
     assert "timeline" in buffer
     bob.picture(0.3)

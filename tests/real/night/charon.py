@@ -25,10 +25,9 @@ USERS = {"akira": 2001, "beni": 2002, "chiyo": 2003, "daichi": 2004, "emi": 2005
 WEB, SPOOL, GAMES = ("akira", "beni", "emi"), ("akira", "beni"), {"beni": 4202, "daichi": 4204}
 CLOSED = (
     Meant("the game is shut down", "line", ["beni"], "{service}/game-down", "{service}/game-up"),
-    # Whoever looked the name up just before finds nothing at charon until a second or two have gone by.
-    Meant(
-        "the old address is known", "line", list(GAMES), "{service}/mush-dns", "{service}/force-ns3", "Connection re"
-    ),
+    # Whoever looked the name up just before finds nothing at charon until a second or two have gone by, and more where the
+    # machine is slow: until the user is told.
+    Meant("the old address is known", "line", list(GAMES), "{service}/mush-dns", "{service}/finished", "Connection re"),
     Meant(
         "players drop and reconnect", "line", ["daichi"], "{service}/game-off", "{service}/finished", "Connection re"
     ),

@@ -61,6 +61,7 @@ kept() {
 
 apply() {
     [ ! -d "$file" ] || { echo "$file is a folder" && return 1; }
+    case ${frozen:-no} in yes | no) ;; *) echo "frozen is yes or no" && return 1 ;; esac
     if [ "${frozen:-no}" = yes ]; then
         closed=$(sql -e 'select @@global.read_only') || { echo "the server cannot be asked" && return 1; }
         [ "$closed" != 0 ] || { echo "the server takes writes: freeze it first" && return 1; }

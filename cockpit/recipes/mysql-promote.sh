@@ -83,6 +83,7 @@ reached() {
 apply() {
     within=${within:-60}
     case $within in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    case ${lose:-no} in yes | no) ;; *) echo "lose is yes or no" && return 1 ;; esac
     follows=$(asked 'done') || { echo "the server cannot be asked" && return 1; }
     if [ -n "$follows" ]; then
         goal=${position-}

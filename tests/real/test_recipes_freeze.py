@@ -249,6 +249,7 @@ def test_s33_postgresql_is_frozen_by_its_own_switch_and_thawed(host: RealHost) -
     assert trial.ask("probe").status == 2
     assert "ended with" in stopped.must("apply", 1)
     assert stopped.ask("verify").status == 2
+    Trial(host, "freeze-switch", params, state="ls /srv").refuses()
     assert Trial(host, "freeze-switch", {**params, "within": EVIL}).ask("probe").status == 2
 
 

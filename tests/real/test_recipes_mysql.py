@@ -67,8 +67,8 @@ def test_a_dump_is_whole_and_can_be_taken_back(db: RealHost) -> None:
     evil.there_and_back(already=False)
     evil.captured = {}
     evil.capture()
-    # By its socket the server is found whatever its port, and root needs no password there.
-    evil.refuses("port", "password", only=("database", "frozen", "socket", "host", "port", "user", "password"))
+    # By its socket root needs no password.
+    evil.refuses("password", only=("database", "frozen", "socket", "host", "port", "user", "password"))
     again = Trial(db, "mysql-dump", {"database": "shop", "file": "/srv/dumps/a", "frozen": "no"}, state)
     again.cut_anywhere()
     again.capture()
@@ -110,7 +110,7 @@ def test_a_restored_database_has_every_row_of_the_dump(db: RealHost) -> None:
     restore.there_and_back()
     restore.captured = {}
     restore.capture()
-    restore.refuses("port", "password", only=("file", "socket", "host", "port", "user", "password"))
+    restore.refuses("password", only=("file", "socket", "host", "port", "user", "password"))
     for text in (f"{NAME}\n{NAME}", "a\nb"):
         assert restore.given("database", text).must("apply", 1)
     mysql(db, "create database empty character set latin1 collate latin1_german2_ci")
@@ -264,12 +264,9 @@ def test_a_closed_server_refuses_an_application_s_writes_and_opens_as_it_was(db:
         for value in (EVIL, f"{EVIL}\nx"):
             secrets = {"writer_password": value, "password": value}
             odd = Trial(db, "mysql-readonly", {**tried, "host": "localhost", param: value}, look, secrets)
-            # The server as a whole is closed, whatever the database is called, and by its socket whatever its port.
-            odd.must("apply", 0 if param in {"database", "writer"} else 1) if param not in {
-                "host",
-                "port",
-            } else odd.ask("apply")
-            assert param == "port" or odd.ask("verify").status
+            # The server as a whole is closed, whatever the database is called.
+            odd.must("apply", 0 if param in {"database", "writer"} else 1)
+            assert odd.ask("verify").status
             mysql(db, "set global read_only = 0")
     assert not evil_left(db)
     with stopped(db):

@@ -112,6 +112,12 @@ class CockpitApp(App[None]):
     def compose(self) -> ComposeResult:
         yield self.canvas
 
+    def on_load(self) -> None:
+        """The terminal is asked for its size: what a shell or a wrapper has exported would hold the screen to one that is long past."""
+        if not self.is_headless:
+            for name in ("COLUMNS", "LINES"):
+                os.environ.pop(name, None)
+
     def on_mount(self) -> None:
         self.canvas.focus()
         self.set_interval(FLUSH, self.flush)

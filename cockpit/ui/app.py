@@ -113,7 +113,7 @@ class CockpitApp(App[None]):
         yield self.canvas
 
     def on_load(self) -> None:
-        """The terminal is asked for its size: what a shell or a wrapper has exported would hold the screen to one that is long past."""
+        """The terminal is asked for its size: what a shell has exported would hold the screen to one that is long past."""
         if not self.is_headless:
             for name in ("COLUMNS", "LINES"):
                 os.environ.pop(name, None)
@@ -279,6 +279,7 @@ class CockpitApp(App[None]):
         return found
 
     async def _perform(self, action: Action) -> None:
+        self.witness.begins()
         try:
             if action.looks:
                 from cockpit.ui.looking import look

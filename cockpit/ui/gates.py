@@ -19,9 +19,9 @@ async def open_gate(app: CockpitApp, gate_id: str) -> None:
     if gate is None:
         return
     found = rules.gate_readiness(app.state, gate.id, app.now())
-    held = [f"{piece.service}: {piece.kind} {piece.want}" for piece in gate.evidence]
+    shown = second.evidence(app.state, gate, app.now())
     body = gate.question or "Go, or no go?"
-    body += f"\nEvidence: {', '.join(held) or 'none is asked for'}."
+    body += "".join(f"\nEvidence: {item}" for item in shown or ("none is asked for",))
     body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
     if gate.second:
         whom = " or ".join(gate.second_by) or "A second person"

@@ -162,7 +162,16 @@ def table(folder: Path, *, keeper: bool = False) -> Iterator[Table]:
     exported a size, as some do, which is none of this terminal's."""
     place = Place(folder / "pair")
     log = folder / "sent.jsonl"
-    pane = ["env", "COLUMNS=80", "LINES=24", sys.executable, "-m", "tests.pairing.scene", str(log), *(["keep"] if keeper else [])]
+    pane = [
+        "env",
+        "COLUMNS=80",
+        "LINES=24",
+        sys.executable,
+        "-m",
+        "tests.pairing.scene",
+        str(log),
+        *(["keep"] if keeper else []),
+    ]
     session.begin(place, folder, KEYS, pane, installed(), (120, 40))
     there = Table(place, log)
     try:

@@ -21,7 +21,7 @@ async def open_gate(app: CockpitApp, gate_id: str) -> None:
     found = rules.gate_readiness(app.state, gate.id, app.now())
     shown = second.evidence(app.state, gate, app.now())
     body = gate.question or "Go, or no go?"
-    body += "".join(f"\nEvidence: {item}" for item in shown or ("none is asked for",))
+    body += "\nEvidence:" + "".join(f"\n  {item}" for item in shown or ("none is asked for",))
     body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
     if gate.second:
         whom = " or ".join(gate.second_by) or "A second person"

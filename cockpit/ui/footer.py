@@ -16,6 +16,12 @@ from cockpit.ui.wheel import Seat
 ASKS = frozenset({"hold", "confirm"})
 """What may be asked for where the run is only watched."""
 
+FIRST = ("help", "leave", "next", "to-gate", "gate", "pause", "undo", "verify", "skip")
+"""What a live run's footer has first; the first two always."""
+
+LEAST = 8
+"""Columns from which on a reason says something."""
+
 
 class Offer(msgspec.Struct, frozen=True):
     """A key of a footer in which not all have room: those of a low rank have it first. `off` is why it does nothing now."""
@@ -42,12 +48,11 @@ def there(action: Action, seat: Seat) -> bool:
 
 
 def footer(state: RunState, view: View, seat: Seat, width: int) -> Line:
-    """Keys that matter here; dimmed where they are off. Where time moves, as many as have room, and always how to leave."""
+    """Keys that matter here, as many as have room, and always those for help and to leave; dimmed where they are off. Where there
+    is room behind them, the reason why the first of them is off."""
     mark: Line = [(f" filter {view.filter!r} ", "mark")] if view.filter else []
-    if not seat.moves:
-        return fit([*mark, *_acting(state, view, seat)], width)
+    found = list(enumerate(_moving(state, view, seat) if seat.moves else _acting(state, view, seat)))
     left = width - width_of(mark) - 1
-    found = list(enumerate(_moving(state, view, seat)))
     chosen: dict[int, Line] = {}
     for place, offer in sorted(found, key=lambda one: one[1].rank):
         line = offer.line
@@ -56,24 +61,18 @@ def footer(state: RunState, view: View, seat: Seat, width: int) -> Line:
             chosen[place] = line
             left -= width_of(line)
     line = [*mark, (" ", ""), *(span for place in sorted(chosen) for span in chosen[place])]
+    reason = next((offer.off for _, offer in found if offer.key == "n"), "")
+    if reason and left > LEAST:
+        return fit([*line, (f"n: {reason}", "dim")], width)
     word, style = line.pop()
     return fit([*line, (word.rstrip(), style)], width)
 
 
-def _acting(state: RunState, view: View, seat: Seat) -> Line:
-    """The keys of a live run; the reason for the first of those that are off stands at the end."""
-    line: Line = [(" ", "")]
-    reason = ""
-    for action in ACTIONS:
-        if not action.footer:
-            continue
-        why = action.why_not(state, view, seat)
-        if why and action.id == "next":
-            reason = why
-        line += [(key_word(action), "dim" if why else "key"), (f" {action.label}  ", "dim" if why else "")]
-    if reason:
-        line.append((f"n: {reason}", "dim"))
-    return line
+def _acting(state: RunState, view: View, seat: Seat) -> Iterator[Offer]:
+    """The keys of a live run. Where there is little room, those that only look go first."""
+    for place, action in enumerate(action for action in ACTIONS if action.footer):
+        rank = FIRST.index(action.id) if action.id in FIRST else len(FIRST) + place
+        yield Offer(rank if rank > 1 else 0, key_word(action), action.label, action.why_not(state, view, seat))
 
 
 def _moving(state: RunState, view: View, seat: Seat) -> Iterator[Offer]:

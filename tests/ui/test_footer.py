@@ -55,6 +55,13 @@ def test_the_footer_of_a_watched_run_names_what_a_watcher_can_do_then() -> None:
     assert read(PAST, 80) == "$ now  space play  ,. event  [] step  {} failure  H hold  ? help  q leave"
 
 
+def test_the_footer_of_a_live_run_has_help_and_leave_at_every_width() -> None:
+    driver = Seat(can_drive=True, drives=True)
+    assert read(driver, 80) == "n next  N on to gate  v verify  u undo  p pause  g gate  d dns  ? help  q leave"
+    for width in range(40, 260):
+        assert "? help  q leave" in read(driver, width, View(filter="karl" if width > 60 else ""))
+
+
 @pytest.mark.parametrize("seat", [REPLAY, WATCH, PAST])
 def test_no_key_of_a_driver_stands_where_time_moves_and_none_is_cut(seat: Seat) -> None:
     for width in range(40, 260):

@@ -220,7 +220,7 @@ class Rewind(Player):
         """Have kept what this screen shows."""
         self._live.saw(screen)
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
         """Whoever only watches answers nothing."""
         return "this screen only watches"
 

@@ -225,14 +225,21 @@ class CockpitApp(App[None]):
     async def send(self, intent: AnyIntent) -> None:
         """Send an intent, with who pressed the key where several share the screen, and show why it was refused."""
         self.witness.confirmed(self, intent)
-        by, how = "", ""
-        refusal: str | None = ""
-        if self.pair is not None:
-            by, how = self.pair.name(HAND.get())
-            refusal = self.pair.refuses(HAND.get())
-        refusal = refusal or await self.source.send(intent, by, how)
+        by, how, refusal = self._presser()
+        refusal = refusal or await self.source.send(intent, by, how) or ""
         if refusal:
             self.say(refusal)
+
+    async def tell(self, name: str, answer: str | None) -> str:
+        """Answer what the conductor asks, None for no answer, with who pressed the key. Why it was not taken, '' when it was."""
+        by, how, refusal = self._presser()
+        return refusal or await self.source.tell(name, answer, by, how) or ""
+
+    def _presser(self) -> tuple[str, str, str]:
+        """Who pressed the key that acts now, how that is known, and why it may not act; '' where the screen is one person's."""
+        if self.pair is None:
+            return "", "", ""
+        return *self.pair.name(HAND.get()), self.pair.refuses(HAND.get())
 
     def look(self, **changes: Any) -> None:
         """Look at something else."""

@@ -61,7 +61,7 @@ class Client:
         self.rows = 0
         self.people: tuple[Person, ...] = ()
 
-    def who(self, ask: wire.Ask | None = None) -> Who:
+    def who(self, ask: wire.Ask | wire.Tell | None = None) -> Who:
         """Who asks by it."""
         return Who(
             screen=self.number,

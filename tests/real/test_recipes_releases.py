@@ -399,6 +399,15 @@ def test_who_may_not_see_what_others_run_removes_and_confirms_nothing(host: Real
     keep.must("apply")
     assert host.run("ls /srv/karl/releases").split() == ["1.0", "1.2"]
     host.run("kill $(cat /srv/pid)")
+    inside = {"release": "/srv/karl/releases/1.2"}
+    written = Trial(host, "release-mutable", inside)
+    assert "cannot be looked into by this login" in written.must("apply", 1, AS_NOBODY)
+    assert "become root" in written.must("verify", 2, AS_NOBODY)
+    assert "and no process has" in written.must("verify")
+    written.params = {**inside, "others": "ignore"}
+    assert "that can be seen" in written.must("verify", 0, AS_NOBODY)
+    written.params = {**inside, "others": EVIL}
+    assert "refuse or ignore" in written.must("apply", 1)
     # Who says so goes on with what can be seen.
     accepted = replace(keep, params={**keep.params, "others": "ignore"}, captured={})
     accepted.capture(AS_NOBODY)

@@ -91,6 +91,7 @@ def remembered(stage: Stage) -> wayback.Past:
             "mounts": "grep -c -e ' /srv' -e ' /home' /proc/mounts",
             "crontab": "crontab -l -u planet",
             "mail": "postconf -n",
+            "queue": "postqueue -p",
             "lists": mailman_words(),
         },
         skip=["/srv/lists/queue", "/srv/lists/locks"],

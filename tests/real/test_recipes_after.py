@@ -41,7 +41,9 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     restore = Trial(host, "backup-restorable", back, STATE + "; cat evidence")
     restore.there_and_back()
     host.run("mkdir /srv/into")
-    Trial(host, "backup-restorable", {**back, "into": "/srv/into"}, STATE).cut_anywhere()
+    plain = Trial(host, "backup-restorable", {**back, "into": "/srv/into"}, STATE)
+    plain.cut_anywhere()
+    never_half_gone(plain)
     assert "is not empty" in Trial(host, "backup-restorable", {**back, "into": "/srv/site"}).ask("capture").said
     restore.there()
     assert host.run(f"cd /srv/into\\ {QUOTED}; stat -c '%a %U' a sub/b; readlink link") == "600 root\n644 mover\na\n"
@@ -68,6 +70,18 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     assert restore.seen() == before
     take.back()
     assert not evil_left(host)
+
+
+def never_half_gone(restore: Trial) -> None:
+    """Wherever its undo is cut off, there is no evidence of what is not there any more."""
+    restore.capture()
+    restore.must("apply")
+    for point in range(1, restore.traced("undo")):
+        restore.must("apply")
+        restore.cut("undo", point)
+        gone = restore.must("verify", 1) if not restore.recognised() else restore.must("verify")
+        assert "not what was taken" not in gone, f"after {point} commands: {gone}"
+        restore.must("undo")
 
 
 def test_what_changes_while_the_backup_is_taken_is_taken_again(host: RealHost) -> None:

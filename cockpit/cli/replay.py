@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.replay.recording import Recording
 
-    folder = found(options.name)
-    other = found(options.against) if options.against else None
+    folder = found(options.name, packed=True)
+    other = found(options.against, packed=True) if options.against else None
     if folder is None or (options.against and other is None):
         return 2
     if options.align and other is None:

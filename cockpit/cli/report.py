@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         if form_of(file) is None:
             print(f"cockpit: {file}: a report's file ends in {', '.join(FORMS)}", file=sys.stderr)
             return 2
-    folder = found(options.name)
+    folder = found(options.name, packed=True)
     if folder is None:
         return 2
     try:

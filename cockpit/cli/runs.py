@@ -59,7 +59,7 @@ def _verify(name: str) -> int:
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.journal.salvage import Salvage
 
-    folder = found(name)
+    folder = found(name, packed=True)
     if folder is None:
         return 2
     salvage, beside = Salvage(folder.journal), Beside(folder.journal)

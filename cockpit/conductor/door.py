@@ -15,12 +15,13 @@ from pathlib import Path
 
 from cockpit import intents as it
 from cockpit.conductor.acl import NoWayIn, let_in
-from cockpit.conductor.roster import Peer, Roster
+from cockpit.conductor.roster import Peer
+from cockpit.conductor.wire import SCREEN_LIMIT
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.events import AccessGiven, AccessTaken, DoorChanged, Who
 
-LINE = 64 * 1024
-"""Bytes of the longest line taken from another account."""
+MOST_VISITS = 8
+"""Connections of one other account, from the moment that they are made."""
 
 PREFIX = "cockpit-door-"
 
@@ -30,12 +31,13 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Door:
     """Opens with the first account that is let in, closes with the last, and cuts whoever is let in no more."""
 
-    def __init__(self, ledger: Ledger, serve: Serve, roster: Roster) -> None:
+    def __init__(self, ledger: Ledger, serve: Serve) -> None:
         self._ledger = ledger
         self._serve = serve
-        self._roster = roster
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
+        self._visits: dict[asyncio.StreamWriter, int] = {}
+        """The uid of each connection by the door, whether it has said hello or not."""
         self._turn = asyncio.Lock()
 
     def refusal(self, peer: Peer) -> str:
@@ -45,6 +47,19 @@ class Door:
         if given is None or given.uid != peer.uid:
             return f"{peer.account} has no access to this run (any more); its owner gives it with `cockpit access`"
         return ""
+
+    def knock(self, peer: Peer, writer: asyncio.StreamWriter) -> str:
+        """A connection is there: why it is turned away, '' when it may go on, until it is told to have `left`."""
+        why = self.refusal(peer)
+        if not why and sum(uid == peer.uid for uid in self._visits.values()) >= MOST_VISITS:
+            why = f"{peer.account} has {MOST_VISITS} connections already"
+        if not why:
+            self._visits[writer] = peer.uid
+        return why
+
+    def left(self, writer: asyncio.StreamWriter) -> None:
+        """A connection is over."""
+        self._visits.pop(writer, None)
 
     async def ask(self, intent: it.GiveAccess | it.TakeAccess, who: Who, owner: bool) -> str:
         """Give or take access. Only for screens with the token. The refusal as a sentence."""
@@ -83,9 +98,9 @@ class Door:
         if view is None:
             return f"{intent.account} has no access"
         await self._ledger.write(AccessTaken(account=intent.account, by=who.words), who.words)
-        for client in self._roster:
-            if client.guest and client.peer.uid == view.uid:
-                client.writer.transport.abort()
+        for writer, uid in self._visits.items():
+            if uid == view.uid:
+                writer.transport.abort()
         left = {name: other.uid for name, other in self._ledger.state.access.items()}
         how = ""
         if left:
@@ -129,7 +144,7 @@ class Door:
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=doors()))
             self._path = folder / f"{self._ledger.state.run[-40:]}.sock"
             try:
-                self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=LINE)
+                self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=SCREEN_LIMIT)
                 self._path.chmod(0o600)
             except OSError:
                 self.shut()

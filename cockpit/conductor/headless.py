@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import sys
 from collections.abc import Callable
@@ -13,8 +12,9 @@ import msgspec
 
 from cockpit import events as ev
 from cockpit import intents as it
+from cockpit.accounts import account_of
 from cockpit.clock import Clock
-from cockpit.conductor.roster import AUTOPILOT
+from cockpit.conductor.roster import AUTOPILOT, login_of
 from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
@@ -45,7 +45,8 @@ class WrongOrder(Exception):
 
 def who() -> ev.Who:
     """The driver of a headless run, as the second person of a gate is compared with it."""
-    return ev.Who(screen=AUTOPILOT, name=DRIVER, account=getpass.getuser(), uid=os.getuid(), pid=os.getpid())
+    me, pid = os.getuid(), os.getpid()
+    return ev.Who(screen=AUTOPILOT, name=DRIVER, account=account_of(me), uid=me, pid=pid, login=login_of(pid))
 
 
 def answers(plan: Plan, given: list[str]) -> dict[str, str]:
@@ -82,6 +83,8 @@ class Headless:
         self._answers = dict(orders.answers)
         self._gone = ""
         """Hosts that have been away for too long."""
+        self._waited = False
+        """Somebody drove or held the run since we last set out to bring all of it further."""
 
     @property
     def state(self) -> RunState:
@@ -96,11 +99,13 @@ class Headless:
             await self._quiet()
             await self._submit(intent)
         while not self.state.ended:
+            self._waited = False
             await self._go_on()
             # The probes see the end a moment after it: their last look belongs to the summary.
             await self._clock.sleep(self._orders.settle)
+            await self._ours()
             # What somebody did who drove meanwhile, or what was held, may let more of it run.
-            if not await self._ours() and not await self._submit(it.End()):
+            if not self._waited and not await self._submit(it.End()):
                 return
 
     async def _go_on(self) -> None:
@@ -125,13 +130,11 @@ class Headless:
         await self._ours()
         return await self._engine.submit(intent, DRIVER, who()) if not self.state.ended else "the run has ended"
 
-    async def _ours(self) -> bool:
-        """Wait until the run drives itself and nobody holds it, or was ended by somebody who drove. Whether that took time."""
-        waited = False
+    async def _ours(self) -> None:
+        """Wait until the run drives itself and nobody holds it, or was ended by somebody who drove."""
         while not self.state.ended and (self.state.driver_screen != AUTOPILOT or self.state.holds):
-            waited = True
+            self._waited = True
             await self._clock.sleep(0.05)
-        return waited
 
     async def _ask_again(self) -> None:
         for view in self._views():
@@ -202,7 +205,7 @@ class Headless:
                 if rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok:
                     if gate.second:
                         return await self._with_second(gate)
-                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id))
+                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed))
             if self._clock.monotonic() > until:
                 return False
             await self._clock.sleep(0.1)
@@ -220,7 +223,7 @@ class Headless:
                 return False
             if view.asked is None:
                 ready = rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok
-                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id)):
+                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed)):
                     return False
             await self._clock.sleep(0.1)
         if self.state.gates[gate.id].asked is not None:

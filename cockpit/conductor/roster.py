@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit.accounts import account_of
 from cockpit.clock import Clock
 from cockpit.conductor import wire
 from cockpit.engine.ledger import Ledger
@@ -40,11 +40,8 @@ class Peer(msgspec.Struct, frozen=True):
     uid: int
     login: str = ""
     """The account that logged in to come there; '' where the machine does not keep that."""
-
-    @property
-    def account(self) -> str:
-        """The Unix account's name."""
-        return account_of(self.uid)
+    account: str = ""
+    """The Unix account's name, looked up once, as it connects: on some machines that asks another one."""
 
 
 class Client:
@@ -179,13 +176,14 @@ class Roster:
 
 
 def peer_of(writer: asyncio.StreamWriter) -> Peer:
-    """The other end of a unix socket, as it was when it connected (unix(7), SO_PEERCRED)."""
+    """The other end of a unix socket, as it was when it connected (unix(7), SO_PEERCRED). Blocks while accounts
+    are looked up."""
     sock: socket.socket = writer.get_extra_info("socket")
     if hasattr(socket, "SO_PEERCRED"):
         size = struct.calcsize("3i")
         pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return Peer(pid, uid, login_of(pid))
-    return Peer(-1, os.getuid())
+        return Peer(pid, uid, login_of(pid), account_of(uid))
+    return Peer(-1, os.getuid(), account=account_of(os.getuid()))
 
 
 def login_of(pid: int) -> str:
@@ -195,14 +193,6 @@ def login_of(pid: int) -> str:
     except (OSError, ValueError):
         return ""
     return "" if uid == _NOBODY else account_of(uid)
-
-
-def account_of(uid: int) -> str:
-    """The name of an account, or its number."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _seat(client: Client, person: Person) -> str:

@@ -27,8 +27,7 @@ from cockpit.text import harmless
 
 CHUNK = 256 * 1024
 MOST_CLIENTS = 64
-MOST_GUESTS = 8
-"""Connections of one other account."""
+"""Connections, from the moment that they are made."""
 GUEST_PAUSE = 0.05
 """Seconds between two things that another account asks."""
 HELLO = 30.0
@@ -68,7 +67,8 @@ class Server:
         self._notify: asyncio.Event = asyncio.Event()
         self._wheel = Wheel(ledger, engine, clock, lambda number: self._roster.get(number), autopilot)
         self._roster = Roster(ledger, clock, self._wheel.role, bool(autopilot))
-        self._door = Door(ledger, self._guest, self._roster)
+        self._door = Door(ledger, self._guest)
+        self._connections = 0
 
     @property
     def clients(self) -> int:
@@ -124,9 +124,10 @@ class Server:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, guest: bool) -> None:
         feeding: asyncio.Task[None] | None = None
         client: Client | None = None
+        self._connections += 1
         try:
-            peer = peer_of(writer)
-            why = self._turned_away(peer, guest)
+            peer = await asyncio.to_thread(peer_of, writer)
+            why = self._turned_away(peer, writer, guest)
             if why:
                 writer.write(wire.encode(wire.Bye(reason=why)))
                 return
@@ -137,6 +138,10 @@ class Server:
                 return
             if hello.token and not secrets.compare_digest(hello.token, self._token):
                 writer.write(wire.encode(wire.Bye(reason="that is not the token of this run")))
+                return
+            # Access may have been taken since the connection was made.
+            if guest and (why := self._door.refusal(peer)):
+                writer.write(wire.encode(wire.Bye(reason=why)))
                 return
             client = self._arrived(hello, peer, writer, guest)
             drives = client.may_drive and await self._wheel.take(client)
@@ -162,6 +167,8 @@ class Server:
         ):
             pass  # A screen that goes or talks nonsense takes nothing with it.
         finally:
+            self._connections -= 1
+            self._door.left(writer)
             if feeding is not None:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
@@ -171,17 +178,13 @@ class Server:
                 with contextlib.suppress(Exception):
                     self._roster.go(client)
 
-    def _turned_away(self, peer: Peer, guest: bool) -> str:
+    def _turned_away(self, peer: Peer, writer: asyncio.StreamWriter, guest: bool) -> str:
         """Why a connection is not served; '' when it is."""
+        if self._connections > MOST_CLIENTS:
+            return "too many screens watch this run"
         if guest:
-            why = self._door.refusal(peer)
-            if why:
-                return why
-            if sum(client.guest and client.peer.uid == peer.uid for client in self._roster) >= MOST_GUESTS:
-                return f"{peer.account} has {MOST_GUESTS} connections already"
-        elif peer.uid not in {os.getuid(), 0}:
-            return "this socket is for the account that conducts the run"
-        return "too many screens watch this run" if len(self._roster) >= MOST_CLIENTS else ""
+            return self._door.knock(peer, writer)
+        return "" if peer.uid in {os.getuid(), 0} else "this socket is for the account that conducts the run"
 
     def _arrived(self, hello: wire.Hello, peer: Peer, writer: asyncio.StreamWriter, guest: bool) -> Client:
         # Another account goes by its own name: a screen may call itself anything.
@@ -204,6 +207,8 @@ class Server:
                 continue
             if isinstance(ask, Seen):
                 self._saw(client, ask)
+                if client.guest:
+                    await self._clock.sleep(GUEST_PAUSE)
                 continue
             refusal = await self._asked(client, ask)
             client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))

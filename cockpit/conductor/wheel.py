@@ -57,15 +57,8 @@ class Wheel:
         state = self._ledger.state
         if self.holder is not None or state.driver or state.ended or not self.begun:
             return False
-        self.holder = client
-        await self._write(client, "", actor)
+        await self._hand_over(client, "", actor)
         return True
-
-    async def _write(self, client: Client, how: str, actor: str) -> None:
-        taken = WheelTaken(
-            driver=client.name, uid=client.peer.uid, pid=client.peer.pid, screen=client.number, how=how
-        )  # fmt: skip
-        await self._ledger.write(taken, actor)
 
     async def leave(self, client: Client) -> None:
         """A client is gone. The driver's going is the wheel's loss; nothing starts from then on."""
@@ -212,10 +205,14 @@ class Wheel:
         return ""
 
     async def _hand_over(self, client: Client, how: str, actor: str) -> None:
-        """From one driver to the next without a gap: what goes on by itself goes on."""
+        """From one driver to the next without a gap: what goes on by itself goes on. Raises JournalBroken; nothing has changed
+        then."""
+        taken = WheelTaken(
+            driver=client.name, uid=client.peer.uid, pid=client.peer.pid, screen=client.number, how=how
+        )  # fmt: skip
         before, self.holder = self.holder, client
         try:
-            await self._write(client, how, actor)
+            await self._ledger.write(taken, actor)
         except JournalBroken:
             self.holder = before
             raise

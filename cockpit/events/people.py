@@ -106,7 +106,7 @@ class WheelSettled(Event, frozen=True, kw_only=True, tag="wheel.settled"):
 
     screen: int = 0
     name: str = ""
-    outcome: Literal["taken", "declined", "withdrawn", "expired"] = "expired"
+    outcome: Literal["declined", "withdrawn", "expired"] = "expired"
     by: str = ""
 
 

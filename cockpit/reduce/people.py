@@ -34,10 +34,10 @@ def of_people(state: RunState, record: ev.Record, event: PeopleEvent) -> RunStat
         case ev.WheelTaken():
             how = f", {event.how}" if event.how else ""
             taken = replace(state, driver=event.driver, driver_screen=event.screen, offer=None, requests={})
-            return tell(taken, record, "", "wheel", f"{event.driver} drives{how}")
+            return tell(_seated(taken), record, "", "wheel", f"{event.driver} drives{how}")
         case ev.WheelLost():
             left = replace(state, driver="", driver_screen=0, offer=None, requests={})
-            return tell(left, record, "", "wheel", f"{event.driver} left the wheel {event.reason}".rstrip())
+            return tell(_seated(left), record, "", "wheel", f"{event.driver} left the wheel {event.reason}".rstrip())
         case ev.WheelOffered():
             offer = OfferView(driver=event.driver, to=event.to, name=event.name, until=event.until)
             whom = event.name if event.to else "anyone who may drive"
@@ -83,9 +83,23 @@ def of_people(state: RunState, record: ev.Record, event: PeopleEvent) -> RunStat
             return tell(state, record, "", "not confirmed", f"{event.gate}: {event.reason}")
 
 
+def _seated(state: RunState) -> RunState:
+    """Whoever has the wheel drives, and of the others nobody: who is attached is told at their coming and going alone."""
+
+    def role(one: ev.Attached) -> ev.Role:
+        if one.screen == state.driver_screen:
+            return "drives"
+        return "may drive" if one.role == "drives" else one.role
+
+    return _watched(replace(state, people=tuple(replace(one, role=role(one)) for one in state.people)))
+
+
+def _watched(state: RunState) -> RunState:
+    return replace(state, watchers=sum(one.role != "drives" and one.screen > 0 for one in state.people))
+
+
 def _seen(state: RunState, record: ev.Record, event: ev.PeopleSeen) -> RunState:
-    watching = sum(screen.role != "drives" and screen.screen > 0 for screen in event.screens)
-    state = replace(state, people=event.screens, watchers=watching)
+    state = _watched(replace(state, people=event.screens))
     for who in event.came:
         state = tell(state, record, "", "came", who)
     for who in event.left:
@@ -100,6 +114,4 @@ def _settled(state: RunState, record: ev.Record, event: ev.WheelSettled) -> RunS
         state, what = replace(state, requests=others), f"{event.name}'s request for the wheel"
     else:
         state, what = replace(state, offer=None), "the offer of the wheel"
-    if event.outcome == "taken":
-        return state
     return tell(state, record, "", "wheel", f"{what} was {event.outcome}{by}" if by else f"{what} has {event.outcome}")

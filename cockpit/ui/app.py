@@ -116,6 +116,12 @@ class CockpitApp(App[None]):
     def compose(self) -> ComposeResult:
         yield self.canvas
 
+    def on_load(self) -> None:
+        """The terminal is asked for its size: what a shell has exported would hold the screen to one that is long past."""
+        if not self.is_headless:
+            for name in ("COLUMNS", "LINES"):
+                os.environ.pop(name, None)
+
     def on_mount(self) -> None:
         self.canvas.focus()
         self.set_interval(FLUSH, self.flush)
@@ -290,6 +296,7 @@ class CockpitApp(App[None]):
         return found
 
     async def _perform(self, action: Action) -> None:
+        self.witness.begins()
         try:
             if action.looks:
                 from cockpit.ui.looking import look

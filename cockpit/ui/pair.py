@@ -138,8 +138,8 @@ class Pair:
             await self._server.ask(*words, stdin=text.encode())
         except NoTmux as error:
             return f"nothing was copied: {error}"
-        offered = f", offered to {found.name}'s clipboard" if found is not None else ""
-        return f"{len(text)} characters in the session's buffer (C-b ] pastes){offered}"
+        offered = f"; for {found.name}'s clipboard, too" if found is not None else ""
+        return f"{len(text)} characters in the buffer (C-b ] pastes){offered}"
 
 
 def _person(one: Present) -> Person:

@@ -54,6 +54,10 @@ class Witness:
         """A dialog is about to close with an answer: it is still there, and so is what was typed."""
         self._answered = self._look(app, "confirmed", "")
 
+    def begins(self) -> None:
+        """A key begins something new: what was answered before it has nothing to do with that."""
+        self._answered = None
+
     def confirmed(self, app: CockpitApp, intent: it.AnyIntent) -> None:
         """An intent is about to be sent."""
         self.told(app, confirmation(app.state, intent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import pwd
@@ -14,11 +15,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cockpit import accounts
 from cockpit import intents as it
-from cockpit.conductor import acl
+from cockpit.conductor import acl, door, roster, server, wire
 from cockpit.conductor.client import LiveSource
 from cockpit.conductor.visit import Visit
-from cockpit.events import AccessGiven, AccessTaken, DoorChanged
+from cockpit.events import AccessGiven, AccessTaken, DoorChanged, Who
 from cockpit.preflight.people import second_rows
 from tests.conductor.seats import Run, conducted, screen
 from tests.engine.world import small_plan
@@ -62,7 +64,7 @@ def test_where_the_file_system_keeps_no_lists_a_common_group_is_used_or_nobody_i
     me = pwd.getpwuid(os.getuid()).pw_name
     assert "others in it are turned away" in acl.let_in(folder, door, {me: os.getuid()})
     assert (folder.stat().st_mode & 0o777, door.stat().st_mode & 0o777) == (0o750, 0o660)
-    monkeypatch.setattr(acl, "_groups", lambda name: set())
+    monkeypatch.setattr(accounts, "groups_of", lambda name: set())
     with pytest.raises(acl.NoWayIn, match="you share no group with nobody"):
         acl.let_in(folder, door, {"nobody": NOBODY})
 
@@ -96,6 +98,47 @@ async def test_the_door_opens_with_the_first_and_closes_with_the_last_and_the_ke
         await ann.until(lambda: not ann.state.door)
         assert list(tmp_path.glob("cockpit-door-*")) == []
         assert [type(r.event) for r in run.events(AccessGiven) + run.events(AccessTaken)] == [AccessGiven, AccessTaken]
+
+
+async def test_who_says_nothing_counts_at_the_door_and_goes_with_the_access(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = roster.peer_of
+    monkeypatch.setattr(server, "peer_of", lambda writer: replace(real(writer), uid=NOBODY, account="nobody"))
+    monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
+    async with conducted(tmp_path) as run:
+        who = Who(name="ann", account="ann")
+        assert await run.server._door.ask(it.GiveAccess(account="nobody"), who, True) == ""
+        path = run.ledger.state.door
+        silent = [await asyncio.open_unix_connection(path) for _ in range(door.MOST_VISITS)]
+        assert f"{door.MOST_VISITS} connections already" in await visited(Path(path))
+        silent.pop()[1].close()
+        for _ in range(200):
+            if not (why := await visited(Path(path))):
+                break
+            assert "connections already" in why, "one of them goes a moment later"
+            await asyncio.sleep(0.01)
+        assert why == "", "one may come where one went"
+        hello = wire.encode(wire.Hello(name="eve", after=0))
+        assert await run.server._door.ask(it.TakeAccess(account="nobody"), who, True) == ""
+        for reader, writer in silent:
+            with contextlib.suppress(ConnectionError):
+                writer.write(hello)
+                assert await reader.read() == b"", "nothing of the run is told"
+            writer.close()
+        assert run.server.clients == 0
+
+
+async def test_no_more_connections_are_served_than_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CLIENTS", 2)
+    async with conducted(tmp_path) as run, screen(run, "ann") as ann:
+        _, silent = await asyncio.open_unix_connection(str(run.socket))
+        await asyncio.sleep(0.05)
+        assert "too many screens" in await visited(run.socket)
+        silent.close()
+        assert await ann.source.send(it.Pause()) is None
 
 
 async def test_a_resumed_run_opens_its_door_again_and_takes_the_old_one_away(

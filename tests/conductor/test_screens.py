@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import pwd
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
@@ -13,13 +15,15 @@ import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from msgspec.structs import replace
 
+from cockpit import intents as it
 from cockpit.clock import SystemClock
-from cockpit.conductor import wire
+from cockpit.conductor import roster, server, wire
 from cockpit.conductor.client import LiveSource
 from cockpit.conductor.screens import Screens, without_secrets
 from cockpit.engine.ledger import Ledger
-from cockpit.events import Event, Record, RunStarted, ScreenKept, Trouble
+from cockpit.events import Event, Record, RunStarted, ScreenKept, Trouble, Who
 from cockpit.journal.reader import records
 from cockpit.journal.redaction import Redactor
 from cockpit.journal.screens import ScreenGone, kept
@@ -32,6 +36,7 @@ from tests.engine.world import small_plan
 from tests.report.making import HOSTILE
 
 SECRET = "correct-horse-battery"
+NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 @pytest_asyncio.fixture
@@ -244,6 +249,36 @@ async def test_over_the_socket_the_driver_and_who_confirms_are_heard_and_nobody_
     task.cancel()
 
 
-async def test_a_screen_that_is_too_large_loses_its_connection_and_no_more(run: Run) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        wire.wanted(wire.encode(seen("x" * wire.SCREEN_LIMIT)))
+@pytest.mark.parametrize("by_door", [False, True])
+async def test_a_screen_that_is_too_large_loses_its_connection_and_no_more(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_door: bool
+) -> None:
+    """One that is only large is taken, by the door too: the yes of the second person comes behind it."""
+    path = run.socket
+    if by_door:
+        real = roster.peer_of
+
+        def peer_of(writer: asyncio.StreamWriter) -> roster.Peer:
+            other = "cockpit-door-" in str(writer.get_extra_info("sockname"))
+            return replace(real(writer), uid=NOBODY, account="nobody") if other else real(writer)
+
+        monkeypatch.setattr(server, "peer_of", peer_of)
+        monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
+        await run.server._door.ask(it.GiveAccess(account="nobody"), Who(name="ann"), True)
+        path = Path(run.ledger.state.door)
+    reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.LINE_LIMIT)
+    writer.write(wire.encode(wire.Hello(name="eve", after=0)))
+    writer.write(wire.encode(seen("x" * (wire.SCREEN_LIMIT // 2))))
+    writer.write(wire.encode(wire.Ask(id=1, intent=it.Hold(reason="look at this"))))
+    async with asyncio.timeout(10):
+        while (line := await reader.readline()) and b'"refusal"' not in line:
+            pass
+        assert b'"refusal":""' in line
+        assert run.ledger.state.holds
+        with contextlib.suppress(ConnectionError):
+            writer.write(wire.encode(seen("x" * wire.SCREEN_LIMIT)))
+            while await reader.readline():
+                pass
+    writer.close()
+    async with screen(run) as driver:
+        assert await driver.source.send(it.Pause()) is None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from cockpit import intents as it
 from cockpit.conductor import headless, roster
 from cockpit.conductor.headless import Headless, Orders
+from cockpit.engine.ledger import JournalBroken
 from cockpit.events import (
     AccessGiven,
+    Event,
     IntentTaken,
     PeopleSeen,
     Person,
+    Record,
     RunHeld,
     SecondAsked,
     WheelLost,
@@ -121,6 +126,26 @@ async def test_two_who_accept_at_once_do_not_both_drive(run: Run) -> None:
         assert sorted(refusal or "" for refusal in both) == ["", "the wheel is not offered any more"]
         await ann.until(lambda: ann.state.driver != "ann")
         assert [bob.source.drives, carl.source.drives].count(True) == 1
+
+
+@pytest.mark.parametrize("intent", [it.Claim(), it.RequestWheel()])
+async def test_a_wheel_that_the_journal_does_not_take_is_nobody_s(
+    run: Run, monkeypatch: pytest.MonkeyPatch, intent: it.Claim | it.RequestWheel
+) -> None:
+    async with screen(run, "ann") as ann, screen(run, "bob") as bob:
+        await ann.until(lambda: ann.source.drives)
+        real = run.ledger.write
+        run.server._wheel.holder = None
+        await real(WheelLost(driver="ann", reason="for the test"), "conductor")
+
+        async def full(event: Event, actor: str) -> Record:
+            raise JournalBroken("the disk is full")
+
+        monkeypatch.setattr(run.ledger, "write", full)
+        assert await bob.source.send(intent) == "the disk is full"
+        monkeypatch.setattr(run.ledger, "write", real)
+        assert await ann.source.send(intent) is None, "it is still free"
+        await bob.until(lambda: bob.state.driver == "ann")
 
 
 async def test_who_only_watches_can_hold_and_the_driver_alone_releases(run: Run) -> None:
@@ -234,11 +259,39 @@ async def test_a_headless_run_waits_while_it_is_held_and_gives_way_to_who_asks(t
     assert drivers(run) == [("headless", ""), ("ann", "headless gave way"), ("headless", "handed back by ann")]
 
 
+async def test_a_headless_run_goes_on_when_the_wheel_comes_back_from_who_opened_its_gate(
+    tmp_path: Path, clock: Ahead
+) -> None:
+    """It waits for the second person of a gate; somebody takes the wheel, opens the gate alone and hands back."""
+    plan = small_plan()
+    plan = replace(plan, gates=(replace(plan.gates[0], second=True, evidence=()),))
+    async with conducted(tmp_path, plan, clock, autopilot=headless.DRIVER) as run, screen(run, "ann") as ann:
+        orders = Orders(gates=frozenset({"all"}), settle=0.0, evidence_wait=1.0)
+        driving = asyncio.create_task(Headless(run.ledger, run.engine, clock, orders).run())
+        await ann.until(lambda: "pilot-good" in ann.state.gates and ann.state.gates["pilot-good"].asked is not None)
+        assert await ann.source.send(it.RequestWheel()) is None
+        await asyncio.sleep(0.3)
+        alone = it.OpenGate(gate="pilot-good", typed="pilot-good", override="nobody comes")
+        assert await ann.source.send(alone) is None
+        assert await ann.source.send(it.OfferWheel(to=roster.AUTOPILOT)) is None
+        async with asyncio.timeout(20):
+            await driving
+    assert run.ledger.state.step("s1/copy").state == "done"
+    assert run.ledger.state.exit == 0
+
+
+def test_a_headless_run_is_driven_by_the_account_that_the_kernel_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment may say what it likes; who logged in to start it is its first person, too."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "zed")
+    monkeypatch.setattr(headless, "login_of", lambda pid: {os.getpid(): "ann"}[pid])
+    found = headless.who()
+    assert (found.account, found.uid, found.login) == (pwd.getpwuid(os.getuid()).pw_name, os.getuid(), "ann")
+
+
 async def test_a_headless_run_whose_second_person_does_not_come_keeps_its_gate_closed(
     tmp_path: Path, clock: Ahead
 ) -> None:
-    from msgspec.structs import replace
-
     plan = small_plan()
     plan = replace(plan, gates=(replace(plan.gates[0], second=True, evidence=()),))
     async with conducted(tmp_path, plan, clock, autopilot=headless.DRIVER) as run:

@@ -121,6 +121,30 @@ def test_the_commands_pack_replay_and_report_it(
     assert main(["runs", "--verify", file]) == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run", "--resume"], ["pair", "--detached", "--resume"], ["access"], ["runs", "pack"]],
+    ids=" ".join,
+)
+def test_nobody_acts_on_a_run_in_a_folder_that_goes_when_they_end(
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    file = tmp_path / "night.cockpit"
+    file.write_bytes(packed(run))
+    monkeypatch.chdir(tmp_path)
+    (there := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(there))
+    assert main([*words, str(file)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"cockpit: {file} is a pack: it can be replayed, reported and verified, but not run\n"
+    assert not said.out
+    assert not list(there.iterdir())
+
+
 def test_a_journal_that_is_not_the_one_that_was_packed_is_told(
     run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ import dns.rrset
 
 from cockpit.lab import wire
 from cockpit.lab.wire import DnsServer
+from tests.probes.naming import free_port
 
 NAME = "Www.Example.Test."
 
@@ -34,9 +34,7 @@ class Counting:
 
 @asynccontextmanager
 async def serving(told: Counting) -> AsyncIterator[int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = DnsServer("counting", "127.0.0.1", port, told.reply, version=lambda _: told.version)
     await server.start()
     try:

@@ -142,6 +142,11 @@ class Table:
         told = [line["people"] for line in self.log() if "people" in line]
         return list(told[-1]) if told else []  # type: ignore[call-overload]
 
+    def told(self) -> tuple[object, object] | None:
+        """Columns and rows of the screen, as it told last."""
+        sizes = [(line["columns"], line["rows"]) for line in self.log() if "columns" in line]
+        return sizes[-1] if sizes else None
+
     def close(self) -> None:
         """Everybody leaves, and the table is cleared."""
         for person in self.people:
@@ -153,10 +158,20 @@ class Table:
 
 @contextmanager
 def table(folder: Path, *, keeper: bool = False) -> Iterator[Table]:
-    """The real screen over the engine in memory, in a real session; what it sends is in a file."""
+    """The real screen over the engine in memory, in a real session; what it sends is in a file. The shell that it comes from has
+    exported a size, as some do, which is none of this terminal's."""
     place = Place(folder / "pair")
     log = folder / "sent.jsonl"
-    pane = [sys.executable, "-m", "tests.pairing.scene", str(log), *(["keep"] if keeper else [])]
+    pane = [
+        "env",
+        "COLUMNS=80",
+        "LINES=24",
+        sys.executable,
+        "-m",
+        "tests.pairing.scene",
+        str(log),
+        *(["keep"] if keeper else []),
+    ]
     session.begin(place, folder, KEYS, pane, installed(), (120, 40))
     there = Table(place, log)
     try:

@@ -47,9 +47,11 @@ def test_the_window_is_as_large_as_the_smallest_terminal_of_those_who_act(
 ) -> None:
     ann, bob = pair
     assert shared.size() == "100x29", "a row is the status line's"
+    until(lambda: shared.told() == (100, 29), what="the screen fills the window")
     assert body(ann, 100, 29) == body(bob, 100, 29)
     third = shared.joins("carl", (140, 50))
     assert shared.size() == "100x29", "a larger one changes nothing"
+    assert shared.told() == (100, 29)
     third.close()
     until(lambda: shared.clients() == 2, what="carl leaves")
     assert shared.size() == "100x29"
@@ -218,7 +220,7 @@ def test_a_copy_is_in_the_buffer_of_both_and_goes_to_the_terminal_of_the_one_who
     ann.rests()
     ann.raw = bob.raw = b""
     bob.types("y")
-    until(lambda: shared.server.run("list-buffers", "-F", "#{buffer_size}").strip(), what="a buffer of the session")
+    ann.sees("characters in the buffer (C-b ] pastes); for bob's clipboard, too")
     buffer = shared.server.run("show-buffer")
     assert "timeline" in buffer
     bob.picture(0.3)

@@ -85,7 +85,7 @@ def soa(serial: int) -> Says:
     return says(f"ns1.{ZONE}. host.{ZONE}. {serial} 60 60 60 60", type="SOA", name=ZONE)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port of the loopback that is free for UDP and for TCP."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
@@ -99,7 +99,7 @@ class Stub:
     """One name server. What it says is by type, or by (name, type); it can be changed at any time."""
 
     def __init__(self) -> None:
-        port = _free_port()
+        port = free_port()
         self.at = f"127.0.0.1:{port}"
         self.says: dict[str | tuple[str, str], Says] = {"SOA": soa(1)}
         self.asked: Counter[str] = Counter()

@@ -36,6 +36,11 @@ def app_of(pilot: Pilot[None]) -> CockpitApp:
     return pilot.app
 
 
+def roles(pilot: Pilot[None]) -> dict[str, str]:
+    """What the people page's state says of each."""
+    return {one.name: one.role for one in app_of(pilot).state.people}
+
+
 async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not holds():
@@ -77,8 +82,12 @@ async def test_the_wheel_goes_from_one_to_the_other_by_keys(tmp_path: Path) -> N
         await chosen(ann, f"screen{app_of(bob).seat.screen + 1}")
         await shown(bob, "ann offers the wheel to you")
         await bob.press("O")
-        await shown(bob, "you drive")
+        await shown(bob, "you drive · 1 watches")
         await shown(ann, "bob drives")
+        assert roles(ann) == {"ann": "may drive", "bob": "drives"}
+        await bob.press("O")
+        await asked(bob, "They drive as soon as they accept")
+        await bob.press("escape")
         await ann.press("R")
         await shown(bob, "ann asks for the wheel")
         await bob.press("R")
@@ -93,7 +102,8 @@ async def test_the_wheel_goes_from_one_to_the_other_by_keys(tmp_path: Path) -> N
         await shown(ann, "you drive")
         await ann.press("P")
         await shown(ann, "2 attached")
-        await shown(ann, "may drive")
+        assert roles(ann) == {"ann": "drives", "bob": "may drive"}
+        assert roles(bob) == {"ann": "drives", "bob": "may drive"}
         await shown(ann, "120×40")
 
 
@@ -125,7 +135,11 @@ async def test_the_second_person_sees_what_they_confirm_and_types_its_name(
     def peer_of(writer: asyncio.StreamWriter) -> roster.Peer:
         # Another account in this process: who comes by the door.
         found = real(writer)
-        return replace(found, uid=other) if "cockpit-door-" in str(writer.get_extra_info("sockname")) else found
+        return (
+            replace(found, uid=other, account="nobody")
+            if "cockpit-door-" in str(writer.get_extra_info("sockname"))
+            else found
+        )
 
     monkeypatch.setattr(server, "peer_of", peer_of)
     monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
@@ -144,6 +158,7 @@ async def test_the_second_person_sees_what_they_confirm_and_types_its_name(
             await shown(second, "READ-ONLY")
             await ann.press("g")
             await asked(ann, "A second person confirms it from another account")
+            await asked(ann, "s0: writer new holds, at most 30 s old")
             await typed(ann, "pilot-good")
             await shown(ann, "gate pilot-good waits for its second person")
             await ann.press("C")

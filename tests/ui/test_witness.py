@@ -74,6 +74,19 @@ async def test_a_dialog_that_is_left_keeps_nothing_and_is_not_taken_for_a_later_
     await source.rig.kill()
 
 
+async def test_what_was_answered_to_something_else_is_not_taken_for_a_confirmation() -> None:
+    source = await started()
+    async with CockpitApp(source).run_test(size=(120, 40)) as pilot:
+        await shown(pilot, "ready: copy")
+        await pilot.press("slash")
+        await typed(pilot, "s0")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Ask))
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: bool(of(source.kept, "panic")))
+        assert "Filter" not in text(of(source.kept, "panic")[0])
+    await source.rig.kill()
+
+
 async def test_a_failure_is_kept_once_it_is_painted() -> None:
     rig = Rig(small_plan(1))
     rig.world.failing["s0/copy", "apply"] = "failed"

@@ -256,7 +256,8 @@ def test_values_that_are_no_address_time_or_mailbox_are_refused(pair: Pair) -> N
         f"mkdir -p /srv/x; cp '{BOX}' /srv/x/box; mv /srv/x/box \"$(cat <<'END'\n{strange}\nEND\n)\"; rmdir /srv/x"
     )
     odd = replace(
-        pair.sweep(), params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book\n{strange}"}
+        pair.sweep(),
+        params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book\n{strange}"},
     )
     odd.there()
     assert not pair.old.run("ls ~/odd /tmp/odd /srv/odd", check=False)

@@ -7,8 +7,10 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -98,7 +100,6 @@ def test_an_event_s_number_is_gone_to_as_soon_as_that_event_is_read(
     records = evening()
     file = written(tmp_path / "journal.jsonl", records)
     store = GrowingStore(os.open(file, os.O_RDONLY))
-    monkeypatch.setattr("cockpit.replay.growing.PIECE", 1)
     store._take(b"\n".join(file.read_bytes().split(b"\n")[:9]))
     player = Player(Recording(store), playing=False)
     assert not player.recording.complete
@@ -108,7 +109,7 @@ def test_an_event_s_number_is_gone_to_as_soon_as_that_event_is_read(
         waited.append(seconds)
         store.grow()
 
-    monkeypatch.setattr("cockpit.cli.replay.time.sleep", read_on)
+    monkeypatch.setattr("cockpit.cli.replay.time", SimpleNamespace(sleep=read_on, monotonic=time.monotonic))
     assert _went(player, "#5")
     assert _went(player, "9")
     assert (player.place, waited) == (9, []), "it does not wait for the rest"

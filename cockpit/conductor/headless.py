@@ -12,8 +12,9 @@ import msgspec
 
 from cockpit import events as ev
 from cockpit import intents as it
+from cockpit.accounts import account_of
 from cockpit.clock import Clock
-from cockpit.conductor.roster import AUTOPILOT, account_of, login_of
+from cockpit.conductor.roster import AUTOPILOT, login_of
 from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
@@ -204,7 +205,7 @@ class Headless:
                 if rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok:
                     if gate.second:
                         return await self._with_second(gate)
-                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id))
+                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed))
             if self._clock.monotonic() > until:
                 return False
             await self._clock.sleep(0.1)
@@ -224,7 +225,7 @@ class Headless:
                 asked = view.asked.seq
             else:
                 ready = rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok
-                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id)):
+                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed)):
                     return False
             await self._clock.sleep(0.1)
         if self.state.gates[gate.id].asked is not None:

@@ -131,7 +131,7 @@ class Player:
             return Search(text).in_file(self._file)
         return Search(text).in_records(self.recording.records, len(self.recording.timeline))
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
         """Always refused."""
         return "a replay has nobody to answer"
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from cockpit.events import Record
 from cockpit.plan.model import Plan
 from cockpit.replay import times
 from cockpit.replay.course import Course, Cut
@@ -146,6 +147,8 @@ class Transport:
         self._hit = -1
         self.shown_live: Callable[[], int] = lambda: 0
         """The number of the event that is on the screen while the end is followed."""
+        self.meanwhile: Callable[[RunState, Record, float], None] = lambda state, record, now: None
+        """Told what happens in a live run whose past is shown, with the state after it and the UTC of now."""
         self.changed: Callable[[], None] = lambda: None
         """Called when a key has moved something."""
 

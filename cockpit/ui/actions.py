@@ -293,7 +293,7 @@ ACTIONS: tuple[Action, ...] = (
         id="hold",
         key="H",
         label="hold",
-        help="hold: nothing new starts until the driver releases it; anyone may",
+        help="hold the run: nothing new starts until the driver releases it",
         why_not=wheel.hold,
         footer=False,
     ),

@@ -90,7 +90,7 @@ def remembered(stage: Stage) -> wayback.Past:
             "mail": "postconf -n",
             "lists": mailman_words(),
         },
-        skip=["/root/.cockpit*", "/srv/lists/queue", "/srv/lists/locks"],
+        skip=["/srv/lists/queue", "/srv/lists/locks"],
     )
 
 

@@ -48,6 +48,17 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     host.run(f"echo other >/srv/into\\ {QUOTED}/a")
     assert "not what was taken" in restore.must("verify", 1)
     restore.back()
+    take.refuses()
+    odd = f"/srv/backups/{NAME}\n{NAME}"
+    two = Trial(host, "backup-take", {"source": f"/srv/{NAME}\n{NAME}", "archive": odd}, STATE)
+    host.run("cp -a /srv/site /srv/copy")
+    host.inner("/srv/copy").rename(host.inner(two.params["source"]))
+    two.there()
+    back = {"archive": odd, "into": f"/srv/{NAME}\ninto", "evidence": f"/srv/{NAME}\nevidence"}
+    Trial(host, "backup-restorable", back, STATE).there_and_back(shells=("dash",))
+    two.back()
+    host.inner(two.params["source"]).rename(host.inner("/srv/copy"))
+    host.run("rm -r /srv/copy")
     host.run(f"dd if=/dev/zero of=/srv/backups/{QUOTED}.tar bs=1 seek=1024 count=9 conv=notrunc 2>/dev/null")
     assert "does not fit" in take.must("verify", 1) or not take.recognised()
     assert "not what its checksum says" in restore.must("apply", 1)
@@ -104,12 +115,18 @@ def test_a_restic_backup_is_checked_and_a_sample_comes_back(host: RealHost) -> N
     assert "already" in backup.must("apply", shell="busybox sh")
     assert backup.seen().split()[-1] == "1"
     backup.must("verify")
+    for param, refused in (("check", 1), ("sample", 0)):
+        for value in (EVIL, f"{EVIL}\n{EVIL}"):
+            odd = backup.given(param, value)
+            odd.must("apply", refused)
+            assert odd.ask("verify").status in {1, 2}
     host.run(f"echo changed >>/srv/site/{QUOTED}")
     assert "something else" in backup.must("verify", 1)
     backup.cut("undo", 12)
     backup.back()
     assert backup.seen() == before
-    backup.secrets = {"password": "wrong"}
+    backup.refuses(only=("source", "repository"))
+    backup.secrets = {"password": "wrong\n"}
     assert "is that its password" in backup.must("apply", 1)
     backup.must("verify", 2)
     assert not evil_left(host)
@@ -220,8 +237,8 @@ def test_a_check_is_registered_and_seen_by_the_monitoring(host: RealHost) -> Non
     """A small monitoring: it reads its checks when it is told to, and refuses what it does not know."""
     host.run("mkdir -p /etc/mon; echo 'check disk' >/etc/mon/a; chmod 640 /etc/mon/a; cat /etc/mon/* >/run/mon")
     params = {
-        "file": f"/etc/mon/{NAME}",
-        "check": 'check new\'s "http"\ncheck second',
+        "file": f"/etc/mon/{NAME}\n{NAME}",
+        "check": f"check {EVIL}\ncheck second",
         "test": "! grep -v ^check /etc/mon/* | grep .",
         "reload": "cat /etc/mon/* > /run/mon",
         "seen": "grep -q second /run/mon",
@@ -234,8 +251,10 @@ def test_a_check_is_registered_and_seen_by_the_monitoring(host: RealHost) -> Non
     before = over.seen()
     broken = Trial(host, "monitoring-probe", {**params, "check": "chekc"}, state)
     broken.capture()
-    assert "nothing was reloaded" in broken.must("apply", 1)
-    assert broken.seen() == before
+    broken.turned_away("nothing was reloaded", "ls --full-time /run/mon")
+    over.capture()
+    over.refuses(only=("within",))
+    assert over.seen() == before
     deaf = Trial(host, "monitoring-probe", {**params, "reload": "true"}, state)
     deaf.capture()
     deaf.must("apply")

@@ -216,6 +216,10 @@ def test_what_permissions_cannot_freeze_is_refused(host: RealHost) -> None:
     ):
         assert says in by_modes(host, **wrong).must("apply", 1)
         assert says in by_modes(host, **wrong).must("capture", 1)
+    trial = by_modes(host)
+    trial.capture()
+    # What is to stay writable may be made later.
+    trial.refuses("except")
     assert host.run(STATE) == before
     host.run(f'touch "{LISTS}/lists/two\nlines"; touch /srv/other')
     assert "two lines" in by_modes(host).must("capture", 1)
@@ -249,6 +253,7 @@ def test_s33_postgresql_is_frozen_by_its_own_switch_and_thawed(host: RealHost) -
     assert trial.ask("probe").status == 2
     assert "ended with" in stopped.must("apply", 1)
     assert stopped.ask("verify").status == 2
+    Trial(host, "freeze-switch", params, state="ls /srv").refuses()
     assert Trial(host, "freeze-switch", {**params, "within": EVIL}).ask("probe").status == 2
 
 

@@ -57,6 +57,9 @@ def test_figures_are_written_and_taken_back(
     trial.cut_anywhere()
     old.run("echo before > /srv/figures")
     trial.there_and_back()
+    trial.captured = {}
+    trial.capture()
+    trial.refuses()
     for where in ({"figures": "figures"}, {"figures": "/srv/a\nb"}, {next(iter(params)): f"/srv/{EVIL}"}):
         wrong = Trial(old, recipe, {**params, **where}, state=STATE)
         assert wrong.ask("probe").status == 2

@@ -39,6 +39,9 @@ def test_a_copy_is_put_in_place_whole_and_taken_back(host: RealHost) -> None:
     host.run("printf xxxxxxxx | dd of=/srv/old.db bs=1 seek=4096 conv=notrunc 2>/dev/null")
     assert "no sound database" in replace.must("verify", 1)
     replace.back()
+    replace.captured = {}
+    replace.capture()
+    replace.refuses()
 
 
 def test_a_database_that_is_written_to_all_the_time_is_copied_in_one_piece(host: RealHost) -> None:

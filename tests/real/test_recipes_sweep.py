@@ -247,15 +247,19 @@ def test_a_host_that_delivers_to_itself_or_takes_nothing_is_noticed(pair: Pair) 
 
 def test_values_that_are_no_address_time_or_mailbox_are_refused(pair: Pair) -> None:
     pair.fill("never")
-    refuses_evil(pair.sweep(ledger="/root/never.ledger"), "address", "since", "box")
-    strange = '/srv/it\'s "odd" $(id) *'
+    sweep = pair.sweep(ledger="/root/never.ledger")
+    refuses_evil(sweep, "address", "since", "box")
+    with_copy = {"box": BOX, "address": ANN, "copied": BOX, "ledger": "/root/never.ledger"}
+    refuses_evil(replace(sweep, params=with_copy), "copied")
+    strange = '/srv/it\'s "odd" $(touch odd) *'
     pair.old.run(
         f"mkdir -p /srv/x; cp '{BOX}' /srv/x/box; mv /srv/x/box \"$(cat <<'END'\n{strange}\nEND\n)\"; rmdir /srv/x"
     )
     odd = replace(
-        pair.sweep(), params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book"}
+        pair.sweep(), params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book\n{strange}"}
     )
     odd.there()
+    assert not pair.old.run("ls ~/odd /tmp/odd /srv/odd", check=False)
     pair.all_arrived("never")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from cockpit.conductor import wire
 from cockpit.events import Person, Record
-from cockpit.intents import AnyIntent, Hold, Pause
+from cockpit.intents import AnyIntent, Confirm, Decline, Hold, Pause, RequestWheel
 from cockpit.reduce import fold
 from cockpit.replay.growing import GrowingStore
 from cockpit.replay.recording import Recording
@@ -140,7 +140,13 @@ async def test_what_comes_while_one_looks_back_is_there_on_return_once_each(tmp_
     assert screen.state == fold(records)
     source.press("comma")
     await screen.until(14)
-    assert await source.send(Pause()) == "this screen shows the past: $ goes back to now"
+    for refused in (
+        Pause(),
+        Confirm(gate="cut", typed="cut", run="made", plan="", asked=9, digest="d"),
+        Decline(gate="cut", reason="red"),
+        RequestWheel(),
+    ):
+        assert await source.send(refused) == "this screen shows the past: $ goes back to now"
     assert await source.send(Hold(reason="wait")) is None
     assert sent.asked == [Hold(reason="wait")]
     await screen.close()

@@ -129,7 +129,7 @@ async def test_a_live_screen_says_where_time_can_be_moved() -> None:
             await pilot.press(key)
             await shown(pilot, f"{label}: time moves in `cockpit watch` and `cockpit replay`")
         await pilot.press("V")
-        await shown(pilot, "compare: `cockpit replay RUN --against OTHER` compares two runs")
+        await shown(pilot, "compare: needs `replay --against OTHER`")
         await pilot.press("exclamation_mark")
         await shown(pilot, "PANIC")
     await source.rig.kill()

@@ -155,17 +155,6 @@ def nearest(journal: Path, seq: int, frames: KeyframeFile | None = None) -> RunS
     return None
 
 
-def state_at(journal: Path, seq: int) -> RunState:
-    """The state right after event `seq` (or the last one before it): a keyframe and the rest. Raises JournalDamaged."""
-    state = nearest(journal, seq) or RunState()
-    for record in records(journal):
-        if record.seq > seq:
-            break
-        if record.seq > state.seq:
-            state = reduce(state, record)
-    return state
-
-
 def _places(file: Path) -> tuple[list[Place], list[int]]:
     """The keyframes in the order of their events, and the lines that are none."""
     found: list[Place] = []

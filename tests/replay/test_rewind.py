@@ -76,6 +76,23 @@ class Screen:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_search_while_the_run_goes_on_looks_through_the_file_where_it_may_be_read(
+    readable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "journal.jsonl", evening())
+    source = Rewind(Sent(evening(), 1), file if readable else None, tmp_path / "socket", "bea")  # type: ignore[arg-type]
+    decoded: list[int] = []
+    monkeypatch.setattr(source.recording, "records", lambda first, last: decoded.append(last) or [])
+    if readable:
+        source._store.grow()
+    source.transport.look_for("noqueue")
+    assert source.transport.search is not None
+    assert [hit.seq for hit in source.transport.search.wait().hits] == ([14] if readable else [])
+    assert not decoded
+    source.recording.close()
+
+
 def test_a_journal_that_grows_is_known_as_far_as_its_lines_are_whole(tmp_path: Path) -> None:
     records = evening()
     data = written(tmp_path / "whole.jsonl", records).read_bytes()

@@ -81,7 +81,10 @@ async def test_an_answer_at_a_shared_screen_carries_who_pressed_enter_and_one_wi
         await source.rig.ledger.write(
             Asked(name="key", question="Is it right?", secret=False, exact="yes"), "conductor"
         )
-        await until(pilot, lambda: isinstance(app.screen, Question) and app.screen.query_one(Input).has_focus)
+        await until(
+            pilot,
+            lambda: isinstance(app.screen, Question) and any(field.has_focus for field in app.screen.query(Input)),
+        )
         await pilot.press(*"yes")
         enter = Key("enter", None)
         put(enter, Hand(client=7, uid=1001))
@@ -89,7 +92,10 @@ async def test_an_answer_at_a_shared_screen_carries_who_pressed_enter_and_one_wi
         await until(pilot, lambda: bool(source.told))
         assert source.told == [("key", "yes", *pair.name(Hand(client=7, uid=1001)))]
         pair.refusal = "it did not come from a terminal of this session"
-        await until(pilot, lambda: isinstance(app.screen, Question) and app.screen.query_one(Input).has_focus)
+        await until(
+            pilot,
+            lambda: isinstance(app.screen, Question) and any(field.has_focus for field in app.screen.query(Input)),
+        )
         await pilot.press(*"yes", "enter")
         await until(pilot, lambda: isinstance(app.screen, Question) and pair.refusal in app.screen._why)
         assert len(source.told) == 1

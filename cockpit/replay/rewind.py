@@ -89,7 +89,7 @@ class Rewind(Player):
             self._copy = Copy()
             descriptor = os.dup(self._copy.descriptor)
         self._store = GrowingStore(descriptor, journal if self._copy is None else None)
-        super().__init__(Recording(self._store), grows=True, idle=idle)
+        super().__init__(Recording(self._store), grows=True, idle=idle, file=journal if self._copy is None else None)
         self._socket, self._name = socket, name
         self._state = state or RunState()
         self._queue: asyncio.Queue[list[Record] | RunState] = asyncio.Queue(WAITING)

@@ -61,14 +61,21 @@ def target(text: str, timeline: Timeline, frame: Frame, course: Course) -> Targe
         return Target(1)
     if word in {"end", "live", "now"}:
         return Target(len(timeline))
-    if word.removeprefix("#").isdigit() and word.isascii():
-        return _numbered(int(word.removeprefix("#")), timeline)
+    seq = number(word)
+    if seq is not None:
+        return _numbered(seq, timeline)
     if word.endswith("%"):
         return _share(text, word[:-1], course)
     if "/" in word:
         return _step(text.strip(), timeline, frame)
     utc = _utc(word, text.strip(), timeline, frame)
     return _at(utc, text.strip(), timeline, frame)
+
+
+def number(text: str) -> int | None:
+    """The event that `#1234` or `1234` names; None for any other text."""
+    word = text.strip().removeprefix("#")
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
 
 
 def span(text: str) -> float | None:

@@ -224,34 +224,49 @@ left=$(packages | cut -d : -f 1 | paste -s -d ' ' -)
 [ -z "$left" ] || note "taken for accounts of packages, whose ids are among those of people: $left"
 
 # --- databases ---
-# Each server that runs is asked, wherever its socket is: what it says of itself lies in its folder, in which it stands.
+# Each server that runs is asked, wherever its socket is: what it says of itself lies in its folder, in which it stands. Anybody can
+# give a process that name and write such a file: who says what no server says is not asked, with a note to the third file. None
+# runs as root, and a list of folders would lead elsewhere.
 clusters() {
     for place in /proc/[0-9]*; do
         case $(cat "$place/comm" 2> /dev/null) in postgres | postmaster) ;; *) continue ;; esac
-        data=$(readlink "$place/cwd") && [ "$(head -n 1 "$data/postmaster.pid" 2> /dev/null)" = "${place##*/}" ] || continue
-        printf '%s\t%s\t%s\t%s\n' "$(sed -n 4p "$data/postmaster.pid")" "$(sed -n 5p "$data/postmaster.pid")" "$(id -nu "$(awk '/^Uid:/ { print $2 }' "$place/status")")" "$data"
+        data=$(readlink "$place/cwd") && [ -f "$data/postmaster.pid" ] || continue
+        said=$(bounded dd if="$data/postmaster.pid" bs=4096 count=1 2> /dev/null | tr -d '\000')
+        [ "$(printf '%s\n' "$said" | sed -n 1p)" = "${place##*/}" ] || continue
+        port=$(printf '%s\n' "$said" | sed -n 4p) folder=$(printf '%s\n' "$said" | sed -n 5p) odd=
+        owner=$(id -nu "$(awk '/^Uid:/ { print $2 }' "$place/status" 2> /dev/null)" 2> /dev/null)
+        case $port in '' | *[!0-9]*) odd=1 ;; esac
+        case $folder in *,*) odd=1 ;; '' | [/@]*) ;; *) odd=1 ;; esac
+        case $folder$data in *[[:cntrl:]]*) odd=1 ;; esac
+        case $owner in '' | root) odd=1 ;; esac
+        if [ "$odd" ]; then
+            note "process ${place##*/} of ${owner:-an account without a name} calls itself a PostgreSQL server, but does not look like one: it was not asked for its databases" >&3
+        else
+            printf '%s\t%s\t%s\t%s\n' "$port" "$folder" "$owner" "$data"
+        fi
     done
 }
-if [ -d /var/lib/postgresql ] || [ -d /var/lib/pgsql ] || [ -n "$(clusters)" ]; then
+{ running=$(clusters); } 3>&1
+if [ -d /var/lib/postgresql ] || [ -d /var/lib/pgsql ] || [ -n "$running" ]; then
     ask='select datname, pg_get_userbyid(datdba), pg_database_size(datname) from pg_database where not datistemplate'
-    running=$(clusters)
     # Port, folder of the socket and the account that runs it; what is usual where nothing could be seen.
     printf '%s\n' "${running:-5432$tab${tab}postgres}" | while IFS= read -r line; do
         port=${line%%"$tab"*} line=${line#*"$tab"}
         place=${line%%"$tab"*} line=${line#*"$tab"}
         owner=${line%%"$tab"*} where=
         [ "$port" = 5432 ] || where="port $port"
+        # At the other end of the socket must be the same account (libpq, requirepeer).
         # shellcheck disable=SC2016  # the other shell fills it in
-        if have psql && [ "$here" = 0 ] && found=$(ask=$ask port=$port place=$place bounded su -s /bin/sh "$owner" -c \
+        if have psql && [ "$here" = 0 ] && found=$(ask=$ask port=$port place=$place PGREQUIREPEER=$owner bounded su -s /bin/sh "$owner" -c \
             'cd / && PGOPTIONS="-c default_transaction_read_only=on" PGCONNECT_TIMEOUT=5 exec psql ${place:+-h "$place"} -p "$port" -AtXw -F "	" -c "$ask" postgres' 2> /dev/null < /dev/null); then
-            [ -z "$found" ] || printf '%s\n' "$found" | as "database${tab}postgresql" | sed "s/\$/$tab$where/"
+            [ -z "$found" ] || printf '%s\n' "$found" | where=$where awk '{ print "database\tpostgresql\t" $0 "\t" ENVIRON["where"] }'
         else
             note "PostgreSQL is installed and could not be asked for its databases${where:+ on $where}"
         fi
     done
     for file in /var/lib/postgresql/*/*/PG_VERSION /var/lib/pgsql/data/PG_VERSION /var/lib/pgsql/*/data/PG_VERSION; do
         data=${file%/*}
-        [ ! -f "$file" ] || printf '%s\n' "$running" | grep -Fq -e "$tab$data" || note "a PostgreSQL cluster in $data does not run and could not be asked"
+        [ ! -f "$file" ] || printf '%s\n' "$running" | cut -f 4 | grep -Fxq -e "$data" || note "a PostgreSQL cluster in $data does not run and could not be asked"
     done
 fi
 sockets() {

@@ -15,6 +15,7 @@ from cockpit.journal import keyframes
 from cockpit.journal import line as lines
 from cockpit.journal.reader import records
 from cockpit.reduce import fold, reduce
+from cockpit.replay.recording import Recording
 from cockpit.state import RunState
 from tests.engine.world import Rig, small_plan
 
@@ -84,7 +85,7 @@ async def test_a_state_is_read_from_the_nearest_keyframe(tmp_path: Path) -> None
     file = on_disk(tmp_path, found)
     keyframes.rebuild(file, every=25)
     for seq in (1, 24, 25, 26, 60, len(found), len(found) + 10):
-        assert keyframes.state_at(file, seq) == fold(found[:seq])
+        assert Recording.open(file).state_after(seq) == fold(found[:seq])
     frame = keyframes.nearest(file, 60)
     assert frame is not None
     assert frame.seq == 50
@@ -109,7 +110,7 @@ async def test_a_keyframe_that_does_not_hold_is_not_used(tmp_path: Path, harm: s
         file = on_disk(tmp_path, changed)
         found = changed
         assert keyframes.nearest(file, len(found)) is None
-    assert keyframes.state_at(file, len(found)) == fold(found)
+    assert Recording.open(file).state_after(len(found)) == fold(found)
 
 
 async def test_a_keyframe_is_appended_while_the_run_goes_on(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,14 +48,27 @@ ln -sf $bin/psql /usr/local/bin/psql
 cd / && $as $bin/initdb -D /var/lib/postgresql/rig --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
 $as $bin/pg_ctl start -w -t 60 -s -D /var/lib/postgresql/rig -o '-c fsync=off -c listen_addresses=' -l /var/lib/postgresql/rig/log >/dev/null 2>&1 </dev/null
 $as $bin/initdb -D /srv/archive/base --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
-$as $bin/pg_ctl start -w -t 60 -s -D /srv/archive/base -o '-c fsync=off -c listen_addresses= -c port=5499 -c unix_socket_directories=/srv/archive' -l /srv/archive/log >/dev/null 2>&1 </dev/null
+$as $bin/pg_ctl start -w -t 60 -s -D /srv/archive/base -o '-c fsync=off -c listen_addresses= -c log_connections=on -c port=5499 -c unix_socket_directories=/srv/archive' -l /srv/archive/log >/dev/null 2>&1 </dev/null
 $as psql -h /srv/archive -p 5499 -Xqc 'create database rt' postgres; $as psql -h /srv/archive -p 5499 -Xqc 'create database past' postgres
+$as psql -h /srv/archive -p 5499 -Xqc 'create role root login; create role ann login' postgres
 mkdir -p /var/lib/postgresql/9.1/resting; echo 9.1 >/var/lib/postgresql/9.1/resting/PG_VERSION
 $as psql -Xqc 'create database rt' postgres; $as psql -Xqc "create database \\"we ird'\\"" postgres
 sqlite3 /srv/trac.db 'create table t (a); insert into t values (1)'; echo 'no database' >/srv/notes.db
 rm -rf /var/lib/mysql; mkdir /var/lib/mysql; chown mysql /var/lib/mysql
 mariadb-install-db --no-defaults --datadir=/var/lib/mysql --user=mysql --skip-test-db --basedir=/usr >/dev/null 2>&1
 mkdir -p /srv/second; cp -a /var/lib/mysql /srv/second/data; chown mysql /srv/second
+"""
+PRETENDERS = (
+    ("port", "5499,1/;e touch /tmp/owned #", "/srv/archive,/srv/archive"),
+    ("fields", "5499\\t/srv/archive\\troot\\tx", ""),
+    ("folder\n5499\t/srv/archive\troot\tx", "5499", "/srv/archive"),
+    ("other", "5499", "/srv/archive"),
+    ("pipe", "", ""),
+)
+"""What somebody can write for processes of theirs that they call `postgres`: where it stands, port and folder of the socket."""
+PRETENCE = r"""
+cd "$1" && if [ "$1" = /home/ann/pipe ]; then mkfifo postmaster.pid; else printf "$$\n$1\n1\n$2\n$3\n" >postmaster.pid; fi
+exec /home/ann/postgres 1000000
 """
 
 
@@ -108,6 +122,13 @@ def old(rig: Rig) -> RealHost:
     write(host, "/srv/app/left-behind.py", WORKER)
     host.spawn("python3", "/srv/app/left-behind.py")
     host.spawn("/usr/bin/setpriv", "--reuid=ann", "--regid=ann", "--clear-groups", "python3", "-c", WORKER)
+    host.run("cp /usr/bin/sleep /home/ann/postgres")
+    for folder, port, sockets in PRETENDERS:
+        place = f"/home/ann/{folder}"
+        host.run(f"install -d -o ann {quote(place)}")
+        words = ["--reuid=ann", "--regid=ann", "--clear-groups", "sh", "-c", PRETENCE, "sh", place, port, sockets]
+        host.spawn("/usr/bin/setpriv", *words)
+    until(lambda: host.run("pgrep -u ann -cx postgres") == f"{len(PRETENDERS)}\n", host.said, 60)
     host.spawn("python3", "-m", "http.server", "4201", "--directory", "/srv/www")
     until(lambda: listening(host, 4201), lambda: "nothing listens on 4201", 60)
     for sock, name in (("/run/mysqld/mysqld.sock", "blog"), ("/srv/second/db.sock", "shop")):
@@ -212,6 +233,17 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
         "old",
         old.address,
     )
+    assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
+
+
+def test_who_calls_a_process_a_server_is_asked_as_nobody_else_and_runs_nothing(
+    drafted: Plan, old: RealHost, tmp_path: Path
+) -> None:
+    told = (tmp_path / "plan.yaml").read_text()
+    assert told.count("of ann calls itself a PostgreSQL server, but does not look like one") == 3, told
+    assert "PostgreSQL is installed and could not be asked for its databases on port 5499" in told
+    users = set(re.findall("connection authorized: user=(\\w+)", old.run("cat /srv/archive/log")))
+    assert users == {"postgres"}
     assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
 
 

@@ -416,34 +416,6 @@ def test_who_may_not_see_what_others_run_removes_and_confirms_nothing(host: Real
     assert host.run("ls /srv/karl/releases").split() == ["1.2"]
 
 
-def test_s22_drift_between_staging_and_production_is_named_without_its_values(host: RealHost) -> None:
-    host.run(
-        "mkdir /srv/etc; printf 'host = staging\\nworkers = 4\\npassword = s3cret\\n# remark\\n\\n' > '/srv/etc/a b.ini'"
-    )
-    params = {"config": "/srv/etc", "figures": "/srv/shared/figures", "facts": "echo python=3.11"}
-    figures = Trial(host, "config-figures", params, state=STATE)
-    host.run("echo older > /srv/shared/figures; chmod 640 /srv/shared/figures")
-    figures.there_and_back()
-    host.run("rm /srv/shared/figures")
-    figures.cut_anywhere()
-    figures.capture()
-    figures.refuses()
-    figures.must("apply")
-    assert host.run("stat -c %a /srv/shared/figures") == "600\n"
-    look = Trial(host, "config-drift", {**params, "intended": "host ="}, state=STATE)
-    look.there_and_back(already=False)
-    host.run("printf 'host = www\\n  workers = 8\\npassword = s3cret\\ndebug: on\\n' > '/srv/etc/a b.ini'")
-    said = look.must("verify", 1) + look.must("apply", 1)
-    assert "/srv/etc/a b.ini: workers differs" in said
-    assert "/srv/etc/a b.ini: debug is set here only" in said
-    assert not [value for value in ("host", "s3cret", "8") if value in said]
-    assert look.ask("verify").status == 1
-    gone = Trial(host, "config-drift", {**params, "figures": f"/srv/{EVIL}"})
-    assert gone.ask("verify").status == 2
-    wrong = Trial(host, "config-drift", {**params, "intended": "("})
-    assert "no regular expression" in wrong.ask("verify").said
-
-
 @pytest.mark.parametrize("mode", [None, "production"])
 def test_s6_an_application_is_put_into_a_mode_by_its_own_switch_and_back(host: RealHost, mode: str | None) -> None:
     host.run("mkdir /srv/karl/osf")

@@ -89,13 +89,19 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     pair.fill(*ids)
     sweep = pair.sweep(ledger="/root/cut.ledger")
     sweep.capture()
-    points = iter(range(40, 400, 35))
+    sweep.cut("apply", 40)
+    sweep.ask("probe")
+    points = iter(range(75, 400, 35))
     while sweep.killed("apply", point := next(points)):
         sweep.ask("probe")
     assert point > 100, "the first cuts leave something to do"
     sweep.must("apply")
     sweep.must("verify")
     pair.all_arrived(*ids)
+    sweep.cut("undo", 9)
+    sweep.must("undo")
+    sweep.must("verify_undo")
+    sweep.must("verify")
 
 
 def copies(host: RealHost) -> list[str]:

@@ -104,7 +104,7 @@ def test_the_svg_of_a_moment_shows_the_text_of_its_screen(recording: Path, tmp_p
     assert main([*words, "--export", "svg", str(file)]) == 0
     assert main([*words, "--export", "text", str(tmp_path / "moment.txt")]) == 0
     state = fold(itertools.islice(records(recording), 700))
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     lines = screen(
         state,
         View(page="service", service="oxfam"),
@@ -130,7 +130,7 @@ def test_the_colours_of_a_picture_are_those_of_the_screen(recording: Path) -> No
     state = fold(itertools.islice(records(recording), 700))
     from cockpit.ui.inks import picture
 
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     shown = picture(screen(state, View(), seat, "REPLAY", (80, 24), state.utc), (80, 24))
     colours = {look[1] for row in looks_of(shown.lines, 80) for look in row if look[0].strip()} - {"default"}
     fills = {item.attrib["fill"][1:] for item in ElementTree.fromstring(svg(shown, "x")).iter(f"{SVG}text")}

@@ -151,20 +151,20 @@ def _went(player: Player, text: str) -> bool:
 
 
 def _wait(recording: Recording) -> None:
-    """Until all of the recording is known: where a moment lies in it depends on that."""
-    while not recording.complete:
+    """Until all of the recording is known that can be: where a moment lies in it depends on that."""
+    while not recording.complete and recording.surveying:
         time.sleep(0.02)
 
 
 def _compared(one: Recording, two: Recording, align: str) -> Comparison | None:
     """Both runs beside each other; None after saying why not."""
-    from cockpit.replay.against import CannotAlign, compare, course
+    from cockpit.replay.against import CannotAlign, compare, played
     from cockpit.state import RunState
 
     courses = []
     for recording in (one, two):
         _wait(recording)
-        courses.append(course(recording.state_after(recording.total) or RunState(), recording.timeline))
+        courses.append(played(recording.state_after(recording.total) or RunState(), recording.timeline))
     try:
         return compare(courses[0], courses[1], align)
     except CannotAlign as error:

@@ -36,8 +36,6 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     zero: float
     """UTC of T: see `RunState.zero`."""
-    place: int = 0
-    """Events shown now."""
     now: float = 0.0
     """UTC of the moment shown now."""
     style: ClockStyle = "utc"
@@ -62,7 +60,7 @@ def target(text: str, timeline: Timeline, frame: Frame, course: Course) -> Targe
     if word in {"end", "live", "now"}:
         return Target(len(timeline))
     if word.removeprefix("#").isdigit() and word.isascii():
-        return _numbered(int(word.removeprefix("#")), timeline)
+        return _numbered(word.removeprefix("#"), timeline)
     if word.endswith("%"):
         return _share(text, word[:-1], course)
     if "/" in word:
@@ -100,11 +98,12 @@ def t_clock(seconds: float) -> str:
     return f"T{sign}{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
-def _numbered(seq: int, timeline: Timeline) -> Target:
+def _numbered(digits: str, timeline: Timeline) -> Target:
     last = timeline.seqs[-1]
-    if seq > last:
-        raise NoMoment(f"there is no event {seq}: the recording ends with event {last}")
-    return Target(max(1, timeline.after_seq(seq)))
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > 18 or int(digits) > last:
+        raise NoMoment(f"there is no event {digits[:40]}: the recording ends with event {last}")
+    return Target(max(1, timeline.after_seq(int(digits))))
 
 
 def _share(text: str, number: str, course: Course) -> Target:
@@ -161,11 +160,12 @@ def _utc(word: str, text: str, timeline: Timeline, frame: Frame) -> float:
 def _dated(text: str, frame: Frame) -> float:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None and frame.style != "local":
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        # Also for a date in a year that no local clock knows.
         raise _unreadable(text) from None
-    if moment.tzinfo is None and frame.style != "local":
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
 
 
 def _time_of_day(

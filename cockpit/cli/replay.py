@@ -142,18 +142,29 @@ def _idle(text: str) -> float:
 
 
 def _went(player: Player, text: str) -> bool:
-    """Whether the player could be set to a moment; says why not."""
-    _wait(player.recording)
+    """Whether the player could be set to a moment; says why not. That of an event's number is there as soon as that is read."""
+    from cockpit.replay import times
+
+    _wait(player.recording, times.number(text) or 0)
     why = player.transport.go(text)
     if why:
         print(f"cockpit: {why}", file=sys.stderr)
     return not why
 
 
-def _wait(recording: Recording) -> None:
-    """Until all of the recording is known that can be: where a moment lies in it depends on that."""
+def _wait(recording: Recording, seq: int = 0) -> None:
+    """Until all of the recording is known that can be: where a moment lies in it depends on that. With `seq` until that event is
+    known."""
+    began, told = time.monotonic(), False
     while not recording.complete and recording.surveying:
+        if seq and len(recording.timeline) and recording.timeline.seqs[-1] >= seq:
+            break
         time.sleep(0.02)
+        if sys.stderr.isatty() and time.monotonic() - began > 1:
+            told = True
+            print(f"\r{recording.condition} of the recording\x1b[K", end="", file=sys.stderr, flush=True)
+    if told:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _compared(one: Recording, two: Recording, align: str) -> Comparison | None:

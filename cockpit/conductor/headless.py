@@ -214,16 +214,14 @@ class Headless:
     async def _with_second(self, gate: Gate) -> bool:
         """Ask for the second person until somebody confirms. False when nobody did in time, or somebody said no."""
         until = self._clock.monotonic() + self._orders.second_wait
-        asked = 0
+        began = self.state.seq
         while self._clock.monotonic() < until and not self.state.ended:
             view = self.state.gates[gate.id]
             if view.open:
                 return True
-            if asked and view.declined > asked:
+            if view.declined > began:
                 return False
-            if view.asked is not None:
-                asked = view.asked.seq
-            else:
+            if view.asked is None:
                 ready = rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok
                 if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed)):
                     return False

@@ -59,14 +59,21 @@ def target(text: str, timeline: Timeline, frame: Frame, course: Course) -> Targe
         return Target(1)
     if word in {"end", "live", "now"}:
         return Target(len(timeline))
-    if word.removeprefix("#").isdigit() and word.isascii():
-        return _numbered(word.removeprefix("#"), timeline)
+    seq = number(word)
+    if seq is not None:
+        return _numbered(seq, timeline)
     if word.endswith("%"):
         return _share(text, word[:-1], course)
     if "/" in word:
         return _step(text.strip(), timeline, frame)
     utc = _utc(word, text.strip(), timeline, frame)
     return _at(utc, text.strip(), timeline, frame)
+
+
+def number(text: str) -> int | None:
+    """The event that `#1234` or `1234` names; None for any other text."""
+    word = text.strip().removeprefix("#")
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
 
 
 def span(text: str) -> float | None:
@@ -98,12 +105,11 @@ def t_clock(seconds: float) -> str:
     return f"T{sign}{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
-def _numbered(digits: str, timeline: Timeline) -> Target:
+def _numbered(seq: int, timeline: Timeline) -> Target:
     last = timeline.seqs[-1]
-    digits = digits.lstrip("0") or "0"
-    if len(digits) > 18 or int(digits) > last:
-        raise NoMoment(f"there is no event {digits[:40]}: the recording ends with event {last}")
-    return Target(max(1, timeline.after_seq(int(digits))))
+    if seq > last:
+        raise NoMoment(f"there is no event {seq}: the recording ends with event {last}")
+    return Target(max(1, timeline.after_seq(seq)))
 
 
 def _share(text: str, number: str, course: Course) -> Target:

@@ -91,10 +91,11 @@ def screen(
     below = host_lines(state, width, now)
     if asked := question_line(state, seat):
         below.append(fit(asked, width))
-    if present is not None:
-        said = meanwhile(present[0], seat.screen, present[1])
-        below += [fit(line, width) for line in said[:MOST_ASKED]]
     said = attention(state, seat.drives, seat.can_drive, seat.screen, seat.guest and not seat.past, now)
+    if present is not None:
+        told = attention(present[0], False, False, seat.screen, False, present[1])
+        below += [fit(line, width) for line in meanwhile(told)[:MOST_ASKED]]
+        said = [line for line in said if line not in told]
     below += [fit(line, width) for line in said[:MOST_ASKED]]
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))

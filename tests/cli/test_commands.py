@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -322,3 +323,18 @@ async def test_a_run_has_ended_though_a_probe_saw_something_after_it(runs: Path)
         assert [row.verdict for row in list_runs()] == ["1 of 1 services are cut over"]
         await journal.write(RunResumed(pid=1, after=3), "a")
         assert [row.verdict for row in list_runs()] == [""]
+
+
+@pytest.mark.parametrize("words", [["help"], ["--help"]])
+def test_help_names_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(re.search(rf"^ +{name}\b", said, re.M) for name in COMMANDS)
+
+
+def test_help_of_a_command_is_that_command_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", "access"])
+    assert "usage: cockpit access" in capsys.readouterr().out

@@ -8,9 +8,7 @@ import pytest
 
 from cockpit.lab.stages.community import ALIASES, BOXES, NEWCOMER, SCRIPTS, USERS, requests
 from cockpit.lab.stages.community_people import PROJECTS
-from cockpit.lab.tools.users import may
-from tests.lab.demos import demo, differ, lab, standing, whole
-from tests.real.night.night import conducting
+from tests.lab.demos import demo, whole
 
 pytestmark = pytest.mark.xdist_group("demos")
 AFTER = ("first-day", "first-week", "normal-ttl", "etch")
@@ -75,28 +73,3 @@ def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:
         assert f"{name}.haskell.test" in (lun / "logs/access.log").read_text()
     assert (backup / "var/notices/users").read_text().count("X-Cutover:") >= 5
     assert "has moved" in (backup / "var/notices/haskell").read_text()
-
-
-SAFE = ("server/move-names", "trac/open", "lists/start-mailman", "mail/igloo-checks", "planet/final-copy")
-"""Where each service stands before the first name moves: all is frozen, and copied for good."""
-SINCE = ("var/backups", "var/notices", "var/check", "srv/planet", f"home/{NEWCOMER}", f"etc/accounts/{NEWCOMER}")
-"""What was written down or sent meanwhile, also to see how mail goes, what the hourly job has read, and who came."""
-
-
-@pytest.mark.timeout(400)
-async def test_from_the_last_safe_point_everything_opens_again_and_both_hosts_are_as_before(tmp_path: Path) -> None:
-    """S33: read-only ends, lists and mailboxes take mail, the job runs, and nothing of the copies is left on lun."""
-    homes = {host: tmp_path / "lab" / host for host in ("etch", "lun")}
-    with lab("community", tmp_path / "lab", "--quiet") as where:
-        before = {host: standing(home) for host, home in homes.items()}
-        async with conducting(tmp_path / "run", Path(where["plan"])) as night:
-            services = tuple(dict.fromkeys(ref.partition("/")[0] for ref in (*SAFE, "accounts/", "projects/")))
-            await night.go(services=services, before=SAFE, override="RT is left out of this trial")
-            assert not may(homes["etch"], "srv/projects")
-            assert not (homes["etch"] / "etc/mailman/running").exists()
-            assert (homes["lun"] / "srv/projects").exists()
-            await night.back()
-            await night.end()
-        assert may(homes["etch"], "srv/projects")
-        for host, home in homes.items():
-            assert differ(before[host], standing(home), SINCE) == {}, host

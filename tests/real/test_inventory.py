@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,12 @@ ln -s ../queue-worker.service /etc/systemd/system/multi-user.target.wants/queue-
 printf '#!/bin/sh\n# a comment\n/usr/local/bin/ticker $(touch /tmp/owned) &\nexit 0\n' >/etc/rc.local; chmod 755 /etc/rc.local
 printf '#!/bin/sh\n' >/etc/init.d/feeder; chmod 755 /etc/init.d/feeder; ln -s ../init.d/feeder /etc/rc2.d/S20feeder
 printf '[supervisord]\nnodaemon=true\n[program:mailer]\ncommand = /srv/app/mailer --all\n[program:other]\ncommand=sleep 9\n' >/etc/supervisor/conf.d/mailer.conf
-useradd -u 500 -m elder; sed -i 's/^UID_MIN.*/UID_MIN 600/; s/^GID_MIN.*/GID_MIN 600/' /etc/login.defs
-useradd -u 600 -U -M -d /srv/people/dora -s /usr/sbin/nologin dora; useradd -r -u 499 -M -d /var/lib/engine engine
+useradd -u 450 -m elder; sed -i 's/^UID_MIN.*/UID_MIN 500/; s/^GID_MIN.*/GID_MIN 500/' /etc/login.defs
+useradd -u 500 -U -M -d /srv/people/dora -s /usr/sbin/nologin dora; useradd -r -u 449 -M -d /var/lib/engine engine
+groupadd -r -g 501 broker; groupadd -r -g 502 store; useradd -r -u 501 -g broker -M -d /var/lib/broker -s /usr/sbin/nologin broker; useradd -r -u 502 -g store -m -d /var/lib/store -s /bin/bash store
+groupadd -g 503 -r brokers; usermod -aG broker,brokers ann; useradd -u 504 -U -m -d /var/people/eve -s /bin/bash -p '$6$salt$hash' eve
+useradd -r -u 505 -U -m -d /opt/deploy -s /bin/sh deploy; mkdir /opt/deploy/.ssh; echo 'ssh-ed25519 AAAA' >/opt/deploy/.ssh/authorized_keys
+useradd -r -u 999 -U -M -d / -s /usr/sbin/nologin network
 """
 EVIL = "x'; touch /tmp/owned; $(touch /tmp/owned) `touch /tmp/owned` {client} #"
 NAMES = """\
@@ -43,14 +48,27 @@ ln -sf $bin/psql /usr/local/bin/psql
 cd / && $as $bin/initdb -D /var/lib/postgresql/rig --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
 $as $bin/pg_ctl start -w -t 60 -s -D /var/lib/postgresql/rig -o '-c fsync=off -c listen_addresses=' -l /var/lib/postgresql/rig/log >/dev/null 2>&1 </dev/null
 $as $bin/initdb -D /srv/archive/base --auth-local=peer --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
-$as $bin/pg_ctl start -w -t 60 -s -D /srv/archive/base -o '-c fsync=off -c listen_addresses= -c port=5499 -c unix_socket_directories=/srv/archive' -l /srv/archive/log >/dev/null 2>&1 </dev/null
+$as $bin/pg_ctl start -w -t 60 -s -D /srv/archive/base -o '-c fsync=off -c listen_addresses= -c log_connections=on -c port=5499 -c unix_socket_directories=/srv/archive' -l /srv/archive/log >/dev/null 2>&1 </dev/null
 $as psql -h /srv/archive -p 5499 -Xqc 'create database rt' postgres; $as psql -h /srv/archive -p 5499 -Xqc 'create database past' postgres
+$as psql -h /srv/archive -p 5499 -Xqc 'create role root login; create role ann login' postgres
 mkdir -p /var/lib/postgresql/9.1/resting; echo 9.1 >/var/lib/postgresql/9.1/resting/PG_VERSION
 $as psql -Xqc 'create database rt' postgres; $as psql -Xqc "create database \\"we ird'\\"" postgres
 sqlite3 /srv/trac.db 'create table t (a); insert into t values (1)'; echo 'no database' >/srv/notes.db
 rm -rf /var/lib/mysql; mkdir /var/lib/mysql; chown mysql /var/lib/mysql
 mariadb-install-db --no-defaults --datadir=/var/lib/mysql --user=mysql --skip-test-db --basedir=/usr >/dev/null 2>&1
 mkdir -p /srv/second; cp -a /var/lib/mysql /srv/second/data; chown mysql /srv/second
+"""
+PRETENDERS = (
+    ("port", "5499,1/;e touch /tmp/owned #", "/srv/archive,/srv/archive"),
+    ("fields", "5499\\t/srv/archive\\troot\\tx", ""),
+    ("folder\n5499\t/srv/archive\troot\tx", "5499", "/srv/archive"),
+    ("other", "5499", "/srv/archive"),
+    ("pipe", "", ""),
+)
+"""What somebody can write for processes of theirs that they call `postgres`: where it stands, port and folder of the socket."""
+PRETENCE = r"""
+cd "$1" && if [ "$1" = /home/ann/pipe ]; then mkfifo postmaster.pid; else printf "$$\n$1\n1\n$2\n$3\n" >postmaster.pid; fi
+exec /home/ann/postgres 1000000
 """
 
 
@@ -104,6 +122,13 @@ def old(rig: Rig) -> RealHost:
     write(host, "/srv/app/left-behind.py", WORKER)
     host.spawn("python3", "/srv/app/left-behind.py")
     host.spawn("/usr/bin/setpriv", "--reuid=ann", "--regid=ann", "--clear-groups", "python3", "-c", WORKER)
+    host.run("cp /usr/bin/sleep /home/ann/postgres")
+    for folder, port, sockets in PRETENDERS:
+        place = f"/home/ann/{folder}"
+        host.run(f"install -d -o ann {quote(place)}")
+        words = ["--reuid=ann", "--regid=ann", "--clear-groups", "sh", "-c", PRETENCE, "sh", place, port, sockets]
+        host.spawn("/usr/bin/setpriv", *words)
+    until(lambda: host.run("pgrep -u ann -cx postgres") == f"{len(PRETENDERS)}\n", host.said, 60)
     host.spawn("python3", "-m", "http.server", "4201", "--directory", "/srv/www")
     until(lambda: listening(host, 4201), lambda: "nothing listens on 4201", 60)
     for sock, name in (("/run/mysqld/mysqld.sock", "blog"), ("/srv/second/db.sock", "shop")):
@@ -164,7 +189,8 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
         "init script feeder: /etc/init.d/feeder", "supervisor program mailer: /srv/app/mailer --all", "supervisor program other: sleep 9",
         "rc.local starts: /usr/local/bin/ticker $(touch /tmp/owned) &", "process of root, started by nothing that was found: python3 /srv/app/left-behind.py",
         f"process of ann, started by nothing that was found: python3 -c {WORKER}",
-        "account elder, uid 500", "group elder, gid ", "account dora, uid 600", "group dora, gid 600",
+        "account elder, uid 450", "group elder, gid ", "account dora, uid 500", "group dora, gid ", "account eve, uid 504",
+        "account deploy, uid 505", "group broker, gid ", "group brokers, gid 503: ann",
         "postgresql rt", "postgresql rt at port 5499", "postgresql past at port 5499", "mysql shop at socket /srv/second/db.sock",
     ):  # fmt: skip
         assert words in titles, f"{words} is not in:\n{titles}"
@@ -172,8 +198,23 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
     assert "notes.db" not in titles
     assert "e2scrub" not in titles
     # What every host starts for itself, what listens and is told as that, and a login that is ours.
-    for words in ("account engine", "service cron", "service ssh", "script procps", "http.server", "sh -s"):
+    for words in (
+        "account engine",
+        "account broker",
+        "account store",
+        "account network",
+        "group store",
+        "group network",
+        "service cron",
+        "service ssh",
+        "script procps",
+        "http.server",
+        "sh -s",
+    ):
         assert words not in titles, f"{words} is in:\n{titles}"
+    # Nobody is dropped without a word.
+    (taken,) = [line for line in told.splitlines() if "whose ids are among those of people: " in line]
+    assert {"broker", "store", "network"} <= set(taken.split(": ")[-1].split()), taken
     assert "a PostgreSQL cluster in /var/lib/postgresql/9.1/resting does not run" in told
     assert {
         "/srv/www/shop/",
@@ -192,6 +233,17 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
         "old",
         old.address,
     )
+    assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
+
+
+def test_who_calls_a_process_a_server_is_asked_as_nobody_else_and_runs_nothing(
+    drafted: Plan, old: RealHost, tmp_path: Path
+) -> None:
+    told = (tmp_path / "plan.yaml").read_text()
+    assert told.count("of ann calls itself a PostgreSQL server, but does not look like one") == 3, told
+    assert "PostgreSQL is installed and could not be asked for its databases on port 5499" in told
+    users = set(re.findall("connection authorized: user=(\\w+)", old.run("cat /srv/archive/log")))
+    assert users == {"postgres"}
     assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
 
 

@@ -286,8 +286,17 @@ def test_a_login_that_works_is_proven_and_one_that_does_not_is_told(new: RealHos
     )
     put(new, new.rig.key.read_text(), "/root/key")
     params = {"user": "gus", "key": "/root/key", "host_key": new.host_key, "host": new.address}
-    login = Trial(new, "login-works", params, state=STATE)
+    login = Trial(new, "login-works", params, state=f"{STATE}; find /tmp; ls -A /root")
     login.there_and_back(already=False)
+    before = login.seen()
+    login.capture()
+    # While it is logged in, which five commands follow.
+    middle = login.traced("apply") - 5
+    for mend in ("apply", "undo", "verify"):
+        login.cut("apply", middle)
+        assert ".cockpit-login-" in new.run("ls -A /root"), "the cut leaves something to remove"
+        login.must(mend)  # type: ignore[arg-type]
+        login.same(before, f"what a cut leaves is not removed by {mend}")
     assert "stands in /home/gus" in login.must("verify")
     for wrong, status, says in (
         ({"user": "cat"}, 1, "cannot log in"),

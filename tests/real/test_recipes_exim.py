@@ -21,7 +21,7 @@ from tests.real.mailing import (
 )
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import EVIL, Trial
-from tests.real.world import listening, needs_world, until
+from tests.real.world import listening, needs_world, until, write
 from tests.real.world.mail import EXIM_DAEMON, exim
 
 pytestmark = needs_world
@@ -184,6 +184,25 @@ def test_an_address_goes_elsewhere(pair: Pair) -> None:
     hand_in(pair.new, "for sales", to=f"sales@{ZONE}")
     until_arrived(pair.new, "for sales")
     virtual.back()
+
+
+FASTER = """#!/bin/sh
+case $* in *-odf*) [ -e /run/faster ] || { touch /run/faster; /usr/sbin/exim4 "$@" >/dev/null 2>&1
+    printf '  delivering 1-2-3\\nSpool file 1-2-3-D not found\\n'; exit; } ;; esac
+exec /usr/sbin/exim4 "$@"
+"""
+"""An Exim whose daemon delivers the first test message before it is delivered in the foreground."""
+
+
+def test_a_test_message_that_the_daemon_delivers_first_is_sent_once_more(pair: Pair) -> None:
+    write(pair.new, "/usr/local/bin/exim4", FASTER, "755")
+    try:
+        virtual = pair.virtual(f"Sales@{ZONE}", "ann")
+        virtual.there(already=False)
+        pair.new.run("rm /run/faster")
+        virtual.back()
+    finally:
+        pair.new.run("rm -f /usr/local/bin/exim4 /run/faster")
 
 
 def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:

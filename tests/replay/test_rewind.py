@@ -7,17 +7,22 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from cockpit.cli.replay import _went
 from cockpit.conductor import wire
 from cockpit.events import Person, Record
 from cockpit.intents import AnyIntent, Confirm, Decline, Hold, Pause, RequestWheel
+from cockpit.journal import keyframes
 from cockpit.reduce import fold
 from cockpit.replay.growing import GrowingStore
+from cockpit.replay.player import Player
 from cockpit.replay.recording import Recording
 from cockpit.replay.rewind import Rewind
 from cockpit.replay.timeline import timeline
@@ -104,6 +109,54 @@ def test_a_journal_that_grows_is_known_as_far_as_its_lines_are_whole(tmp_path: P
     assert Recording(store).state_after(9) == fold(records[:9])
     store.close()
     assert not store.grow()
+
+
+def test_an_event_s_number_is_gone_to_as_soon_as_that_event_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = evening()
+    file = written(tmp_path / "journal.jsonl", records)
+    store = GrowingStore(os.open(file, os.O_RDONLY))
+    store._take(b"\n".join(file.read_bytes().split(b"\n")[:9]))
+    player = Player(Recording(store), playing=False)
+    assert not player.recording.complete
+    waited: list[float] = []
+
+    def read_on(seconds: float) -> None:
+        waited.append(seconds)
+        store.grow()
+
+    monkeypatch.setattr("cockpit.cli.replay.time", SimpleNamespace(sleep=read_on, monotonic=time.monotonic))
+    assert _went(player, "#5")
+    assert _went(player, "9")
+    assert (player.place, waited) == (9, []), "it does not wait for the rest"
+    assert _went(player, "50%")
+    assert waited, "a share is one of the whole recording"
+    assert not _went(player, "#99")
+    store.close()
+
+
+def test_seeks_in_a_run_that_goes_on_look_through_its_keyframes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = evening()
+    file = written(tmp_path / "journal.jsonl", records)
+    keyframes.rebuild(file, every=4)
+    looked: list[Path] = []
+    real = keyframes._places
+    monkeypatch.setattr(keyframes, "_places", lambda path: looked.append(path) or real(path))
+    store = GrowingStore(os.open(file, os.O_RDONLY), file)
+    store.grow()
+    for count in (5, 6, 7, 14, 13, 9, 3):
+        found = store.nearest(count)
+        at = count // 4 * 4
+        assert (found and (found[0], found[1])) == ((at, fold(records[:at])) if at else None)
+    assert len(looked) == 1
+    keyframes.rebuild(file, every=5)
+    found = store.nearest(14)
+    assert found is not None
+    assert (found[0], len(looked)) == (10, 2), "a file that has changed is looked through again"
+    store.close()
 
 
 async def test_where_the_file_cannot_be_read_the_lines_are_copied_from_the_socket(tmp_path: Path) -> None:

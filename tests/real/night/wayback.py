@@ -32,6 +32,10 @@ from tests.real.rig import RealHost
 PASSING = {
     "/root/.cockpit*": "what the night writes down of its own jobs",
     "/var/log/*": "what daemons say, which grows",
+    "/var/lib/postgresql/*": "PostgreSQL's own files, which change all the time: databases, roles and rows are asked of it",
+    "/var/spool/postfix/defer*/[0-9A-F]": "Postfix's folders for what waits, made when something first does: its queue is asked",
+    "/var/spool/postfix/flush/*": "for which domains something has waited, as Postfix keeps it for itself",
+    "/var/spool/postfix/pid/*": "a lock for each kind of Postfix's processes, made when the first one is started",
 }
 """Patterns of paths that are compared on no host, with the reason."""
 KEYS = "/root/.ssh/authorized_keys"

@@ -153,12 +153,9 @@ def _went(player: Player, text: str) -> bool:
 
 
 def _wait(recording: Recording, seq: int = 0) -> None:
-    """Until all of the recording is known that can be: where a moment lies in it depends on that. With `seq` until that event is
-    known."""
+    """Until all of the recording is known: where a moment lies in it depends on that. With `seq` until that event is known."""
     began, told = time.monotonic(), False
-    while not recording.complete and recording.surveying:
-        if seq and len(recording.timeline) and recording.timeline.seqs[-1] >= seq:
-            break
+    while not recording.complete and not (seq and len(recording.timeline) and recording.timeline.seqs[-1] >= seq):
         time.sleep(0.02)
         if sys.stderr.isatty() and time.monotonic() - began > 1:
             told = True

@@ -44,7 +44,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     checked: int = 0
     """Bytes whose chain is checked."""
     complete: bool = False
-    """The index covers all."""
+    """The index covers all that can be read."""
     done: bool = False
     """The chain is checked to its end."""
     head: str = ""
@@ -234,6 +234,7 @@ class FileStore:
         except OSError as error:
             if not self._closed:
                 self._apply(self._broken_off(error))
+                self.known = replace(self.known, complete=True)
 
     def _broken_off(self, error: OSError) -> Checked:
         """What is known where the file cannot be read to its end: nothing more will be."""

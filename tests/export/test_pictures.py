@@ -104,7 +104,7 @@ def test_the_svg_of_a_moment_shows_the_text_of_its_screen(recording: Path, tmp_p
     assert main([*words, "--export", "svg", str(file)]) == 0
     assert main([*words, "--export", "text", str(tmp_path / "moment.txt")]) == 0
     state = fold(itertools.islice(records(recording), 700))
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     lines = screen(
         state,
         View(page="service", service="oxfam"),

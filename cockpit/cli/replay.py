@@ -166,13 +166,13 @@ def _wait(recording: Recording, seq: int = 0) -> None:
 
 def _compared(one: Recording, two: Recording, align: str) -> Comparison | None:
     """Both runs beside each other; None after saying why not."""
-    from cockpit.replay.against import CannotAlign, compare, course
+    from cockpit.replay.against import CannotAlign, compare, played
     from cockpit.state import RunState
 
     courses = []
     for recording in (one, two):
         _wait(recording)
-        courses.append(course(recording.state_after(recording.total) or RunState(), recording.timeline))
+        courses.append(played(recording.state_after(recording.total) or RunState(), recording.timeline))
     try:
         return compare(courses[0], courses[1], align)
     except CannotAlign as error:

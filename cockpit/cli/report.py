@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if not files:
         print(painted(report, ".md"), end="")
-    screens = shown(folder.path, report)
+    screens = shown(folder.path, report) if any(form_of(file) == ".html" for file in files) else {}
     for file in files:
         written(file, painted(report, form_of(file) or ".md", screens))
     for damage in journal.damages[:3]:

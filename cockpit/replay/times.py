@@ -36,8 +36,6 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     zero: float
     """UTC of T: see `RunState.zero`."""
-    place: int = 0
-    """Events shown now."""
     now: float = 0.0
     """UTC of the moment shown now."""
     style: ClockStyle = "utc"
@@ -168,11 +166,12 @@ def _utc(word: str, text: str, timeline: Timeline, frame: Frame) -> float:
 def _dated(text: str, frame: Frame) -> float:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None and frame.style != "local":
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        # Also for a date in a year that no local clock knows.
         raise _unreadable(text) from None
-    if moment.tzinfo is None and frame.style != "local":
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
 
 
 def _time_of_day(

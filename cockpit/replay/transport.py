@@ -249,7 +249,6 @@ class Transport:
         self._course.follow(timeline, whole=True)
         frame = times.Frame(
             zero=self._zero or (timeline.utc[0] if len(timeline) else 0.0),
-            place=self.place,
             now=self.now(),
             style=self._style,
             steps=frozenset(self._traits.phases),
@@ -316,7 +315,6 @@ class Transport:
         timeline = self.timeline
         if self.following:
             # What is on the screen stays there, with the ages that it shows.
-            timeline = self.timeline
             self._seek(self.shown_live() or (timeline.seqs[-1] if len(timeline) else 0), self._utc())
             return
         self.playing = not self.playing

@@ -85,7 +85,7 @@ def test_what_is_unpacked_is_the_run_byte_for_byte(run: RunFolder, tmp_path: Pat
         bytes=0, svg=hashlib.blake2b(b"<svg/>", digest_size=16).hexdigest(),
         text=hashlib.blake2b(b"text\n", digest_size=16).hexdigest(),
     )  # fmt: skip
-    assert kept(again.path, event) == (b"<svg/>", "text\n")
+    assert kept(again.path, event.file, event.svg, event.text) == (b"<svg/>", "text\n")
 
 
 def test_a_torn_tail_stays_behind_and_a_live_journal_is_packed_as_far_as_it_is_whole(

@@ -28,7 +28,7 @@ from cockpit.replay.rewind import Rewind
 from cockpit.replay.timeline import timeline
 from cockpit.state import RunState
 from tests.replay.made import evening
-from tests.replay.test_search import written
+from tests.report.making import written
 
 
 class Sent:

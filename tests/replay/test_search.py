@@ -16,16 +16,7 @@ from cockpit.replay.timeline import timeline
 from cockpit.replay.words import words
 from tests.journal.damaging import KINDS, Kind
 from tests.replay.made import evening, record, recording
-
-
-def written(file: Path, records: list[ev.Record]) -> Path:
-    """Records as a journal."""
-    head, data = lines.START, b""
-    for one in records:
-        line, head = lines.encode(one, head)
-        data += line
-    file.write_bytes(data)
-    return file
+from tests.report.making import written
 
 
 def found(text: str, file: Path) -> list[tuple[int, str, str]]:

@@ -26,7 +26,7 @@ from cockpit.ui.view import View
 from cockpit.ui.wheel import Seat
 from tests.engine.world import small_plan
 from tests.replay.made import evening
-from tests.replay.test_search import written
+from tests.report.making import written
 from tests.ui.test_keys import app_of, shown, until
 
 REPLAY = Seat(can_drive=False, drives=False, replay=True, moves=True)

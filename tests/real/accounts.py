@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from cockpit.journal.folder import RunFolder
 from tests.conductor.seats import Ahead, Run, conducted, screen
 from tests.engine.world import small_plan
 
-USED = (access, confirm, live, main, runs, watch, client, summary, visit, second, pack, AccessGiven)
+USED = (access, confirm, live, main, runs, watch, client, summary, visit, second, pack, AccessGiven, ThreadPoolExecutor)
 """What the commands import when they run."""
 
 TOOLS = ("useradd", "userdel")

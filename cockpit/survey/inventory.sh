@@ -35,12 +35,21 @@ awk -F= '$1 == "PRETTY_NAME" { gsub(/"/, "", $2); print "host\tsystem\t" $2 }' /
 [ "$here" = 0 ] || note "not root: crontabs, at jobs, databases and mail of others may be missing"
 
 # --- what listens ---
+# With the program, and with the unit that it runs in, where systemd keeps account of that.
+unit_of='function unit_of(pid,    file, line, name) { file = "/proc/" pid "/cgroup"; name = ""
+    while (pid != "" && (getline line < file) > 0)
+        if (line ~ /^(0:|[0-9]+:name=systemd):/ && match(line, /\/[^\/]+\.service(\/|$)/)) { name = substr(line, RSTART + 1, RLENGTH - 1); sub(/\/$/, "", name) }
+    close(file)
+    return name }
+'
 if have ss; then
-    ss -Hlntup 2> /dev/null | awk '{ p = ""; if (match($0, /users:\(\("[^"]*"/)) p = substr($0, RSTART + 9, RLENGTH - 10)
-        n = split($5, a, ":"); port = a[n]; address = substr($5, 1, length($5) - length(port) - 1); print "listen\t" $1 "\t" address "\t" port "\t" p }' | sort -u
+    ss -Hlntup 2> /dev/null | awk "$unit_of"'{ p = pid = ""; if (match($0, /users:\(\("[^"]*"/)) p = substr($0, RSTART + 9, RLENGTH - 10)
+        if (match($0, /pid=[0-9]+,fd=[0-9]+\)\)[ \t]*$/)) { pid = substr($0, RSTART + 4); sub(/,.*/, "", pid) }
+        n = split($5, a, ":"); port = a[n]; address = substr($5, 1, length($5) - length(port) - 1); print "listen\t" $1 "\t" address "\t" port "\t" p "\t" unit_of(pid) }' | sort -u
 elif have netstat; then
-    netstat -lntup 2> /dev/null | awk '/^(tcp|udp)/ { n = split($4, a, ":"); port = a[n]; address = substr($4, 1, length($4) - length(port) - 1)
-        p = $NF; sub(/^[0-9]*\//, "", p); print "listen\t" substr($1, 1, 3) "\t" address "\t" port "\t" (p ~ /^-$|:|LISTEN/ ? "" : p) }' | sort -u
+    netstat -lntup 2> /dev/null | awk "$unit_of"'/^(tcp|udp)/ { n = split($4, a, ":"); port = a[n]; address = substr($4, 1, length($4) - length(port) - 1)
+        p = pid = ""; for (i = 6; i <= NF && pid == ""; i++) if ($i ~ /^[0-9]+\//) { p = pid = $i; sub(/^[0-9]+\//, "", p); sub(/:$/, "", p); sub(/\/.*/, "", pid) }
+        print "listen\t" substr($1, 1, 3) "\t" address "\t" port "\t" p "\t" unit_of(pid) }' | sort -u
 else
     note "neither ss nor netstat: what listens is not known"
 fi

@@ -182,7 +182,8 @@ sent() {
     tries=0
     while [ "$tries" -lt 20 ]; do
         tries=$((tries + 1))
-        id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
+        listed=$(sendmail -bp) || { echo "Sendmail does not show its queue, where a test message may stay" && return 2; }
+        id=$(printf '%s\n' "$listed" | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
         case $id in
             '') break ;;
             # It is being tried, and would be written again behind our back.
@@ -191,6 +192,7 @@ sent() {
             *) find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} + ;;
         esac
     done
+    [ -z "$id" ] || { echo "the test message $id from $token@localhost stays in the queue: remove it" && return 2; }
     [ -n "$fate" ] && return
     echo "Sendmail takes no test message: $(echo "$said" | tail -n 1)"
     return 2

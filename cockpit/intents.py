@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+PAST = "this screen shows the past: $ goes back to now"
+"""Why nothing is asked for from there but a hold: nobody confirms on the strength of what was so."""
+
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True, tag_field="intent", omit_defaults=True):
     """Base: `typed` carries what the operator typed where a target's name is demanded."""

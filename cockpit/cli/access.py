@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+
+from cockpit.text import harmless
 
 
 def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,18 +44,16 @@ def run(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(_visit(folder.socket, folder.token(), options))
     except ConnectionError as error:
-        print(f"cockpit: {error}", file=sys.stderr)
+        print(f"cockpit: {harmless(str(error))}", file=sys.stderr)
         return 2
 
 
-async def _visit(socket: object, token: str, options: argparse.Namespace) -> int:
-    from pathlib import Path
-
+async def _visit(socket: Path, token: str, options: argparse.Namespace) -> int:
     from cockpit import intents as it
     from cockpit.cli.live import operator
     from cockpit.conductor.visit import visiting
 
-    async with visiting(Path(str(socket)), operator(), token) as visit:
+    async with visiting(socket, operator(), token) as visit:
         refusal = ""
         if options.give:
             may = "watch" if options.watch else "confirm"
@@ -60,7 +61,7 @@ async def _visit(socket: object, token: str, options: argparse.Namespace) -> int
         elif options.take:
             refusal = await visit.ask(it.TakeAccess(account=options.take))
         if refusal:
-            print(f"cockpit: {refusal}", file=sys.stderr)
+            print(f"cockpit: {harmless(refusal)}", file=sys.stderr)
             return 2
         if options.give:
             await visit.until(lambda state: options.give in state.access and state.door, 5.0)
@@ -72,10 +73,10 @@ async def _visit(socket: object, token: str, options: argparse.Namespace) -> int
         return 0
     for name, view in state.access.items():
         what = "watches, holds, confirms" if view.may == "confirm" else "watches, holds"
-        print(f"{name:<16} {what:<26} given by {view.by}")
-    print(f"They type: cockpit watch {state.door}")
+        print(harmless(f"{name:<16} {what:<26} given by {view.by}"))
+    print(harmless(f"They type: cockpit watch {state.door}"))
     asked = [gate.id for gate in state.plan.gates if gate.second] if state.plan is not None else []
     for gate in asked:
-        print(f"  or, without a screen: cockpit confirm {state.door} {gate}")
-    print(f"What lets them in: {state.door_how}; the conductor asks the kernel who each of them is.")
+        print(harmless(f"  or, without a screen: cockpit confirm {state.door} {gate}"))
+    print(harmless(f"What lets them in: {state.door_how}; the conductor asks the kernel who each of them is."))
     return 0

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cockpit.text import harmless
+
 if TYPE_CHECKING:
     from cockpit.conductor.visit import Visit
     from cockpit.state import RunState
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(_visit(socket, options))
     except ConnectionError as error:
-        print(f"cockpit: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
 
 
@@ -56,12 +58,12 @@ async def _visit(socket: Path, options: argparse.Namespace) -> int:
     async with visiting(socket, operator()) as visit:
         gate = options.gate
         if gate not in visit.state.gates:
-            print(f"cockpit: the plan has no gate {gate}; it has {', '.join(visit.state.gates)}", file=sys.stderr)
+            _complain(f"the plan has no gate {gate}; it has {', '.join(visit.state.gates)}")
             return 2
         if visit.state.gates[gate].asked is None and not visit.state.gates[gate].open:
             print(f"Gate {gate} is not asked for yet; waiting.", file=sys.stderr)
         if not await visit.until(lambda state: state.gates[gate].asked or state.gates[gate].open, options.wait):
-            print(f"cockpit: {visit.over or f'nobody asked for gate {gate} in time'}", file=sys.stderr)
+            _complain(visit.over or f"nobody asked for gate {gate} in time")
             return 3
         asked = visit.state.gates[gate].asked
         if asked is None:
@@ -72,10 +74,10 @@ async def _visit(socket: Path, options: argparse.Namespace) -> int:
             return _told(await visit.ask(it.Decline(gate=gate, reason=options.refuse)), f"Gate {gate} was refused.")
         typed = await _typed(visit, gate, asked.seq)
         if typed is None:
-            print(f"cockpit: the question is over: {visit.state.gates[gate].reason or visit.over}", file=sys.stderr)
+            _complain(f"the question is over: {visit.state.gates[gate].reason or visit.over}")
             return 1
         if not typed:
-            print("cockpit: nothing was typed, which is no yes", file=sys.stderr)
+            _complain("nothing was typed, which is no yes")
             return 1
         yes = it.Confirm(
             gate=gate, typed=typed, run=visit.state.run, plan=asked.plan, asked=asked.seq, digest=asked.digest
@@ -84,18 +86,14 @@ async def _visit(socket: Path, options: argparse.Namespace) -> int:
 
 
 def question(state: RunState, gate: str) -> str:
-    """What the second person confirms, in full."""
+    """What the second person confirms, in full. It is another account's: none of it acts on the terminal."""
     from cockpit.engine.second import gate_of, put
 
     planned = gate_of(state, gate)
     lines = put(state, planned) if planned is not None else []
-    return "\n".join([*lines, f"To confirm, type {target(state, gate)} and Enter; anything else is a no."])
-
-
-def target(state: RunState, gate: str) -> str:
-    """What is typed to confirm a gate."""
-    plan = state.plan
-    return next((one.target or one.id for one in plan.gates if one.id == gate), gate) if plan is not None else gate
+    word = planned.target or planned.id if planned is not None else gate
+    lines.append(f"To confirm, type {word} and Enter; anything else is a no.")
+    return "\n".join(harmless(line) for line in lines)
 
 
 async def _typed(visit: Visit, gate: str, seq: int) -> str | None:
@@ -128,5 +126,12 @@ async def _typed(visit: Visit, gate: str, seq: int) -> str | None:
 
 
 def _told(refusal: str, done: str) -> int:
-    print(f"cockpit: {refusal}" if refusal else done, file=sys.stderr if refusal else sys.stdout)
-    return 1 if refusal else 0
+    if refusal:
+        _complain(refusal)
+        return 1
+    print(done)
+    return 0
+
+
+def _complain(why: str) -> None:
+    print(f"cockpit: {harmless(why)}", file=sys.stderr)

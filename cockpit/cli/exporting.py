@@ -76,9 +76,9 @@ def export(journal: Path, options: argparse.Namespace, at: int) -> int:
     if name != "-":
         size = Path(name).stat().st_size if Path(name).is_file() else 0
         print(f"{name}: {told}, {size:,} bytes", file=sys.stderr)
-    for damage in source.journal.damages[:3]:
-        print(f"cockpit: {journal}:{damage.line}: {damage.why}; the file holds what can be read", file=sys.stderr)
-    return 0 if source.journal.verified else 1
+    for damage in source.damages[:3]:
+        print(f"cockpit: {damage.sentence(journal)}; the file holds what can be read", file=sys.stderr)
+    return 0 if source.whole else 1
 
 
 def screens(journal: Path, options: argparse.Namespace) -> int:
@@ -97,7 +97,7 @@ def screens(journal: Path, options: argparse.Namespace) -> int:
     except (NoSuchMoment, ScreenGone) as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return 2
-    return 0 if source.journal.verified or options.screen else 1
+    return 0 if source.whole or options.screen else 1
 
 
 def _camera(kind: str, options: argparse.Namespace) -> Camera:

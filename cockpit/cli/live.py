@@ -114,24 +114,30 @@ def live(name: str) -> RunFolder | None:
     return run
 
 
-def found(name: str) -> RunFolder | None:
-    """The run of that name, or of a pack in a file of that name; None after saying why not."""
+def found(name: str, *, packed: bool = False) -> RunFolder | None:
+    """The run of that name; with `packed` also that of a pack in a file of that name, for whoever only reads: its folder goes
+    when this process ends. None after saying why not."""
+    from cockpit.journal import pack
+
+    file = Path(name)
     try:
-        return _unpacked(Path(name)) or find(name)
+        if not file.is_file() or not pack.looks_like_one(file):
+            return find(name)
+        if not packed:
+            raise NoSuchRun(f"{name} is a pack: it can be replayed, reported and verified, but not run")
+        return _unpacked(file)
     except NoSuchRun as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return None
 
 
-def _unpacked(file: Path) -> RunFolder | None:
-    """The run of a pack, in a private folder that goes when this process ends; None for what is no such file."""
-    from cockpit.journal import pack
-
-    if not file.is_file() or not pack.looks_like_one(file):
-        return None
+def _unpacked(file: Path) -> RunFolder:
+    """The run of a pack, in a private folder that goes when this process ends. Raises NoSuchRun."""
     import atexit
     import shutil
     import tempfile
+
+    from cockpit.journal import pack
 
     under = Path(tempfile.mkdtemp(prefix="cockpit-pack-"))
     atexit.register(shutil.rmtree, under, ignore_errors=True)

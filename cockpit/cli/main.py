@@ -36,7 +36,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="cockpit",
         description="Run a live server cutover from one screen: act, verify, take back, replay.",
-        epilog="`cockpit demo` shows it on servers of its own, on loopback. `cockpit COMMAND --help` says more.",
+        epilog="`cockpit demo` shows it on servers of its own, on loopback. `cockpit help COMMAND` says more.",
     )
     top.add_argument("--version", action="store_true", help="print the version")
     sub = top.add_subparsers(dest="command", metavar="COMMAND")
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A locale that cannot print an arrow gets its number, not an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     named = words[0] if words and words[0] in COMMANDS else None
     top = parser(named)
     options = top.parse_args(words)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.cli.live import alive, can_show, found, operator
-from cockpit.journal.folder import RunFolder, answers, root
+from cockpit.journal.folder import RunFolder, answers
 from cockpit.pairing import access, session
 from cockpit.pairing.place import Place, clear, place_of, places
 from cockpit.pairing.presence import list_format, read
@@ -115,7 +115,7 @@ def over(name: str) -> int:
 
         finish(folder, began.pid)
     elif answers(folder.socket):
-        print(f"The session has ended; the run goes on. `cockpit attach {folder.id}` opens a screen on it.")
+        print(f"The session has ended; the run goes on. `cockpit attach {folder.called}` opens a screen on it.")
     else:
         print(f"The session of {folder.id} has ended.")
     return 0
@@ -132,7 +132,7 @@ def _session(folder: RunFolder, version: Version, began: Began) -> Place:
         keys = [action.key for action in ACTIONS]
         session.begin(place, folder.path, keys, pane, version, (size.columns, size.lines))
         (place.path / "began").write_bytes(msgspec.json.encode(began))
-        place.server.run("set-option", "-g", "@join", f"cockpit pair --join {_short(folder)}")
+        place.server.run("set-option", "-g", "@join", f"cockpit pair --join {folder.called}")
     return place
 
 
@@ -143,7 +143,7 @@ def _inside(place: Place, *, observe: bool, conductor: int = 0) -> int:
     status = _attached(place.server, observe=observe, names=place.names, conductor=conductor)
     if place.server.answers():
         print(
-            f"The session goes on. `cockpit pair --join {_short(folder)}` goes back in, --end ends it.", file=sys.stderr
+            f"The session goes on. `cockpit pair --join {folder.called}` goes back in, --end ends it.", file=sys.stderr
         )
         return status
     clear(place)
@@ -153,12 +153,12 @@ def _inside(place: Place, *, observe: bool, conductor: int = 0) -> int:
         finish(folder, began.pid)
     elif answers(folder.socket):
         print(
-            f"The session has ended; the run goes on. `cockpit attach {folder.id}` opens a screen on it.",
+            f"The session has ended; the run goes on. `cockpit attach {folder.called}` opens a screen on it.",
             file=sys.stderr,
         )
     else:
         print(
-            f"The session has ended, and nobody conducts {folder.id}. `cockpit replay {folder.id}` shows it.",
+            f"The session has ended, and nobody conducts {folder.id}. `cockpit replay {folder.called}` shows it.",
             file=sys.stderr,
         )
     return status
@@ -229,14 +229,5 @@ def _began(place: Place) -> Began:
         return Began()
 
 
-def _short(folder: RunFolder) -> str:
-    """The end of the run's id, which is enough to find it; its path where it is not among the runs of this account."""
-    if folder.path.parent.resolve() != root().resolve():
-        return str(folder.path)
-    short = folder.id.rpartition("-")[2]
-    alike = [path for path in folder.path.parent.iterdir() if path.name.startswith(short) or path.name.endswith(short)]
-    return short if len(short) >= 4 and len(alike) == 1 else folder.id
-
-
 def _line(folder: RunFolder) -> str:
-    return f"Your colleague types:  cockpit pair --join {_short(folder)}"
+    return f"Your colleague types:  cockpit pair --join {folder.called}"

@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.replay.recording import Recording
 
-    folder = found(options.name)
-    other = found(options.against) if options.against else None
+    folder = found(options.name, packed=True)
+    other = found(options.against, packed=True) if options.against else None
     if folder is None or (options.against and other is None):
         return 2
     if options.align and other is None:
@@ -142,29 +142,37 @@ def _idle(text: str) -> float:
 
 
 def _went(player: Player, text: str) -> bool:
-    """Whether the player could be set to a moment; says why not."""
-    _wait(player.recording)
+    """Whether the player could be set to a moment; says why not. That of an event's number is there as soon as that is read."""
+    from cockpit.replay import times
+
+    _wait(player.recording, times.number(text) or 0)
     why = player.transport.go(text)
     if why:
         print(f"cockpit: {why}", file=sys.stderr)
     return not why
 
 
-def _wait(recording: Recording) -> None:
-    """Until all of the recording is known: where a moment lies in it depends on that."""
-    while not recording.complete:
+def _wait(recording: Recording, seq: int = 0) -> None:
+    """Until all of the recording is known: where a moment lies in it depends on that. With `seq` until that event is known."""
+    began, told = time.monotonic(), False
+    while not recording.complete and not (seq and len(recording.timeline) and recording.timeline.seqs[-1] >= seq):
         time.sleep(0.02)
+        if sys.stderr.isatty() and time.monotonic() - began > 1:
+            told = True
+            print(f"\r{recording.condition} of the recording\x1b[K", end="", file=sys.stderr, flush=True)
+    if told:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _compared(one: Recording, two: Recording, align: str) -> Comparison | None:
     """Both runs beside each other; None after saying why not."""
-    from cockpit.replay.against import CannotAlign, compare, course
+    from cockpit.replay.against import CannotAlign, compare, played
     from cockpit.state import RunState
 
     courses = []
     for recording in (one, two):
         _wait(recording)
-        courses.append(course(recording.state_after(recording.total) or RunState(), recording.timeline))
+        courses.append(played(recording.state_after(recording.total) or RunState(), recording.timeline))
     try:
         return compare(courses[0], courses[1], align)
     except CannotAlign as error:

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         if form_of(file) is None:
             print(f"cockpit: {file}: a report's file ends in {', '.join(FORMS)}", file=sys.stderr)
             return 2
-    folder = found(options.name)
+    folder = found(options.name, packed=True)
     if folder is None:
         return 2
     try:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if not files:
         print(painted(report, ".md"), end="")
-    screens = shown(folder.path, report)
+    screens = shown(folder.path, report) if any(form_of(file) == ".html" for file in files) else {}
     for file in files:
         written(file, painted(report, form_of(file) or ".md", screens))
     for damage in journal.damages[:3]:

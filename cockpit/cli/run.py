@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"cockpit: the conductor has ended: {said(folder.path)}", file=sys.stderr)
         return status or 2
     else:
-        print(f"The run goes on without a screen. `cockpit attach {folder.id}` opens one.", file=sys.stderr)
+        print(f"The run goes on without a screen. `cockpit attach {folder.called}` opens one.", file=sys.stderr)
     return status
 
 
@@ -167,9 +167,8 @@ def _detached(folder: RunFolder, pid: int, headless: bool) -> int:
         return 2
     goes = "drives itself" if headless else "waits for a driver: nothing starts before somebody attaches"
     print(f"{folder.id}: process {pid} conducts it and {goes}.")
-    print(
-        f"  cockpit attach {folder.id}\n  cockpit watch {folder.id}\n  cockpit run --resume {folder.id}   after a restart"
-    )
+    called = folder.called
+    print(f"  cockpit attach {called}\n  cockpit watch {called}\n  cockpit run --resume {called}   after a restart")
     print(f"Its words: {folder.path / 'conductor.log'}")
     return 0
 

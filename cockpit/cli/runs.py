@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 
 SAID = 100
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from cockpit.conductor.door import open_doors
     from cockpit.conductor.summary import stamp
     from cockpit.journal.folder import list_runs
+    from cockpit.text import harmless
 
     if options.action == "pack":
         return _pack(options.name, options.output, options.force)
@@ -44,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     doors = open_doors()
     for door in doors:
-        print(f"{door.stem:<52} of another account, open to you: cockpit watch {door}")
+        # Any account can make a folder there, and call what is in it as it likes.
+        line = f"cockpit watch {shlex.quote(harmless(str(door)))}"
+        print(f"{harmless(door.stem):<52} of another account, open to you: {line}")
     if not rows and not doors:
         print("There are no runs yet. `cockpit demo` makes one.")
     for row in rows:
@@ -59,7 +63,7 @@ def _verify(name: str) -> int:
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.journal.salvage import Salvage
 
-    folder = found(name)
+    folder = found(name, packed=True)
     if folder is None:
         return 2
     salvage, beside = Salvage(folder.journal), Beside(folder.journal)

@@ -5,13 +5,12 @@ so no program has to be installed for it, and no root is needed: the files are o
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import grp
 import os
-import pwd
 import struct
 from pathlib import Path
+
+from cockpit.accounts import common_group, group_of
 
 _NAME = "system.posix_acl_access"
 _VERSION = 2
@@ -48,25 +47,15 @@ def _write(path: Path, own: int, uids: list[int], may: int) -> None:
 
 def _by_group(folder: Path, socket: Path, accounts: dict[str, int]) -> str:
     """Without access lists: a group of ours in which all of them are."""
-    ours = {os.getegid(), *os.getgroups()}
-    for gid in sorted(ours):
-        if all(gid in _groups(name) for name in accounts):
-            os.chown(socket, -1, gid)
-            socket.chmod(0o660)
-            os.chown(folder, -1, gid)
-            folder.chmod(0o750)
-            with contextlib.suppress(KeyError):
-                return f"{folder} is open to the group {grp.getgrgid(gid).gr_name}; others in it are turned away"
-            return f"{folder} is open to the group {gid}; others in it are turned away"
+    gid = common_group(accounts)
+    if gid is not None:
+        os.chown(socket, -1, gid)
+        socket.chmod(0o660)
+        os.chown(folder, -1, gid)
+        folder.chmod(0o750)
+        return f"{folder} is open to the group {group_of(gid)}; others in it are turned away"
     names = ", ".join(sorted(accounts))
     raise NoWayIn(
         f"the file system of {folder} keeps no access lists, and you share no group with {names}; "
         "set COCKPIT_DOORS to a folder on one that does, which they can enter"
     )
-
-
-def _groups(name: str) -> set[int]:
-    try:
-        return set(os.getgrouplist(name, pwd.getpwnam(name).pw_gid))
-    except KeyError:
-        return set()

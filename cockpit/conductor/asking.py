@@ -16,11 +16,14 @@ from typing import Literal
 from cockpit.conductor.sources import MOST, answer_name
 from cockpit.conductor.vault import Vault
 from cockpit.engine.ledger import Ledger
-from cockpit.events import Answered, Asked, AskGivenUp
+from cockpit.events import Answered, Asked, AskGivenUp, Who
 from cockpit.text import harmless
 
 WAIT = 900.0
 """Seconds for which a question waits for its answer."""
+
+NOBODY = Who()
+"""Of an answer at the conductor's own terminal, the account says it all."""
 
 Person = Literal["screen", "terminal", "nobody"]
 """Who can be asked: whoever drives, whoever sits at the conductor's own terminal, or nobody."""
@@ -92,14 +95,15 @@ class Asker:
         self._refused.pop(name, None)
         self._confirmed.discard(name)
 
-    def answer(self, name: str, text: str | None, by: str) -> str:
-        """Take an answer, or None for a refusal to answer. Returns '' when it was taken, otherwise the sentence why not."""
+    def answer(self, name: str, text: str | None, by: str, who: Who = NOBODY) -> str:
+        """Take an answer, or None for a refusal to answer. `by` is who said it, in words; `who` is what is known of them. Returns
+        '' when it was taken, otherwise the sentence why not."""
         found = self._open.get(name)
         if found is None or found.answer.done():
             return f"nothing asks for {name} any more"
         if text is None:
             self._refused[name] = f"{name}: {by} gives no answer"
-            self._ledger.post(AskGivenUp(name=name, reason=f"{by} gives no answer"), by)
+            self._ledger.post(AskGivenUp(name=name, reason=f"{by} gives no answer", who=who), by)
             found.answer.set_exception(NotAnswered(self._refused[name]))
             return ""
         if found.exact:
@@ -110,7 +114,7 @@ class Asker:
             if why:
                 return f"{name}: {why}"
             self._keep(name, text)
-        self._ledger.post(Answered(name=name, by=by), by)
+        self._ledger.post(Answered(name=name, by=by, who=who), by)
         found.answer.set_result(text)
         return ""
 

@@ -187,9 +187,10 @@ class LiveSource:
             self.drives = True
         return refusal
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
-        """Answer a question, or refuse to with None. The refusal as a sentence, None when the answer was taken."""
-        return await self._wanted(lambda number: wire.Tell(id=number, name=name, answer=answer))
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
+        """Answer a question, or refuse to with None. The refusal as a sentence, None when it was taken. `by` and `sure` as in
+        `send`."""
+        return await self._wanted(lambda number: wire.Tell(id=number, name=name, answer=answer, by=by, sure=sure))
 
     async def _wanted(self, message: Callable[[int], wire.Ask | wire.Tell]) -> str | None:
         if self._writer is None:

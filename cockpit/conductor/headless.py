@@ -12,8 +12,9 @@ import msgspec
 
 from cockpit import events as ev
 from cockpit import intents as it
+from cockpit.accounts import account_of
 from cockpit.clock import Clock
-from cockpit.conductor.roster import AUTOPILOT, account_of, login_of
+from cockpit.conductor.roster import AUTOPILOT, login_of
 from cockpit.engine import answering, rules
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import Ledger
@@ -204,7 +205,7 @@ class Headless:
                 if rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok:
                     if gate.second:
                         return await self._with_second(gate)
-                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id))
+                    return not await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed))
             if self._clock.monotonic() > until:
                 return False
             await self._clock.sleep(0.1)
@@ -213,18 +214,16 @@ class Headless:
     async def _with_second(self, gate: Gate) -> bool:
         """Ask for the second person until somebody confirms. False when nobody did in time, or somebody said no."""
         until = self._clock.monotonic() + self._orders.second_wait
-        asked = 0
+        began = self.state.seq
         while self._clock.monotonic() < until and not self.state.ended:
             view = self.state.gates[gate.id]
             if view.open:
                 return True
-            if asked and view.declined > asked:
+            if view.declined > began:
                 return False
-            if view.asked is not None:
-                asked = view.asked.seq
-            else:
+            if view.asked is None:
                 ready = rules.gate_readiness(self.state, gate.id, self._clock.utc()).ok
-                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.target or gate.id)):
+                if ready and await self._submit(it.OpenGate(gate=gate.id, typed=gate.typed)):
                     return False
             await self._clock.sleep(0.1)
         if self.state.gates[gate.id].asked is not None:

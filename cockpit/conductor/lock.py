@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cockpit.journal.folder import RunFolder
+
 
 class Locked(Exception):
     """Another conductor holds the run; the sentence names it."""
@@ -23,8 +25,9 @@ def hold(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 64).decode(errors="replace").strip() or "another process"
+            called = RunFolder(folder).called
             raise Locked(
-                f"process {holder} conducts {folder.name}; look at it with `cockpit attach {folder.name}`"
+                f"process {holder} conducts {folder.name}; look at it with `cockpit attach {called}`"
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit.accounts import account_of
 from cockpit.clock import Clock
 from cockpit.conductor import wire
 from cockpit.engine.ledger import Ledger
@@ -61,7 +61,7 @@ class Client:
         self.rows = 0
         self.people: tuple[Person, ...] = ()
 
-    def who(self, ask: wire.Ask | None = None) -> Who:
+    def who(self, ask: wire.Ask | wire.Tell | None = None) -> Who:
         """Who asks by it."""
         return Who(
             screen=self.number,
@@ -193,14 +193,6 @@ def login_of(pid: int) -> str:
     except (OSError, ValueError):
         return ""
     return "" if uid == _NOBODY else account_of(uid)
-
-
-def account_of(uid: int) -> str:
-    """The name of an account, or its number."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _seat(client: Client, person: Person) -> str:

@@ -228,8 +228,8 @@ class Server:
         """Do what a client asks, or say why not."""
         if client.guest and (why := self._door.refusal(client.peer)):
             return why
+        who = client.who(ask)
         if isinstance(ask, wire.Ask):
-            who = client.who(ask)
             match ask.intent:
                 case (
                     it.Claim()
@@ -249,7 +249,9 @@ class Server:
         if self._wheel.holder is not client:
             return self._not_driving(client)
         if isinstance(ask, wire.Tell):
-            return self._asker.answer(ask.name, ask.answer, client.name) if self._asker is not None else "nobody asks"
+            return (
+                self._asker.answer(ask.name, ask.answer, who.words, who) if self._asker is not None else "nobody asks"
+            )
         if not self.opened:
             return "the run has not begun: it waits for its secrets (K answers)"
         return await self._engine.submit(ask.intent, who.words, who)

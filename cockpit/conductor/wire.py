@@ -52,11 +52,14 @@ class Here(msgspec.Struct, frozen=True, kw_only=True, tag_field="here", tag="siz
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag_field="tell", tag="answer"):
-    """An answer to a question, which is no intent: it is never written down. None refuses to answer."""
+    """An answer to a question, which is no intent: it is never written down. None refuses to answer. `by` and `sure` are
+    as in `Ask`."""
 
     id: int
     name: str
     answer: str | None
+    by: str = ""
+    sure: str = ""
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="ctl", tag="welcome"):

@@ -217,7 +217,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
     def _refuse_gate(self, intent: it.OpenGate) -> str:
         plan = self.state.plan
-        gate = next((gate for gate in plan.gates if gate.id == intent.gate), None) if plan is not None else None
+        gate = plan.gate(intent.gate) if plan is not None else None
         if gate is None:
             return f"the plan has no gate {intent.gate}"
         if self.state.gates[gate.id].open:
@@ -226,8 +226,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             return "nobody holds the wheel"
         if self.state.holds:
             return rules.held(self.state)
-        if intent.typed != (gate.target or gate.id):
-            return f"type {gate.target or gate.id} to open it"
+        if intent.typed != gate.typed:
+            return f"type {gate.typed} to open it"
         found = rules.gate_readiness(self.state, gate.id, self.now)
         if intent.override.strip():
             return ""

@@ -123,7 +123,12 @@ class Engine:
         refusal = self._desk.refusal(intent, who)
         if refusal:
             return refusal
-        await self._ledger.write(ev.IntentTaken(intent=encoded, who=who), actor)
+        with self._life.halting() if isinstance(intent, it.Hold | it.Panic) else contextlib.nullcontext():
+            await self._ledger.write(ev.IntentTaken(intent=encoded, who=who), actor)
+            await self._carry_out(intent, actor, who)
+        return ""
+
+    async def _carry_out(self, intent: it.Intent, actor: str, who: ev.Who) -> None:
         match intent:
             case it.RunNext():
                 await self._run_next(intent.service, actor)
@@ -193,7 +198,6 @@ class Engine:
             case it.End():
                 await self._leave_unanswered()
                 await self._ledger.write(ev.RunEnded(verdict=verdict(self.state), exit=exit_status(self.state)), actor)
-        return ""
 
     # --- gates ---------------------------------------------------------------------------------------------------
 
@@ -348,8 +352,9 @@ class Engine:
         found = self._desk.undo_readiness(planned.service, allow_loss=True)
         target = rules.undo_target(self.state, planned.service)
         if target == ref and found.ok:
-            await self._life.backward(planned, actor)
-            return
+            if await self._life.backward(planned, actor):
+                return
+            found = rules.Readiness(False, f"{self._life.halted or 'a hold'} came first")
         why = found.reason if target == ref else f"{target} took effect after it"
         self._ledger.trouble(f"{ref} was not taken back: {why}", planned.service)
 
@@ -385,8 +390,9 @@ class Engine:
             if not found.ok:
                 self._ledger.trouble(f"abort of {service} stopped: {found.reason}", service)
                 return
-            await self._life.backward(self.state.planned(target), actor)
-            if self.state.step(target).state != "undone":
+            if not await self._life.backward(self.state.planned(target), actor):
+                await self._clock.sleep(0.05)
+            elif self.state.step(target).state != "undone":
                 return
 
     # --- going on by itself --------------------------------------------------------------------------------------

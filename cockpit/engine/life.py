@@ -6,7 +6,8 @@ only follows a verification. Nothing here retries, and nothing is undone by an e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cockpit import events as ev
 from cockpit.clock import Clock
@@ -34,11 +35,33 @@ class Life:
         self._ledger = ledger
         self._hands = hands
         self._clock = clock
+        self._halting = 0
+        """Holds and panics that are on their way to the disk."""
+
+    @contextmanager
+    def halting(self) -> Iterator[None]:
+        """While a hold or a panic is being written down: from here on nothing is begun, though the state does not say so yet."""
+        self._halting += 1
+        try:
+            yield
+        finally:
+            self._halting -= 1
+
+    @property
+    def halted(self) -> str:
+        """What stops everything that has not begun to act, '' when nothing does. An intent that is written right behind this
+        stands before the hold in the journal, or is not written."""
+        state = self._ledger.state
+        if state.panicked:
+            return "panic"
+        return "a hold" if self._halting or state.holds else ""
 
     # --- forward -------------------------------------------------------------------------------------------------
 
     async def forward(self, planned: Step, actor: str) -> None:
-        """Run a step from its probe to its tick. Raises JournalBroken only."""
+        """Run a step from its probe to its tick; nothing, where a hold came first. Raises JournalBroken only."""
+        if self.halted:
+            return
         pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
         plan = self._ledger.state.plan
         if plan is not None and not condition_holds(plan, planned):
@@ -60,9 +83,8 @@ class Life:
                 return
         if not await self._capture(pen):
             return
-        if self._ledger.state.panicked or self._ledger.state.holds:
-            what = "panic" if self._ledger.state.panicked else "a hold"
-            detail = f"{what} came before it acted; {self._untouched(planned)}"
+        if self.halted:
+            detail = f"{self.halted} came before it acted; {self._untouched(planned)}"
             await pen.move("blocked", op="capture", detail=detail)
             return
         await self._intend(pen, "apply")
@@ -153,15 +175,23 @@ class Life:
 
     # --- back ----------------------------------------------------------------------------------------------------
 
-    async def backward(self, planned: Step, actor: str) -> None:
-        """Take a step back and verify that. What has no undo is passed over and said so. Raises JournalBroken only."""
+    async def backward(self, planned: Step, actor: str) -> bool:
+        """Take a step back and verify that. What has no undo is passed over and said so. False where a hold came first, and
+        nothing was taken back. Raises JournalBroken only."""
+        if self.halted:
+            return False
         pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
         if not planned.undoable:
             await pen.move("undone", op="undo", detail="it has no undo: what it did stays as it is")
-            return
+            return True
         await pen.move("undoing", op="undo")
+        if self.halted:
+            # Nothing was taken back: what holds of it is looked at.
+            await self._confirm(pen, already=False, detail=f"{self.halted} came before the undo began")
+            return False
         await self._intend(pen, "undo")
         await self._taken_back(pen, await self._act(pen, "undo"))
+        return True
 
     async def _taken_back(self, pen: _Pen, outcome: Outcome) -> None:
         await self._outcome(pen, "undo", outcome)

@@ -190,7 +190,7 @@ def next_gate(state: RunState) -> Gate | None:
 def gate_readiness(state: RunState, gate_id: str, now: float) -> Readiness:
     """Whether a gate may open now: the steps before it are settled, its evidence holds and is fresh."""
     plan = state.plan
-    gate = next((gate for gate in plan.gates if gate.id == gate_id), None) if plan is not None else None
+    gate = plan.gate(gate_id) if plan is not None else None
     if gate is None:
         return Readiness(False, f"the plan has no gate {gate_id}")
     for ref in gate.after:

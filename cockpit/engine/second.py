@@ -21,7 +21,7 @@ STANDS = 60.0
 def gate_of(state: RunState, id: str) -> Gate | None:
     """The gate of that id in the plan."""
     plan = state.plan
-    return next((gate for gate in plan.gates if gate.id == id), None) if plan is not None else None
+    return plan.gate(id) if plan is not None else None
 
 
 def evidence(state: RunState, gate: Gate, now: float) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def refuse_confirm(state: RunState, intent: it.Confirm, who: ev.Who, now: float)
         or _other_thing(state, intent, asked)
         or over(state, gate, asked, now)
         or rules.held(state)
-        or ("" if intent.typed == (gate.target or gate.id) else f"type {gate.target or gate.id} to confirm it")
+        or ("" if intent.typed == gate.typed else f"type {gate.typed} to confirm it")
     )
 
 

@@ -128,6 +128,8 @@ class Answered(Event, frozen=True, kw_only=True, tag="answered"):
 
     name: str
     by: str
+    who: Who = Who()
+    """Whose answer it was, as the kernel and the screen tell."""
 
 
 class AskGivenUp(Event, frozen=True, kw_only=True, tag="ask.given_up"):
@@ -135,6 +137,8 @@ class AskGivenUp(Event, frozen=True, kw_only=True, tag="ask.given_up"):
 
     name: str
     reason: str
+    who: Who = Who()
+    """Who said no, where somebody did."""
 
 
 class GateOpened(Event, frozen=True, kw_only=True, tag="gate.opened"):

@@ -24,7 +24,7 @@ RATE = 10
 TICK = 1.0
 """Seconds after which the clock is shown again where nothing happens."""
 
-SEAT = Seat(can_drive=False, drives=False, moves=True)
+SEAT = Seat(can_drive=False, drives=False, replay=True, moves=True)
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):

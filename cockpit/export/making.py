@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from cockpit.events import Record, StepMoved
 from cockpit.export.cast import Head, cast
 from cockpit.export.file import written
 from cockpit.export.film import Camera, Shot, shot_of, shots
-from cockpit.journal.keyframes import nearest
+from cockpit.journal.keyframes import KeyframeFile, Place
+from cockpit.journal.salvage import Damage, Salvage
 from cockpit.picture.ink import Picture, text_of
 from cockpit.picture.svg import svg
 from cockpit.reduce import reduce
-from cockpit.report.facts import Journal
-from cockpit.report.read import Reading
 from cockpit.state import RunState
 from cockpit.ui.paint import when
 
@@ -34,38 +35,68 @@ Said = Callable[[int, int, float], None]
 
 
 class Source:
-    """A journal that is read once more for each export, from wherever a keyframe stands."""
+    """A journal that is read once more for each export."""
 
     def __init__(self, file: Path, said: Said = lambda read, whole, shown: None) -> None:
         self.file = file
         self._said = said
-        self._reading = Reading(file)
+        self._salvage = Salvage(file)
         self._told = time.monotonic()
         self.shown = 0.0
 
     @property
-    def journal(self) -> Journal:
-        """How whole the journal was, as far as it was read last."""
-        return self._reading.journal
+    def damages(self) -> Sequence[Damage]:
+        """What was wrong with the journal, as far as it was read last: the first ones."""
+        return self._salvage.damages
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was, as far as it was read last."""
+        return self._salvage.whole
 
     def records(self, telling: bool = True) -> Iterator[Record]:
         """Every record that can be read, in order."""
-        self._reading = Reading(self.file)
+        self._salvage = Salvage(self.file)
         whole = self.file.stat().st_size
-        for count, record in enumerate(self._reading.records()):
+        for count, record in enumerate(self._salvage.records()):
             if telling and count % 256 == 0 and time.monotonic() - self._told > TELL:
                 self._told = time.monotonic()
-                self._said(self._reading.journal.size, whole, self.shown)
+                self._said(self._salvage.size, whole, self.shown)
             yield record
+
+    def upto(self, seq: int) -> tuple[RunState, Iterator[Record]]:
+        """The state right after event `seq`, or after the last one before it, and the records behind it."""
+        frames = KeyframeFile(self.file)
+        place = next((place for place in reversed(frames.places()) if place.seq <= seq), None)
+        # A journal that the keyframe does not fit is read once more, and all of it folded.
+        found = self._from(frames, place, seq) or self._from(frames, None, seq)
+        return found if found is not None else (RunState(), iter(()))
+
+    def _from(self, frames: KeyframeFile, place: Place | None, seq: int) -> tuple[RunState, Iterator[Record]] | None:
+        """The same, going on from a keyframe; None where that does not fit what was read up to it."""
+        state, records = RunState(), self.records()
+        for record in records:
+            if place is not None and record.seq >= place.seq:
+                frame = frames.read(place) if self._fits(place, record) else None
+                if frame is None:
+                    return None
+                first = state if state.seq else reduce(state, record)
+                state, place = replace(frame, plan=first.plan), None
+            elif record.seq > seq:
+                return state, itertools.chain((record,), records)
+            elif place is None or not state.seq:
+                # The first event holds the plan, which no keyframe does.
+                state = reduce(state, record)
+        return (state, iter(())) if place is None else None
+
+    def _fits(self, place: Place, record: Record) -> bool:
+        """Whether a keyframe is of the event that was just read. Behind damage none fits: it holds what the journal does not tell
+        any more."""
+        return record.seq == place.seq and self._salvage.head == place.head and self._salvage.whole
 
     def state_at(self, seq: int) -> RunState:
         """The state right after event `seq`, or after the last one with 0. Raises NoSuchMoment."""
-        state = (nearest(self.file, seq) if seq else None) or RunState()
-        for record in self.records():
-            if seq and record.seq > seq:
-                break
-            if record.seq > state.seq:
-                state = reduce(state, record)
+        state, _ = self.upto(seq or sys.maxsize)
         if not state.seq:
             raise NoSuchMoment(f"{self.file} holds no event" + (f" before {seq}" if seq else ""))
         return state
@@ -76,12 +107,12 @@ def export_cast(source: Source, camera: Camera, name: str, version: int, force: 
     first = next(iter(source.records(telling=False)), None)
     if first is None:
         raise NoSuchMoment(f"{source.file} holds no event")
-    state = nearest(source.file, camera.begin - 1) if camera.begin > 1 else None
-    taken = shots(source.records(), camera, state)
+    state, rest = source.upto(camera.begin - 1)
+    taken = shots(rest, camera, state)
     shot = next(taken, None)
     if shot is None:
         raise NoSuchMoment(f"{source.file} ends before event {camera.begin}")
-    opening = state or reduce(RunState(), first)
+    opening = state if state.seq else reduce(state, first)
     plan = opening.plan.name if opening.plan is not None else "a run without a beginning"
     title = f"{plan}: {opening.run} from {when(shot.now)} UTC, event {shot.seq}"
     head = Head(size=camera.size, title=title, began=shot.now, idle=round(camera.idle / camera.speed, 3))
@@ -89,7 +120,7 @@ def export_cast(source: Source, camera: Camera, name: str, version: int, force: 
 
     def counted() -> Iterator[Shot]:
         nonlocal count
-        for one in _chained(shot, taken):
+        for one in itertools.chain((shot,), taken):
             count += 1
             source.shown = one.at
             yield one
@@ -98,11 +129,6 @@ def export_cast(source: Source, camera: Camera, name: str, version: int, force: 
         for line in cast(counted(), head, version):
             target.write(line.encode())
     return count
-
-
-def _chained(first: Shot, others: Iterator[Shot]) -> Iterator[Shot]:
-    yield first
-    yield from others
 
 
 def export_moment(source: Source, camera: Camera, name: str, form: str, seq: int, force: bool) -> int:
@@ -145,7 +171,7 @@ def clipped(source: Source, camera: Camera, begin: str, end: str) -> Camera:
     end_seq = int(end) if end.isdigit() else _span(spans, end)[1]
     if end_seq and end_seq < begin_seq:
         raise NoSuchMoment(f"the clip would end at event {end_seq} before it begins at event {begin_seq}")
-    return msgspec.structs.replace(camera, begin=begin_seq, end=end_seq)
+    return replace(camera, begin=begin_seq, end=end_seq)
 
 
 def _span(spans: dict[str, tuple[int, int]], name: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ def listed(source: Source) -> Iterator[str]:
         size = f"{event.width}x{event.height}"
         line = f"{record.seq:>9}  {when(record.utc)} UTC  {event.why:<9}  {size:<9} {event.by:<16} {event.of}"
         try:
-            kept(source.file.parent, event)
+            kept(source.file.parent, event.file, event.svg, event.text)
         except ScreenGone as error:
             line += f"  ({error})"
         yield line
@@ -28,7 +28,7 @@ def screen(source: Source, seq: int) -> tuple[bytes, str]:
     near: list[int] = []
     for record, event in _all(source):
         if record.seq == seq:
-            return kept(source.file.parent, event)
+            return kept(source.file.parent, event.file, event.svg, event.text)
         near.append(record.seq)
     near.sort(key=lambda other: abs(other - seq))
     words = f"the nearest are {', '.join(map(str, sorted(near[:5])))}" if near else "none was kept in this run"

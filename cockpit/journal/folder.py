@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -36,6 +37,18 @@ class RunFolder(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """The run's name."""
         return self.path.name
+
+    @property
+    def called(self) -> str:
+        """What a command calls it by: the end of its name, which is enough to find it; its path, as a shell takes it, where it is
+        not among the runs of this account."""
+        if self.path.parent.resolve() != root().resolve():
+            return shlex.quote(str(self.path))
+        short = self.id.rpartition("-")[2]
+        alike = [
+            path for path in self.path.parent.iterdir() if path.name.startswith(short) or path.name.endswith(short)
+        ]
+        return short if len(short) >= 4 and len(alike) == 1 else self.id
 
     @property
     def journal(self) -> Path:

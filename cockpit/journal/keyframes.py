@@ -98,6 +98,7 @@ class KeyframeFile:
     def __init__(self, journal: Path) -> None:
         self._file = journal.with_name(KEYFRAMES)
         self._places: list[Place] | None = None
+        self._size = -1
         self._bad: list[int] = []
 
     def places(self) -> list[Place]:
@@ -105,6 +106,15 @@ class KeyframeFile:
         if self._places is None:
             self._places, self._bad = _places(self._file)
         return self._places
+
+    def look_again(self) -> None:
+        """Look through the file anew where it has grown or shrunk since."""
+        try:
+            size = self._file.stat().st_size
+        except OSError:
+            size = 0
+        if size != self._size:
+            self._size, self._places = size, None
 
     def bad(self) -> list[int]:
         """Lines that are no keyframe, or not the one that was written. Reads all of it."""
@@ -125,9 +135,10 @@ class KeyframeFile:
             return None
 
 
-def nearest(journal: Path, seq: int) -> RunState | None:
-    """The latest keyframe at or before event `seq`, None when there is none that holds. Only reads."""
-    frames = KeyframeFile(journal)
+def nearest(journal: Path, seq: int, frames: KeyframeFile | None = None) -> RunState | None:
+    """The latest keyframe at or before event `seq`, None when there is none that holds. Only reads. `frames` is what is known of
+    the file already."""
+    frames = frames or KeyframeFile(journal)
     for place in reversed([place for place in frames.places() if place.seq <= seq]):
         found = line_at(journal, place.seq)
         if found is None:
@@ -142,17 +153,6 @@ def nearest(journal: Path, seq: int) -> RunState | None:
         if state is not None and first is not None and isinstance(first.event, RunStarted):
             return replace(state, plan=first.event.plan)
     return None
-
-
-def state_at(journal: Path, seq: int) -> RunState:
-    """The state right after event `seq` (or the last one before it): a keyframe and the rest. Raises JournalDamaged."""
-    state = nearest(journal, seq) or RunState()
-    for record in records(journal):
-        if record.seq > seq:
-            break
-        if record.seq > state.seq:
-            state = reduce(state, record)
-    return state
 
 
 def _places(file: Path) -> tuple[list[Place], list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ MOST, MOST_BYTES = 200_000, 64 << 30
 
 _MEMBER = re.compile(rf"{re.escape(JOURNAL)}|{re.escape(KEYFRAMES)}|(?:raw|screens)/[^/\x00-\x1f]{{1,255}}")
 _CHUNK = 1 << 20
+HEADERS = 1 << 17
+"""Bytes that may stand before the content of a member. Ours take some thousands; tarfile takes extended ones, and maps of sparse
+files, into memory as they come."""
 
 
 class BadPack(Exception):
@@ -90,19 +94,54 @@ def looks_like_one(file: Path) -> bool:
 def unpack(file: Path, under: Path, most_bytes: int = MOST_BYTES) -> RunFolder:
     """The run of a pack, in a folder of its own under `under`, mode 0700. Raises BadPack and OSError."""
     try:
-        with gzip.open(file) as squeezed, tarfile.open(fileobj=squeezed, mode="r|") as tar:
-            run = _unpacked(file, tar, under, most_bytes)
+        with gzip.open(file) as squeezed:
+            run = _unpacked(file, _Members(squeezed), under, most_bytes)
             # The sum of all bytes stands at the very end (RFC 1952 §2.3.1); a tar file ends with blanks.
             if len(squeezed.read(_CHUNK)) == _CHUNK:
                 raise BadPack(f"{file} goes on behind its end")
             return run
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        # ValueError: what tarfile says of a number in a header that is none.
         raise BadPack(f"{file} is no pack, or it is cut off: {error}") from None
 
 
-def _unpacked(file: Path, tar: tarfile.TarFile, under: Path, most_bytes: int) -> RunFolder:
-    first = tar.next()
-    note = _note(file, tar, first)
+class _Bounded(io.BufferedIOBase):
+    """A file of which no more than `left` bytes are read. Raises tarfile.ReadError."""
+
+    left = HEADERS
+
+    def __init__(self, source: gzip.GzipFile) -> None:
+        self._source = source
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        data = self._source.read(size)
+        # Also at the end, which some headers make tarfile ask for again and again.
+        self.left -= max(len(data), tarfile.BLOCKSIZE)
+        if self.left < 0:
+            raise tarfile.ReadError("a header of it is longer than any of ours")
+        return data
+
+
+class _Members:
+    """The members of a pack, in order; none has more before its content than a header of ours. Raises tarfile.ReadError."""
+
+    def __init__(self, source: gzip.GzipFile) -> None:
+        self._source = _Bounded(source)
+        self._tar = tarfile.open(fileobj=self._source, mode="r|")  # noqa: SIM115
+        self.content = self._tar.extractfile
+
+    def next(self) -> tarfile.TarInfo | None:
+        """The next one; None behind the last."""
+        self._source.left = HEADERS
+        member: tarfile.TarInfo | None = self._tar.next()
+        # What is content is counted by whoever takes it.
+        self._source.left = sys.maxsize
+        return member
+
+
+def _unpacked(file: Path, tar: _Members, under: Path, most_bytes: int) -> RunFolder:
+    note = _note(file, tar)
     folder = under / note.run
     folder.mkdir(mode=0o700)
     taken = count = 0
@@ -112,7 +151,7 @@ def _unpacked(file: Path, tar: tarfile.TarFile, under: Path, most_bytes: int) ->
             raise BadPack(f"{file} unpacks to more than {MOST:,} files or {most_bytes:,} bytes")
         if not member.isreg() or not _MEMBER.fullmatch(member.name) or member.name.endswith(("/.", "/..")):
             raise BadPack(f"{file} holds {member.name[:100]!r}, which no pack of a run holds")
-        source = tar.extractfile(member)
+        source = tar.content(member)
         path = folder / member.name
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if source is None or path.exists():
@@ -126,8 +165,9 @@ def _unpacked(file: Path, tar: tarfile.TarFile, under: Path, most_bytes: int) ->
     return run
 
 
-def _note(file: Path, tar: tarfile.TarFile, first: tarfile.TarInfo | None) -> Note:
-    source = tar.extractfile(first) if first is not None and first.isreg() and first.name == NOTE else None
+def _note(file: Path, tar: _Members) -> Note:
+    first = tar.next()
+    source = tar.content(first) if first is not None and first.isreg() and first.name == NOTE else None
     if source is None or first is None or first.size > 1 << 16:
         raise BadPack(f"{file} is no pack of a run: it does not begin with {NOTE}")
     try:
@@ -143,8 +183,8 @@ def _note(file: Path, tar: tarfile.TarFile, first: tarfile.TarInfo | None) -> No
 
 def check(run: RunFolder, file: Path) -> str:
     """A sentence when the journal of an unpacked run is not the one that was packed; '' when it is. Reads all of it."""
-    with tarfile.open(file, mode="r|gz") as tar:
-        note = _note(file, tar, tar.next())
+    with gzip.open(file) as squeezed:
+        note = _note(file, _Members(squeezed))
     try:
         there = end(run.journal)
     except JournalDamaged as error:

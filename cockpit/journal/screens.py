@@ -10,8 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from cockpit.events import ScreenKept
-
 FOLDER = "screens"
 LARGEST = 8 << 20
 """Bytes of one file that is read back."""
@@ -70,13 +68,12 @@ class ScreenFiles:
         return Files(file=f"{FOLDER}/{stem}", bytes=size, svg=hashes[0], text=hashes[1])
 
 
-def kept(run: Path, event: ScreenKept) -> tuple[bytes, str]:
-    """(SVG, text) of a screen that was kept, as the journal's hashes prove. Raises ScreenGone."""
-    if not _FILE.fullmatch(event.file):
-        raise ScreenGone(f"{event.file[:100]} is no name of a kept screen")
-    return _proven(run, f"{event.file}.svg", event.svg), _proven(run, f"{event.file}.txt", event.text).decode(
-        "utf-8", "replace"
-    )
+def kept(run: Path, file: str, svg: str, text: str) -> tuple[bytes, str]:
+    """(SVG, text) of the screen that was kept in the files `file`, as the hashes `svg` and `text` of the journal prove. Raises
+    ScreenGone."""
+    if not _FILE.fullmatch(file):
+        raise ScreenGone(f"{file[:100]} is no name of a kept screen")
+    return _proven(run, f"{file}.svg", svg), _proven(run, f"{file}.txt", text).decode("utf-8", "replace")
 
 
 def _proven(run: Path, name: str, digest: str) -> bytes:

@@ -4,12 +4,11 @@ tmux's own access list. All three must say yes."""
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
 import pwd
 import stat
-from collections.abc import Sequence
 
+from cockpit.accounts import common_group, group_of
 from cockpit.pairing.place import Place
 from cockpit.pairing.tmux import INSTALL, LISTED, READERS_SEND, NoTmux
 
@@ -44,21 +43,6 @@ def known(user: str) -> pwd.struct_passwd:
     return found
 
 
-def common_group(them: Sequence[int]) -> int | None:
-    """A group that both accounts are in, the smallest; for root, who may use any, their own. None without one."""
-    if os.geteuid() == 0:
-        return them[0] if them else None
-    ours = {os.getegid(), *os.getgroups()}
-    sizes = [(_size(gid), gid) for gid in them if gid in ours]
-    return min(sizes)[1] if sizes else None
-
-
-def _size(gid: int) -> int:
-    with contextlib.suppress(KeyError):
-        return len(grp.getgrgid(gid).gr_mem)
-    return 0
-
-
 def allow(place: Place, user: str, version: tuple[int, int], *, write: bool) -> list[str]:
     """Let an account in. Returns what was done and what it means, as sentences. Raises NoAccess, NoTmux, OSError."""
     if version < LISTED:
@@ -78,7 +62,7 @@ def allow(place: Place, user: str, version: tuple[int, int], *, write: bool) -> 
 
 def _open(place: Place, person: pwd.struct_passwd) -> list[str]:
     """The way to the socket, through the narrowest door that there is."""
-    gid = common_group(os.getgrouplist(person.pw_name, person.pw_gid))
+    gid = common_group([person.pw_name])
     others = [user for user in allowed(place) if user != person.pw_name]
     now = place.path.stat()
     held = not now.st_mode & stat.S_IXOTH and (not others or now.st_gid == gid)
@@ -88,7 +72,7 @@ def _open(place: Place, person: pwd.struct_passwd) -> list[str]:
         os.chown(place.path, -1, gid)
         place.path.chmod(0o710)
         return [
-            f"The socket belongs to the group {_group(gid)} (mode 0660) now; tmux takes nobody of it but {person.pw_name}."
+            f"The socket belongs to the group {group_of(gid)} (mode 0660) now; tmux takes nobody of it but {person.pw_name}."
         ]
     place.socket.chmod(0o666)
     place.path.chmod(0o711)
@@ -96,13 +80,6 @@ def _open(place: Place, person: pwd.struct_passwd) -> list[str]:
     return [
         f"{why}: every account can reach the socket now (mode 0666), and tmux's access list alone keeps the others out."
     ]
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def disallow(place: Place, user: str, version: tuple[int, int]) -> list[str]:

@@ -70,7 +70,7 @@ set -g status-left "#{?client_readonly, YOU OBSERVE , }#{@here}"
 set -g window-status-format ""
 set -g window-status-current-format ""
 set -g status-right-length 90
-set -g status-right "#{@join}   C-b d leaves "
+set -g status-right "#{?#{e|>=:#{client_width},110},#{@join}   ,}C-b d leaves "
 set -g @here ""
 set -g @join ""
 """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Callable, Iterable
 
 import msgspec
 
+from cockpit.accounts import account_of
 from cockpit.pairing.marks import Hand
 from cockpit.pairing.tmux import LISTED
 
@@ -48,12 +48,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
 
 def account(uid: int) -> str:
     """The name of an account, or its number. -1 is a tmux that does not tell: nobody but this account reaches its socket."""
-    if uid < 0:
-        uid = os.getuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return account_of(os.getuid() if uid < 0 else uid)
 
 
 def read(listed: str, named: Callable[[int], str]) -> list[Present]:

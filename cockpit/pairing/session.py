@@ -35,7 +35,7 @@ def begin(
     inside = {FOLDER_VARIABLE: str(place.path), "ESCDELAY": ESCAPE, "COLORTERM": "truecolor"}
     words = ("-f", str(place.config), "new-session", "-d", "-s", SESSION, "-x", str(size[0]), "-y", str(size[1]))
     try:
-        place.server.run(*words, *pane, extra=inside)
+        place.server.run(*words, *SILENT, *pane, extra=inside)
         # Of a configuration that a tmux does not wholly understand, it says so and goes on.
         missing = [key for key in ("escape-time", "set-clipboard") if not place.server.run("show-options", "-sv", key)]
     except NoTmux:
@@ -43,6 +43,10 @@ def begin(
         raise
     if missing:
         raise NoTmux(f"tmux has not taken its configuration ({', '.join(missing)}); it is in {place.config}")
+
+
+SILENT = ("sh", "-c", 'stty -echo; exec "$@"', "sh")
+"""Runs the pane's program on a terminal that does not echo: a mark that comes before the screen is up would show its secret."""
 
 
 def enter(

@@ -303,6 +303,11 @@ class Gate(Frozen, frozen=True, kw_only=True):
     second_by: tuple[str, ...] = ()
     """The accounts of those who may be that person; () for everybody who was given access to confirm."""
 
+    @property
+    def typed(self) -> str:
+        """What a person types to open or confirm it."""
+        return self.target or self.id
+
 
 class Plan(Frozen, frozen=True, kw_only=True):
     """A whole runbook."""
@@ -330,6 +335,10 @@ class Plan(Frozen, frozen=True, kw_only=True):
         """UTC at which the first window that the plan names opens; 0 where it names none."""
         opens = [service.window.start for service in self.services if service.window is not None]
         return min((datetime.fromisoformat(text).timestamp() for text in opens if text), default=0.0)
+
+    def gate(self, id: str) -> Gate | None:
+        """The gate of that id."""
+        return next((gate for gate in self.gates if gate.id == id), None)
 
     def service(self, id: str) -> Service:
         """The service of that id. Raises KeyError."""

@@ -21,7 +21,7 @@ refuse() {
 }
 
 ready() {
-    case $address${mac-}${check-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
+    case $address${mac-}${check-}${says-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
     case $address in *[!0-9.]* | '' | .* | *.) refuse "the address is no IPv4 address" ;; esac
     case ${mac-} in *[!0-9A-Fa-f:]*) refuse "the hardware address is none" ;; esac
     url=${check:-http://$address/}

@@ -25,13 +25,18 @@ seen() {
     return 0
 }
 
-probe() {
+sane() {
     case $text in
         '' | "$nl"*)
             echo "the text begins with an empty line: nobody could tell whether it came up"
             return 2
             ;;
     esac
+    case ${within:-10} in *[!0-9]*) echo "within: $within is no number of seconds"; return 2 ;; esac
+}
+
+probe() {
+    sane || return
     # What was said before says nothing about this night.
     return 1
 }
@@ -45,6 +50,7 @@ capture() {
 }
 
 apply() {
+    sane || return
     if printf '%s\n' "$text" | asked "${command:-wall}"; then
         echo "said: ${text%%"$nl"*}"
     else
@@ -54,6 +60,7 @@ apply() {
 }
 
 verify() {
+    sane || return
     tries=0
     while :; do
         count=$(seen) || {

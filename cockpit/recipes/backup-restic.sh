@@ -22,6 +22,12 @@ taken() {
     printf '%s\n' "$said" | sed -n 's/.*"short_id":"\([0-9a-f]*\)".*/\1/p'
 }
 
+sane() {
+    case ${check:-5%} in
+        -* | *[!0-9./%KMGTkmgt]*) echo "check: $check is no share of the repository, such as 5%, 1/10 or 2G" && return 1 ;;
+    esac
+}
+
 probe() {
     # A snapshot of before says nothing about now.
     return 1
@@ -33,6 +39,7 @@ capture() {
 }
 
 apply() {
+    sane || return
     id=$(taken) || { echo "the repository cannot be opened: is it there (restic init), and is that its password?" && return 1; }
     if [ -n "$id" ]; then echo "snapshot $id is taken already" && return; fi
     (cd -- "$source" && keep backup --tag "cutover-$captured_token" .) || { echo "the backup is not whole" && return 1; }
@@ -40,6 +47,7 @@ apply() {
 }
 
 verify() {
+    sane || return 2
     id=$(taken) || { echo "the repository cannot be opened" && return 2; }
     [ -n "$id" ] || { echo "there is no snapshot of this run" && return 1; }
     keep check --read-data-subset="${check:-5%}" > /dev/null || { echo "the repository does not pass its check" && return 1; }

@@ -60,7 +60,8 @@ verify() {
 }
 
 undo() {
-    emptied && rm -f -- "$evidence" "$evidence.new" || return
+    # The evidence goes first: it must not outlive what it is of.
+    rm -f -- "$evidence" "$evidence.new" && emptied || return
     [ "$captured_made" = 0 ] || [ ! -d "$into" ] || rmdir -- "$into"
 }
 

@@ -187,6 +187,7 @@ fit() {
     case ${wait:-120} in *[!0-9]*) refuse "the seconds to wait must be a number" ;; esac
     case ${pause:-2} in *[!0-9]* | 0*) refuse "the pause must be a number of seconds" ;; esac
     case ${check:-http://x} in *"$line"*) refuse "the URL to check is none" ;; http://?* | https://?*) ;; *) refuse "the URL to check is none" ;; esac
+    case ${says-} in *"$line"*) refuse "the text that the answer holds is one line" ;; esac
     case ${token-} in '') refuse "there is no token: give it as a secret of the step" ;; *[!A-Za-z0-9._~+/=-]*) refuse "the token holds what no token does" ;; esac
     fit_address
 }

@@ -4,14 +4,19 @@
 # undo: makes it writable at once for all that runs, and takes the mounts away
 # param: path the folder or file to freeze
 # param: except paths inside that stay writable, one a line (optional)
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
 # needs: mount umount awk readlink
 # shellcheck shell=sh disable=SC2154
 
 sane() {
-    placed && each_open inside
+    placed && each_open inside && seen_all "$at"
 }
 
 placed() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "only root can mount, and see who writes: use become"
+        return 1
+    fi
     # The path alone: what stays writable may be gone by the time that it is thawed, as after a restart of the host.
     case $path in
         *"
@@ -150,6 +155,28 @@ not_this() {
     case $test/ in "$(readlink -f -- "$open")"/*) return 1 ;; esac
 }
 
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
+    return 1
+}
+
 links() {
     # `PID TARGET` of the links /proc/PID/$1.
     # shellcheck disable=SC2086,SC2012
@@ -204,7 +231,11 @@ verify() {
     fi
     # A log-in or a command that began before and is about to end is waited for.
     patiently others && each_open open_writes || return 1
-    echo "$at cannot be written, not by root and not by what ran before; $number paths in it can"
+    case ${others:-refuse} in
+        refuse) before="what ran before" ;;
+        *) before="what ran before and can be seen" ;;
+    esac
+    echo "$at cannot be written, not by root and not by $before; $number paths in it can"
 }
 
 release_open() {

@@ -4,10 +4,17 @@
 # undo: gives each path the mode it had
 # param: path the folder to freeze
 # param: except paths inside that stay writable, one a line (optional)
-# param: store the file to keep the modes of before in, outside the tree; default PATH.modes-before-freeze
+# param: store the file to keep the modes of before in, where no user can write; default PATH.modes-before-freeze
 # param: user who writes there, for the proof; default the owner of the folder
-# needs: find stat awk su
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
+# needs: find stat awk readlink su
 # shellcheck shell=sh disable=SC2154
+
+# perl is not needed, and used where it is: without it 20,000 paths take half a minute, and sockets and pipes cannot be frozen.
+export LC_ALL=C
+nl='
+'
+fds='/proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/5 /proc/self/fd/6 /proc/self/fd/7 /proc/self/fd/8 /proc/self/fd/9'
 
 sane() {
     case $path${store-} in
@@ -25,13 +32,26 @@ sane() {
     fi
     kept=${store:-$at.modes-before-freeze}
     case $kept in
-        "$at"/*) echo "the modes of before cannot be kept inside the tree"; return 1 ;;
         /*) ;;
         *) echo "the file for the modes is no absolute path: $kept"; return 1 ;;
     esac
-    who=${user:-$(stat -c %U "$at")}
+    if ! folder=$(readlink -f -- "${kept%/*}/.") || [ ! -d "$folder" ]; then
+        echo "there is no folder for the modes: ${kept%/*}"
+        return 1
+    fi
+    kept=${folder%/}/${kept##*/}
+    case $kept in "$at"/*) echo "the modes of before cannot be kept inside the tree"; return 1 ;; esac
+    who=${user:-$(stat -c %U "$at")} me=$(id -u)
     if ! id -u -- "$who" > /dev/null 2>&1; then
         echo "there is no user $who"
+        return 1
+    fi
+    if [ "$me" != 0 ] && [ "$me" != "$(id -u -- "$who")" ]; then
+        echo "only root can try whether $who can write: use become"
+        return 1
+    fi
+    if ! [ -r /proc/self/status ]; then
+        echo "there is no /proc here: what a path has become cannot be seen"
         return 1
     fi
     while IFS= read -r open; do
@@ -40,6 +60,33 @@ sane() {
     done << END
 ${except-}
 END
+}
+
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
+    return 1
+}
+
+able() {
+    # What is done forward has to be seen, too.
+    sane && seen_all "a file of $at"
 }
 
 tree() {
@@ -53,7 +100,8 @@ tree() {
 ${except-}
 END
     shift
-    find "$at" "$@"
+    # find wants to come back to where it began.
+    (cd / && find "$at" "$@")
 }
 
 writable() {
@@ -61,51 +109,86 @@ writable() {
     tree ! -type l -perm /222 "$@"
 }
 
+unfrozen() {
+    # The first path that can be written, as $left.
+    if left=$(writable -print); then left=${left%%"$nl"*} && return; fi
+    echo "not all of $at can be looked into"
+    return 1
+}
+
 probe() {
-    sane || return 2
-    [ -r "$kept" ] && [ -z "$(writable -print | head -n 1)" ]
+    able && unfrozen || return 2
+    [ -r "$kept" ] && [ -z "$left" ]
 }
 
 capture() {
-    sane || return
+    able || return
     if [ -e "$kept" ]; then
         echo "$kept is there: another freeze keeps its modes in it"
         return 1
     fi
-    strange=$(tree -name '*
-*' -print | head -n 1)
+    strange=$(tree -name "*$nl*" -print | head -n 1)
     if [ -n "$strange" ]; then
         echo "a name of two lines cannot be written down: $strange…"
         return 1
     fi
-    echo "modes=$(tree ! -type l -exec stat -c '%a %n' {} + | LC_ALL=C sort | sha256sum | cut -d ' ' -f 1)"
+    if ! with_perl; then
+        strange=$(writable ! -type f ! -type d -print | head -n 1)
+        if [ -n "$strange" ]; then
+            echo "no file and no folder, and there is no perl to change it safely: $strange. Name it in except"
+            return 1
+        fi
+    fi
+    echo "modes=$(tree ! -type l -exec stat -c '%a %n' {} + | sort | sha256sum | cut -d ' ' -f 1)"
 }
 
 marked() {
     # MODE FILESYSTEM:INODE:OWNER NAME of each path, `.` for the file system of the tree, whose number a restart may change.
-    writable -exec stat -c '%a %d:%i:%u %n' {} + | sed "s/^\([0-7]* \)$(stat -c %d "$at"):/\1.:/"
+    # A name of two lines would be taken for two paths.
+    tree -name "*$nl*" -prune -o ! -type l -perm /222 -exec stat -c '%a %d:%i:%u %n' {} + |
+        sed "s/^\([0-7]* \)$(stat -c %d "$at"):/\1.:/"
+}
+
+# shellcheck disable=SC2094  # what is open is compared with the name
+noted() {
+    # The modes of before, if nobody has put something else in their place; none when none were noted yet.
+    if [ ! -e "$kept" ] && [ ! -L "$kept" ]; then return; fi
+    {
+        [ "$(readlink /proc/self/fd/3)" = "$kept" ] && [ "$(stat -L -c %u:%a /proc/self/fd/3)" = "$me:600" ] && cat <&3 && return
+    } 3< "$kept"
+    echo "$kept is not the file that was written: whose is it?" >&2
+    return 1
 }
 
 pass() {
-    # Modes are on the disk before any of them is taken.
-    rm -f "$kept.new" || return
-    [ -e "$kept" ] || (umask 077 && : > "$kept") || return
-    (umask 077 && marked | kept=$kept awk '
-        BEGIN { while ((getline line < ENVIRON["kept"]) > 0) { print line; sub(/^[0-7]* /, "", line); known[line] } }
-        { path = $0; sub(/^[0-7]* /, "", path); if (!(path in known)) print }' > "$kept.new") && mv "$kept.new" "$kept" || return
-    writable -exec chmod a-w {} +
+    # Modes are on the disk before any of them is taken, and only what is noted there is changed.
+    was=$(noted) && now=$(marked) && rm -f "$kept.new" || return
+    (
+        umask 077
+        # Not through a link that somebody leaves there.
+        set -C
+        printf '%s\n' "$was" '' "$now" | awk '
+            { path = $0; sub(/^[0-7]* /, "", path) }
+            path != "" && !(path in known) { known[path]; print }' > "$kept.new"
+    ) && mv "$kept.new" "$kept" && noted > /dev/null || return
+    wrong=$(printf '%s\n' "$now" | sed -n 's/^[0-7]* /a-w /p' | given_all | awk 'NR == 1')
+    [ -z "$wrong" ] || {
+        echo "this cannot have its write bits taken: $wrong"
+        return 1
+    }
 }
 
 apply() {
-    sane || return
+    able || return
     tries=0
     # What appeared during one pass is caught by the next.
     while :; do
         pass || return
+        left=
+        if unfrozen > /dev/null && [ -z "$left" ]; then break; fi
         tries=$((tries + 1))
-        [ -n "$(writable -print | head -n 1)" ] || break
         if [ "$tries" -ge 5 ]; then
-            echo "writable paths keep appearing: $(writable -print | head -n 1)"
+            unfrozen && echo "writable paths keep appearing: $left"
             return 1
         fi
     done
@@ -114,14 +197,17 @@ apply() {
 
 tries_to_write() {
     # Whether that user can make a file in the folder.
+    if [ "$me" != 0 ]; then
+        mkdir "$at/.cockpit-freeze" 2> /dev/null && rmdir "$at/.cockpit-freeze"
+        return
+    fi
     export at
     # shellcheck disable=SC2016
     su -s /bin/sh "$who" -c 'mkdir "$at/.cockpit-freeze" 2> /dev/null && rmdir "$at/.cockpit-freeze"' < /dev/null
 }
 
 verify() {
-    sane || return 2
-    left=$(writable -print | head -n 1)
+    able && unfrozen || return 2
     if [ -n "$left" ]; then
         echo "this can still be written: $left"
         return 1
@@ -136,90 +222,121 @@ verify() {
         /^\/proc\// { split($0, word, "/"); next }
         { to = substr($0, index($0, " -> ") + 4) }
         $1 ~ /^l.w/ && index(to, ENVIRON["at"] "/") == 1 { print word[3] " " to }')
-    frozen=$(tree -type f -print)
-    held=$(printf '%s\n' "$frozen" | held=$held awk '
-        { frozen[$0] }
-        END { n = split(ENVIRON["held"], all, "\n")
-              for (i = 1; i <= n; i++) { name = all[i]; sub(/^[0-9]* /, "", name); if (name in frozen) { print all[i]; exit } } }')
+    held=$([ -z "$held" ] || { printf '%s\n' "$held" '' && tree -type f -print; } | awk '
+        !frozen && $0 == "" { frozen = 1; next }
+        !frozen { name = $0; sub(/^[0-9]* /, "", name); by[name] = $0; next }
+        $0 in by { print by[$0]; exit }')
     if [ -n "$held" ]; then
         echo "process ${held%% *} has ${held#* } open for writing from before: restart it"
         return 1
     fi
+    case ${others:-refuse} in
+        refuse) rest="root is not stopped" ;;
+        *) rest="root is not stopped, nor who has a file open and could not be seen" ;;
+    esac
     if [ "$(id -u -- "$who")" = 0 ]; then
         echo "no write bit is left in $at, but its owner is root, whom modes do not stop"
     else
-        echo "$who cannot write in $at, and no write bit is left; root is not stopped"
+        echo "$who cannot write in $at, and no write bit is left; $rest"
     fi
 }
 
-same() {
-    # Whether $1 is still the path that was noted as $mark.
-    now=$(stat -L -c %d:%i:%u -- "$1" 2> /dev/null) || return
-    [ "${now%%:*}" != "$top" ] || now=.:${now#*:}
-    [ "$now" = "$mark" ]
+with_perl() {
+    perl -MPOSIX -MFcntl -e 1 2> /dev/null
 }
 
-given() {
-    # $mode to $name. Users can put a link in its place at any time, so a file is opened, and what is open is changed.
-    if [ -L "$name" ]; then
-        return 0
-    elif [ "$me" = 0 ] && { [ -f "$name" ] || [ -d "$name" ]; }; then
-        { ! same /proc/self/fd/3 || chmod -- "$mode" /proc/self/fd/3; } 3< "$name"
-    elif [ -e "$name" ]; then
-        (cd -P -- "${name%/*}" && name=./${name##*/} && { [ -L "$name" ] || ! same "$name" || chmod -- "$mode" "$name"; })
-    fi
+given_all() {
+    # Its mode to each path of lines `MODE MARK NAME`; what is gone, or is another file by now, is let be. Prints what has not got it.
+    # Users can put a link in the place of a path, or of a folder of it, at any time: each is opened, and what is open is changed,
+    # if it is this very path, behind no link, and still what was noted.
+    top=$(stat -c %d "$at")
+    if with_perl; then given_by_perl; else given_by_shell; fi
 }
 
-given_seven() {
-    # $many to seven of `MARK NAME` at one stroke; fails where one of them is not what it was.
-    [ "$me" = 0 ] && [ $# = 7 ] || return
-    for one; do
-        [ ! -L "${one#* }" ] && { [ -f "${one#* }" ] || [ -d "${one#* }" ]; } || return
+given_by_perl() {
+    top=$top perl -e '
+        use strict; use POSIX (); use Fcntl;
+        # The last one is O_PATH, which opens anything and reads nothing. Kernels before 2.6.39 do not know it, and open.
+        my $how = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | 010000000;
+        binmode $_ for *STDIN, *STDOUT;
+        while (my $line = <STDIN>) {
+            chomp $line;
+            my ($mode, $mark, $name) = split / /, $line, 3;
+            my $fd = POSIX::open($name, $how);
+            if (defined $fd) {
+                my $open = "/proc/self/fd/$fd";
+                my ($device, $inode, $now, undef, $owner) = stat $open;
+                $device = "." if $device eq $ENV{top};
+                my $theirs = readlink($open) ne $name || "$device:$inode:$owner" ne $mark;
+                my $given = $theirs || chmod $mode eq "a-w" ? $now & 07555 : oct $mode, $open;
+                POSIX::close($fd);
+                next if $given;
+            }
+            print "$name\n" if lstat $name and ! -l _;
+        }'
+}
+
+given_by_shell() {
+    # As many at one stroke as a shell can have open.
+    many=''
+    set --
+    while IFS= read -r line; do
+        if [ $# = 7 ] || [ "${line%% *}" != "$many" ]; then
+            given_each "$@"
+            set --
+        fi
+        many=${line%% *}
+        set -- "$@" "${line#* }"
     done
-    {
-        set -- "${1%% *}" "${2%% *}" "${3%% *}" "${4%% *}" "${5%% *}" "${6%% *}" "${7%% *}"
-        now=$(cd /proc/self/fd && stat -L -c %d:%i:%u 3 4 5 6 7 8 9 | sed "s/^$top:/.:/") &&
-            [ "$now" = "$(printf '%s\n' "$@")" ] && (cd /proc/self/fd && chmod -- "$many" 3 4 5 6 7 8 9)
-    } 3< "${1#* }" 4< "${2#* }" 5< "${3#* }" 6< "${4#* }" 7< "${5#* }" 8< "${6#* }" 9< "${7#* }"
+    given_each "$@"
 }
 
 given_each() {
     # $many to each of `MARK NAME`. Prints what has not got it.
     if given_seven "$@" 2> /dev/null; then return; fi
-    mode=$many
     for one; do
         mark=${one%% *} name=${one#* }
         given 2> /dev/null || { [ ! -e "$name" ] || printf '%s\n' "$name"; }
     done
 }
 
-given_back() {
-    # Each mode to its path; what is gone, or is another file by now, is let be. Prints what has not got its mode.
-    top=$(stat -c %d "$at") me=$(id -u) many=
-    LC_ALL=C sort "$kept" | {
-        set --
-        while IFS= read -r line; do
-            case ${line#* * } in "$at" | "$at"/*) ;; *) continue ;; esac
-            if [ $# = 7 ] || [ "${line%% *}" != "$many" ]; then
-                given_each "$@"
-                set --
-            fi
-            many=${line%% *}
-            set -- "$@" "${line#* }"
-        done
-        given_each "$@"
-    } | awk 'NR == 1'
+# shellcheck disable=SC2012,SC2086  # these are seven words, and only ls shows the ends of many links at once everywhere
+given_seven() {
+    # $many to seven of `MARK NAME`; fails where one of them is not what it was.
+    [ $# = 7 ] || return
+    names='' marks=''
+    for one; do
+        name=${one#* }
+        [ ! -L "$name" ] && { [ -f "$name" ] || [ -d "$name" ]; } || return
+        names="$names$nl$name" marks="$marks$nl${one%% *}"
+    done
+    {
+        [ "$nl$(ls -ln $fds | sed 's/^[^>]*> //')" = "$names" ] &&
+            [ "$nl$(stat -L -c %d:%i:%u $fds | sed "s/^$top:/.:/")" = "$marks" ] && chmod -- "$many" $fds
+    } 3< "${1#* }" 4< "${2#* }" 5< "${3#* }" 6< "${4#* }" 7< "${5#* }" 8< "${6#* }" 9< "${7#* }"
+}
+
+given() {
+    # $many to $name.
+    if [ -L "$name" ]; then return; fi
+    [ -f "$name" ] || [ -d "$name" ] || return
+    { ! same || chmod -- "$many" /proc/self/fd/3; } 3< "$name"
+}
+
+same() {
+    # Whether what is open is the path $name, and what was noted as $mark.
+    [ "$(readlink /proc/self/fd/3)" = "$name" ] && now=$(stat -L -c %d:%i:%u /proc/self/fd/3) || return
+    [ "${now%%:*}" != "$top" ] || now=.:${now#*:}
+    [ "$now" = "$mark" ]
 }
 
 undo() {
-    sane || return
-    rm -f "$kept.new" || return
+    sane && was=$(noted) && rm -f "$kept.new" || return
     if [ -e "$kept" ]; then
-        if [ -L "$kept" ] || [ "$(stat -c %u "$kept")" != "$(id -u)" ]; then
-            echo "$kept is not the file that was written: whose is it?"
-            return 1
-        fi
-        wrong=$(given_back)
+        # Those of one mode together.
+        wrong=$(printf '%s\n' "$was" | sort | at=$at awk '
+            { name = $0; sub(/^[^ ]* [^ ]* /, "", name) }
+            name == ENVIRON["at"] || index(name, ENVIRON["at"] "/") == 1' | given_all | awk 'NR == 1')
         if [ -n "$wrong" ]; then
             echo "this has not got its mode back: $wrong"
             return 1
@@ -245,7 +362,7 @@ verify_undo() {
                 ;;
         esac
     fi
-    now=$(tree ! -type l -exec stat -c '%a %n' {} + | LC_ALL=C sort | sha256sum | cut -d ' ' -f 1)
+    now=$(tree ! -type l -exec stat -c '%a %n' {} + | sort | sha256sum | cut -d ' ' -f 1)
     if [ "$now" = "${captured_modes-}" ]; then
         echo "each path has the mode it had"
     else

@@ -113,6 +113,7 @@ ask() {
 
 fit() {
     case ${then:-maint} in maint) ;; *) refuse "what comes then is maint, or nothing" ;; esac
+    case ${not_says-} in *"$line"*) refuse "the text that the answers do not hold is one line" ;; esac
     goal=${then:-drain}
 }
 

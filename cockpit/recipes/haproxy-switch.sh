@@ -123,6 +123,7 @@ ask() {
 
 fit() {
     case ${order:-open} in open | close) ;; *) refuse "the order is open or close" ;; esac
+    case ${says-} in *"$line"*) refuse "the text that the answers hold is one line" ;; esac
     [ "$from" != "$to" ] || refuse "from and to are one server"
 }
 

@@ -8,7 +8,7 @@
 # param: port default 22
 # param: host_key the host's public key as `type text`; default what this login's known_hosts says
 # param: home the home that he must find himself in; default what the host says of him
-# needs: ssh
+# needs: ssh cksum
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -31,19 +31,24 @@ sane() {
     fi
 }
 
+known() {
+    # The file of the host key, always of this name: what is cut off leaves one, which the next look, or undo, removes.
+    known=$HOME/.cockpit-login-$(printf '%s\n' "$user" "$key" "${host-}" "${port-}" | cksum | tr ' ' -)
+}
+
 logged_in() {
-    # Runs $1 there as the user.
+    # Runs $1 there as the user. All that is said is told.
     set -- -T -n -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o PreferredAuthentications=publickey \
         -o ConnectTimeout=10 -o ControlPath=none -o StrictHostKeyChecking=yes -o LogLevel=ERROR \
         -i "$key" -p "${port:-22}" -l "$user" -- "${host:-127.0.0.1}" "$1"
     if [ -z "${host_key-}" ]; then
-        ssh "$@"
+        ssh "$@" 2>&1
         return
     fi
-    known=$(mktemp) || return 2
+    known
     case ${port:-22} in 22) name=${host:-127.0.0.1} ;; *) name="[${host:-127.0.0.1}]:$port" ;; esac
-    printf '%s %s\n' "$name" "$host_key" > "$known"
-    ssh -o UserKnownHostsFile="$known" -o GlobalKnownHostsFile=none "$@"
+    rm -f "$known" && (umask 077 && printf '%s %s\n' "$name" "$host_key" > "$known") || return 2
+    ssh -o UserKnownHostsFile="\"$known\"" -o GlobalKnownHostsFile=none "$@" 2>&1
     status=$?
     rm -f "$known"
     return "$status"
@@ -60,7 +65,7 @@ capture() {
 
 apply() {
     sane || return
-    said=$(logged_in "echo in" 2>&1)
+    said=$(logged_in "echo in")
     case $said in
         *in) echo "$user logged in" ;;
         *)
@@ -73,7 +78,7 @@ apply() {
 verify() {
     sane || return 2
     # shellcheck disable=SC2016
-    said=$(logged_in 'echo "user=$(id -un)"; echo "home=$HOME"; cd && echo "cwd=$(pwd)"' 2>&1)
+    said=$(logged_in 'echo "user=$(id -un)"; echo "home=$HOME"; cd && echo "cwd=$(pwd)"')
     status=$?
     got=$(printf '%s\n' "$said" | sed -n 's/^user=//p')
     place=$(printf '%s\n' "$said" | sed -n 's/^cwd=//p')
@@ -92,9 +97,11 @@ verify() {
 
 undo() {
     # It only logged in.
-    return 0
+    known
+    rm -f "$known"
 }
 
 verify_undo() {
-    return 0
+    known
+    [ ! -e "$known" ]
 }

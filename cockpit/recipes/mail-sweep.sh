@@ -141,11 +141,35 @@ strayed() {
     done < "$work/numbers"
 }
 
+# Removes the folders in which this mailbox was cut up, but for one whose process lives, and has its lock: a cut leaves them.
+swept_up() {
+    place=$HOME/.cockpit-sweep-$(printf '%s' "$book" | cksum | tr ' ' -)
+    for old in "$place".*; do
+        # shellcheck disable=SC2094  # a folder
+        [ ! -d "$old" ] || (! flock -n 8 || rm -rf "$old") 8< "$old"
+    done
+}
+
+# A folder of its own, with a lock for as long as this process lives. Another one may sweep before it has the lock.
+work_in() {
+    swept_up
+    work=$place.$$
+    while (umask 077 && mkdir "$work"); do
+        command exec 8< "$work" && flock 8 && [ -d "$work/." ] && return
+    done
+    return 1
+}
+
+worked() {
+    rm -rf "$work"
+    exec 8<&-
+}
+
 # Calls $1 with name, sender and file of each that is not in the ledger.
 each_left() {
-    work=$(mktemp -d) || return 2
+    work_in || return 2
     strayed > "$work/list" || {
-        rm -rf "$work"
+        worked
         return 2
     }
     total=$(grep -c . < "$work/list")
@@ -155,11 +179,11 @@ each_left() {
         ! grep -qxF "sent $name" "$book" 2> /dev/null || continue
         left=$((left + 1))
         "$1" || {
-            rm -rf "$work"
+            worked
             return 1
         }
     done < "$work/list"
-    rm -rf "$work"
+    worked
 }
 
 look() {
@@ -223,7 +247,7 @@ forward() {
             echo "sent $name" >> "$book"
         fi
         grep -vxF "trying $name" "$book" > "$book.new"
-        [ $? -le 1 ] && mv "$book.new" "$book"' &
+        [ $? -le 1 ] && mv "$book.new" "$book"' 8<&- &
     wait $!
     grep -qxF "sent $name" "$book" && return
     echo "this host does not take a message for $address"
@@ -269,6 +293,7 @@ verify() {
 
 undo() {
     sane || return
+    swept_up
     rm -f "$book.message" "$book.new"
     echo "the originals are in $box; what was forwarded stays with $address"
 }

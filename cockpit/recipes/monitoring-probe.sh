@@ -15,6 +15,10 @@ same() {
     [ -f "$file" ] && printf '%s\n' "$check" | cmp -s - "$file"
 }
 
+sane() {
+    case ${within:-30} in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+}
+
 probe() {
     same && sh -ec "
 $seen" > /dev/null 2>&1
@@ -46,7 +50,7 @@ old() {
 }
 
 apply() {
-    case ${within:-30} in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    sane || return
     names
     if ! same; then
         if [ "$captured_existed" = 1 ]; then
@@ -67,6 +71,7 @@ ${reload:-:}" || { echo "the monitoring does not reload" && return 1; }
 }
 
 verify() {
+    sane || return 2
     same || { echo "$file does not hold the check" && return 1; }
     until=$(($(date +%s) + ${within:-30}))
     until sh -ec "

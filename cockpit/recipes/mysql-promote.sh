@@ -26,6 +26,9 @@ client() (
         *) own=mariadb-dump ;;
     esac
     if command -v "$own" > /dev/null; then tool=$own; fi
+    # Of a host with a semicolon the client reads something else, and asks the server here.
+    case ${host-} in -* | *[!A-Za-z0-9.:_%-]*) echo "the host is no name or address: $host" >&2 && exit 1 ;; esac
+    case ${port-} in *[!0-9]*) echo "the port is no number: $port" >&2 && exit 1 ;; esac
     [ -z "${user-}" ] || set -- "--user=$user" "$@"
     [ -z "${port-}" ] || set -- "--port=$port" "$@"
     [ -z "${socket-}" ] || set -- "--socket=$socket" "$@"
@@ -83,6 +86,7 @@ reached() {
 apply() {
     within=${within:-60}
     case $within in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    case ${lose:-no} in yes | no) ;; *) echo "lose is yes or no" && return 1 ;; esac
     follows=$(asked 'done') || { echo "the server cannot be asked" && return 1; }
     if [ -n "$follows" ]; then
         goal=${position-}

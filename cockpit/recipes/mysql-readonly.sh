@@ -24,6 +24,9 @@ client() (
         *) own=mariadb-dump ;;
     esac
     if command -v "$own" > /dev/null; then tool=$own; fi
+    # Of a host with a semicolon the client reads something else, and asks the server here.
+    case ${host-} in -* | *[!A-Za-z0-9.:_%-]*) echo "the host is no name or address: $host" >&2 && exit 1 ;; esac
+    case ${port-} in *[!0-9]*) echo "the port is no number: $port" >&2 && exit 1 ;; esac
     [ -z "${user-}" ] || set -- "--user=$user" "$@"
     [ -z "${port-}" ] || set -- "--port=$port" "$@"
     [ -z "${socket-}" ] || set -- "--socket=$socket" "$@"

@@ -55,6 +55,7 @@ END
 
 fit() {
     case $to in '' | -* | *[!A-Za-z0-9._:[\]-]*) refuse "where requests go is no address:port" ;; *:*) ;; *) refuse "where requests go lacks the port" ;; esac
+    case ${says-} in *"$line"*) refuse "the text that the answer holds is one line" ;; esac
     case ${tls:-no} in yes | no) ;; *) refuse "tls is yes or no" ;; esac
     case ${ca:-/} in /*) ;; *) refuse "the file of authorities must be an absolute path" ;; esac
     case ${ca-} in *[!A-Za-z0-9/._+@%=,-]*) refuse "the path of the file of authorities holds what a configuration could misread" ;; esac

@@ -149,7 +149,7 @@ insist() {
 }
 
 ready() {
-    case $file$name${root-}${upstream-}${host-}${listen-}${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
+    case $file$name${root-}${upstream-}${host-}${listen-}${says-}${check-}${at-}${conf-} in *"$line"*) refuse "a parameter holds a newline" ;; esac
     case $file in /*[!/]) ;; *) refuse "the file to make must be an absolute path" ;; esac
     case ${conf:-/} in /*) ;; *) refuse "nginx's configuration must be an absolute path" ;; esac
     case $name in '' | -* | *[!A-Za-z0-9._-]*) refuse "the name is no host name" ;; esac

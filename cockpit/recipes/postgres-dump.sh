@@ -84,6 +84,7 @@ kept() {
 
 apply() {
     [ ! -d "$file" ] || { echo "$file is a folder" && return 1; }
+    case ${frozen:-no} in yes | no) ;; *) echo "frozen is yes or no" && return 1 ;; esac
     if [ "${frozen:-no}" = yes ]; then
         closed=$(sql -c 'show transaction_read_only') || { echo "the server cannot be asked" && return 1; }
         [ "$closed" = on ] || { echo "$database takes writes: freeze it first" && return 1; }

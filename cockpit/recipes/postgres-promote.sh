@@ -82,6 +82,7 @@ capture() {
 apply() {
     within=${within:-60}
     case $within in *[!0-9]*) echo "within: $within is no number of seconds" && return 1 ;; esac
+    case ${lose:-no} in yes | no) ;; *) echo "lose is yes or no" && return 1 ;; esac
     now=$(replica) || { echo "the server cannot be asked" && return 1; }
     [ "$now" = t ] || { echo "it is no replica any more" && return; }
     goal=${position-}

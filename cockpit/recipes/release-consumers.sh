@@ -9,7 +9,7 @@
 # param: current the link to the release in use, default `current` beside the folder of releases
 # param: processes how many processes at least run out of it, default 1
 # param: within seconds to wait for them after a restart, default 15
-# param: others `refuse` (default) or `ignore` processes that this login may not look into
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
 # needs: readlink grep awk
 # shellcheck shell=sh disable=SC2154
 
@@ -28,7 +28,7 @@ sane() {
         echo "$link leads nowhere"
         return 1
     fi
-    seen_all
+    seen_all "a release"
 }
 
 unseen() {
@@ -49,7 +49,7 @@ seen_all() {
         *) echo "others is refuse or ignore"; return 1 ;;
     esac
     hidden=$(unseen) || return 0
-    echo "process $hidden cannot be looked into by this login, and may run out of a release: become root"
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
     return 1
 }
 

@@ -5,7 +5,7 @@
 # param: releases the folder that holds one folder per tag, as release-build makes it
 # param: keep how many of the newest stay
 # param: current the link to the release in use, default `current` beside the folder of releases
-# param: others `refuse` (default) or `ignore` processes that this login may not look into
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
 # needs: readlink sort awk
 # shellcheck shell=sh disable=SC2154
 
@@ -28,7 +28,7 @@ sane() {
         echo "$link leads nowhere: which release is in use cannot be told, nothing is removed"
         return 1
     fi
-    seen_all || return 1
+    seen_all "a release" || return 1
     previous=none
     if [ -L "$releases/.previous" ]; then previous=$(readlink -f "$releases/.previous" || echo none); fi
 }
@@ -51,7 +51,7 @@ seen_all() {
         *) echo "others is refuse or ignore"; return 1 ;;
     esac
     hidden=$(unseen) || return 0
-    echo "process $hidden cannot be looked into by this login, and may run out of a release: become root"
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
     return 1
 }
 

@@ -4,7 +4,8 @@
 # undo: nothing to take back: it only looked
 # param: release the folder of the release, or the link to it
 # param: allow patterns of paths that may change, one a line, such as `*.pyc` or `./tmp/*` (optional)
-# needs: find awk
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
+# needs: find awk readlink
 # shellcheck shell=sh disable=SC2154
 
 probe() {
@@ -25,6 +26,29 @@ sane() {
         echo "$release has no mark of its build: what came later cannot be told"
         return 1
     fi
+    seen_all "a file of it"
+}
+
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
+    return 1
 }
 
 allowed() {
@@ -79,7 +103,10 @@ apply() {
 verify() {
     sane || return 2
     told "$(written)" "paths are written, or made to be" && told "$(opened)" "files are open for writing" || return 1
-    echo "nothing is written in $dir, and no process has a file of it open for writing"
+    case ${others:-refuse} in
+        refuse) echo "nothing is written in $dir, and no process has a file of it open for writing" ;;
+        *) echo "nothing is written in $dir, and none of the processes that can be seen has a file of it open for writing" ;;
+    esac
 }
 
 undo() {

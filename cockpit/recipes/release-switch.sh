@@ -24,6 +24,9 @@ sane() {
         *) echo "the folder of releases is no absolute path: $releases"; return 1 ;;
     esac
     release=$releases/$tag link=${current:-$(dirname "$releases")/current} record=$releases/.previous mark=$releases/.restarted
+    case $link in
+        */*) [ -d "${link%/*}/" ] || { echo "there is no folder for $link"; return 1; } ;;
+    esac
     if [ -e "$link" ] && [ ! -L "$link" ]; then
         echo "$link is no link: move what is there into a release first"
         return 1

@@ -4,7 +4,8 @@
 # undo: puts back the file that was at the target, or removes the copy with what was written since
 # param: source the database file
 # param: target where the copy goes; nothing may have it open
-# needs: sqlite3 sha256sum stat
+# param: others `refuse` (default) or `ignore` processes that this login may not look into; only root sees all, as with `become`
+# needs: sqlite3 sha256sum stat readlink
 # shellcheck shell=sh disable=SC2154
 
 absolute() {
@@ -36,12 +37,35 @@ sane() {
 unused() {
     # What is still to be written into the one file would spoil another one in its place.
     if [ -s "$target-wal" ] || [ -s "$target-journal" ]; then echo "$target is in use, or was left amid a write" && return 1; fi
+    seen_all "$target" || return
     # shellcheck disable=SC2012  # the links' ends are what is wanted, and only ls shows many at once everywhere
     ls -l /proc/[0-9]*/fd 2> /dev/null | path=$(readlink -f -- "$target") LC_ALL=C awk '
         BEGIN { path = " -> " ENVIRON["path"]; n = length(path) }
         substr($0, length($0) - n + 1) == path { found = 1 }
         END { exit !found }' || return 0
     echo "$target is in use: stop what has it open"
+    return 1
+}
+
+unseen() {
+    # A process of which this login may not see what it runs out of. Those of the kernel, and those that have ended, have no memory.
+    # Where the processes of others are hidden altogether, the first one is, too.
+    if ! [ -r /proc/1/status ]; then echo 1 && return; fi
+    for process in /proc/[0-9]*; do
+        [ -e "$process/cwd/." ] || readlink "$process/cwd" > /dev/null 2>&1 || ! grep -qs '^VmSize:' "$process/status" || break
+        process=
+    done
+    [ -n "$process" ] && echo "${process#/proc/}"
+}
+
+seen_all() {
+    case ${others:-refuse} in
+        ignore) return 0 ;;
+        refuse) ;;
+        *) echo "others is refuse or ignore"; return 1 ;;
+    esac
+    hidden=$(unseen) || return 0
+    echo "process $hidden cannot be looked into by this login, and may use $1: become root, or let others be ignored"
     return 1
 }
 

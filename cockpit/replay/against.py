@@ -37,7 +37,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return before[-1] if before else ""
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True):
+class Played(msgspec.Struct, frozen=True, kw_only=True):
     """A run: its steps in the order in which they were begun first."""
 
     run: str
@@ -67,8 +67,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Two runs, aligned where `align` began: `zero_one` and `zero_two` are that moment's UTC in each."""
 
-    one: Course
-    two: Course
+    one: Played
+    two: Played
     align: str
     zero_one: float
     zero_two: float
@@ -79,7 +79,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """In what way, as a sentence."""
 
 
-def course(state: RunState, timeline: Timeline) -> Course:
+def played(state: RunState, timeline: Timeline) -> Played:
     """The course of a run from its last state and its timeline."""
     lives: dict[str, Life] = {}
     moves: dict[str, list[Moment]] = {}
@@ -103,7 +103,7 @@ def course(state: RunState, timeline: Timeline) -> Course:
             turns=tuple(turns),
         )
     plan = state.plan
-    return Course(
+    return Played(
         run=state.run,
         mode=state.mode,
         plan=plan.name if plan is not None else "",
@@ -113,7 +113,7 @@ def course(state: RunState, timeline: Timeline) -> Course:
     )
 
 
-def compare(one: Course, two: Course, align: str = "") -> Comparison:
+def compare(one: Played, two: Played, align: str = "") -> Comparison:
     """Both runs, aligned at the step `align`, or at the first one that both have, in the order of the first run. Raises
     CannotAlign."""
     common = [ref for ref in one.lives if ref in two.lives]
@@ -166,7 +166,7 @@ def told(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _only(two: Course, one: Course) -> list[str]:
+def _only(two: Played, one: Played) -> list[str]:
     return [ref for ref in two.lives if ref not in one.lives]
 
 
@@ -190,7 +190,7 @@ def _row(ref: str, one: Life | None, two: Life | None) -> Row:
     return Row(ref=ref, one=one, two=two, word=word)
 
 
-def _parting(rows: tuple[Row, ...], one: Course, two: Course) -> tuple[str, str]:
+def _parting(rows: tuple[Row, ...], one: Played, two: Played) -> tuple[str, str]:
     """The first step, in the order of the first run, that is missing, came out otherwise, was begun more often, or came in
     another order. How long a step took is no parting."""
     order = [ref for ref in two.lives if ref in one.lives]

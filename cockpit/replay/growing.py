@@ -57,6 +57,10 @@ class GrowingStore:
         """Takes over the open file. `journal` is where it lies, when it is the run's own: it may have keyframes."""
         self._descriptor = descriptor
         self._journal = journal
+        self._frames = keyframes.KeyframeFile(journal) if journal is not None else None
+        self._nearest: tuple[int, RunState | None] | None = None
+        """The event of the latest keyframe that was asked for, and the state that holds there."""
+        self._looking = threading.Lock()
         self._offsets, self._seqs = array("q"), array("q")
         self._utc, self._shown = array("d"), array("d")
         self._moments: tuple[Moment, ...] = ()
@@ -108,10 +112,17 @@ class GrowingStore:
         return found
 
     def nearest(self, count: int) -> tuple[int, RunState] | None:
-        """From the keyframes in the run's folder."""
-        if self._journal is None or not count:
+        """From the keyframes in the run's folder. The file is looked through again only when it has grown, and the
+        keyframe that was used last is kept: steps and seeks beside each other read nothing."""
+        if self._journal is None or self._frames is None or not count:
             return None
-        state = keyframes.nearest(self._journal, self._seqs[count - 1])
+        with self._looking:
+            seq = self._seqs[count - 1]
+            self._frames.look_again()
+            wanted = max((place.seq for place in self._frames.places() if place.seq <= seq), default=0)
+            if wanted and (self._nearest is None or self._nearest[0] != wanted):
+                self._nearest = (wanted, keyframes.nearest(self._journal, seq, self._frames))
+            state = self._nearest[1] if wanted and self._nearest is not None else None
         return (self.timeline.after_seq(state.seq), state) if state is not None else None
 
     def close(self) -> None:

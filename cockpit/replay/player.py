@@ -127,11 +127,12 @@ class Player:
                 self.transport.learn(first.event.plan, first.event.plan.planned_start or first.utc)
 
     def _search(self, text: str) -> Search:
-        if self._file is not None:
+        # Not every line of a damaged file is an event that is shown, nor does its text stand there in our encoding.
+        if self._file is not None and not self.recording.damaged:
             return Search(text).in_file(self._file)
         return Search(text).in_records(self.recording.records, len(self.recording.timeline))
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
         """Always refused."""
         return "a replay has nobody to answer"
 

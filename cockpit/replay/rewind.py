@@ -1,7 +1,8 @@
 """A live run whose time can be moved: `cockpit watch` shows it as it goes on, or as it was at any moment so far.
 
 While it is followed, the screen gets what the conductor sends. Once it is paused, it gets what the journal holds, by the same
-transport as a replay. What a watcher may ask for (to hold, to confirm as the second person) goes to the conductor, which decides.
+transport as a replay. What a watcher may ask for (to hold, to confirm as the second person) goes to the conductor, which decides;
+from the past it is to hold alone, and what people ask of each other meanwhile is told.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
 from cockpit.events import Person, Record
-from cockpit.intents import AnyIntent, Hold
+from cockpit.intents import PAST, AnyIntent, Hold
 from cockpit.picture.seen import Seen
-from cockpit.reduce import fold
+from cockpit.reduce import fold, reduce
 from cockpit.replay.copied import Copy
 from cockpit.replay.growing import GrowingStore
 from cockpit.replay.player import Player
@@ -87,7 +89,7 @@ class Rewind(Player):
             self._copy = Copy()
             descriptor = os.dup(self._copy.descriptor)
         self._store = GrowingStore(descriptor, journal if self._copy is None else None)
-        super().__init__(Recording(self._store), grows=True, idle=idle)
+        super().__init__(Recording(self._store), grows=True, idle=idle, file=journal if self._copy is None else None)
         self._socket, self._name = socket, name
         self._state = state or RunState()
         self._queue: asyncio.Queue[list[Record] | RunState] = asyncio.Queue(WAITING)
@@ -152,7 +154,10 @@ class Rewind(Player):
         """Keep the state of now, whatever is shown, and hand on what the screen follows."""
         try:
             async for batch in self._live.records():
-                self._state = batch if isinstance(batch, RunState) else fold(batch, self._state)
+                if isinstance(batch, RunState):
+                    self._state = batch
+                else:
+                    self._take(batch)
                 try:
                     if self.transport.following:
                         self._queue.put_nowait(batch)
@@ -164,6 +169,14 @@ class Rewind(Player):
         except ConnectionError as error:
             why = str(error)
         self._store.notice = why
+
+    def _take(self, batch: list[Record]) -> None:
+        if self.transport.following:
+            self._state = fold(batch, self._state)
+            return
+        for record in batch:
+            self._state = reduce(self._state, record)
+            self.transport.meanwhile(self._state, record, time.time())
 
     async def _grow(self) -> None:
         while True:
@@ -189,6 +202,11 @@ class Rewind(Player):
         self._live.here(columns, rows, people)
 
     @property
+    def present(self) -> tuple[RunState, float] | None:
+        """What is so now, and the UTC of now, while the screen shows the past."""
+        return None if self.transport.following else (self._state, time.time())
+
+    @property
     def screen(self) -> int:
         """This screen's number among those that are attached."""
         return self._live.screen
@@ -202,12 +220,12 @@ class Rewind(Player):
         """Have kept what this screen shows."""
         self._live.saw(screen)
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
         """Whoever only watches answers nothing."""
         return "this screen only watches"
 
     async def send(self, intent: AnyIntent, by: str = "", sure: str = "") -> str | None:
         """What a watcher may ask for the conductor decides; but nobody asks for anything from the past, except to hold."""
         if not self.transport.following and not isinstance(intent, Hold):
-            return "this screen shows the past: $ goes back to now"
+            return PAST
         return await self._live.send(intent, by, sure)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.events import Record
-from cockpit.journal import line as lines
+from cockpit.replay.index import read_back
 from cockpit.replay.timeline import Timeline
 from cockpit.replay.words import Said, words
 
@@ -131,9 +131,12 @@ class Search:
         return number if self.done else f"{number}, {self.share:.0%} looked through"
 
     def places(self, timeline: Timeline) -> list[int]:
-        """The places of the events with a hit, from 0. Cheap: only what is new is looked up."""
+        """The places of the events with a hit, from 0, as far as the timeline goes. Cheap: only what is new is looked up."""
+        last = timeline.seqs[-1] if len(timeline) else 0
         for seq in self._seqs[len(self._places) :]:
-            self._places.append(max(0, bisect.bisect_left(timeline.seqs, seq)))
+            if seq > last:
+                break
+            self._places.append(bisect.bisect_left(timeline.seqs, seq))
         return self._places
 
     def _begin(self, work: Callable[[], None]) -> Search:
@@ -171,10 +174,10 @@ class Search:
         for number, line in enumerate(self._needle.lines(piece)):
             if self._cancelled.is_set():
                 return
-            try:
-                self._take(lines.decode_unchained(line))
-            except lines.Damaged:
+            record = read_back(line)
+            if record is None:
                 continue  # Whoever reads the recording tells of it.
+            self._take(record)
             if number % 20 == 19:
                 time.sleep(0)
 

@@ -44,7 +44,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     checked: int = 0
     """Bytes whose chain is checked."""
     complete: bool = False
-    """The index covers all."""
+    """The index covers all that can be read."""
     done: bool = False
     """The chain is checked to its end."""
     head: str = ""
@@ -222,14 +222,27 @@ class FileStore:
         self._thread.start()
 
     def _follow(self, size: int) -> None:
-        for found in self._told():
-            self._apply(found)
-        if not self.known.done and not self._closed:
-            # The process could not start, or has died: it is done here, more slowly.
-            for found in survey(self._file, self._descriptor, size):
-                if self._closed:
-                    return
+        try:
+            for found in self._told():
                 self._apply(found)
+            if not self.known.done and not self._closed:
+                # The process could not start, or has died: it is done here, more slowly.
+                for found in survey(self._file, self._descriptor, size):
+                    if self._closed:
+                        return
+                    self._apply(found)
+        except OSError as error:
+            if not self._closed:
+                self._apply(self._broken_off(error))
+                self.known = replace(self.known, complete=True)
+
+    def _broken_off(self, error: OSError) -> Checked:
+        """What is known where the file cannot be read to its end: nothing more will be."""
+        at = len(self.timeline)
+        why = f"it cannot be read any further: {error.strerror}"
+        seq = self.timeline.seqs[-1] if at else 0
+        damage = Damage(line=at + 1, last=at + 1, kind="line", why=why, seq=seq, at=at)
+        return Checked(read=self.known.checked, damages=(damage,), damaged=self.known.damaged + 1, done=True)
 
     def _told(self) -> Iterator[Message]:
         if self._process is None or self._process.stdout is None:

@@ -58,18 +58,9 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     def __len__(self) -> int:
         return len(self.seqs)
 
-    @property
-    def length(self) -> float:
-        """Seconds that all of it takes at single speed."""
-        return self.shown[-1] if self.shown else 0.0
-
     def after_seq(self, seq: int) -> int:
         """How many events are shown right after event `seq` (or after the last one before it)."""
         return bisect.bisect_right(self.seqs, seq)
-
-    def after_shown(self, seconds: float) -> int:
-        """How many events are shown `seconds` after the beginning."""
-        return bisect.bisect_right(self.shown, seconds)
 
     def after_utc(self, utc: float) -> int:
         """How many events are shown at that time of day; clocks that were set back are taken as they were written."""

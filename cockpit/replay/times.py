@@ -36,8 +36,6 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     zero: float
     """UTC of T: see `RunState.zero`."""
-    place: int = 0
-    """Events shown now."""
     now: float = 0.0
     """UTC of the moment shown now."""
     style: ClockStyle = "utc"
@@ -61,14 +59,21 @@ def target(text: str, timeline: Timeline, frame: Frame, course: Course) -> Targe
         return Target(1)
     if word in {"end", "live", "now"}:
         return Target(len(timeline))
-    if word.removeprefix("#").isdigit() and word.isascii():
-        return _numbered(int(word.removeprefix("#")), timeline)
+    seq = number(word)
+    if seq is not None:
+        return _numbered(seq, timeline)
     if word.endswith("%"):
         return _share(text, word[:-1], course)
     if "/" in word:
         return _step(text.strip(), timeline, frame)
     utc = _utc(word, text.strip(), timeline, frame)
     return _at(utc, text.strip(), timeline, frame)
+
+
+def number(text: str) -> int | None:
+    """The event that `#1234` or `1234` names; None for any other text."""
+    word = text.strip().removeprefix("#")
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
 
 
 def span(text: str) -> float | None:
@@ -161,11 +166,12 @@ def _utc(word: str, text: str, timeline: Timeline, frame: Frame) -> float:
 def _dated(text: str, frame: Frame) -> float:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None and frame.style != "local":
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        # Also for a date in a year that no local clock knows.
         raise _unreadable(text) from None
-    if moment.tzinfo is None and frame.style != "local":
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
 
 
 def _time_of_day(

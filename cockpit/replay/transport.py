@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from cockpit.events import Record
 from cockpit.plan.model import Plan
 from cockpit.replay import times
 from cockpit.replay.course import Course, Cut
@@ -146,6 +147,8 @@ class Transport:
         self._hit = -1
         self.shown_live: Callable[[], int] = lambda: 0
         """The number of the event that is on the screen while the end is followed."""
+        self.meanwhile: Callable[[RunState, Record, float], None] = lambda state, record, now: None
+        """Told what happens in a live run whose past is shown, with the state after it and the UTC of now."""
         self.changed: Callable[[], None] = lambda: None
         """Called when a key has moved something."""
 
@@ -246,7 +249,6 @@ class Transport:
         self._course.follow(timeline, whole=True)
         frame = times.Frame(
             zero=self._zero or (timeline.utc[0] if len(timeline) else 0.0),
-            place=self.place,
             now=self.now(),
             style=self._style,
             steps=frozenset(self._traits.phases),
@@ -313,7 +315,6 @@ class Transport:
         timeline = self.timeline
         if self.following:
             # What is on the screen stays there, with the ages that it shows.
-            timeline = self.timeline
             self._seek(self.shown_live() or (timeline.seqs[-1] if len(timeline) else 0), self._utc())
             return
         self.playing = not self.playing

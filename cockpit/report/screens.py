@@ -61,7 +61,7 @@ class Screens:
         if self._folder is None:
             return "the run's folder is not at hand"
         try:
-            again(kept(self._folder, event)[0])
+            again(kept(self._folder, event.file, event.svg, event.text)[0])
         except (ScreenGone, NotOurs) as error:
             return short(str(error))
         return ""
@@ -86,17 +86,8 @@ def shown(folder: Path, report: Report) -> Mapping[int, Shown]:
     for fact in sorted(report.screens, key=lambda fact: (fact.why != "confirmed", fact.seq)):
         if fact.trouble or len(found) >= INSIDE:
             continue
-        event = ev.ScreenKept(
-            **{
-                name: getattr(fact, name) for name in ("why", "of", "by", "shown", "page", "width", "height", "version")
-            },
-            file=fact.file,
-            bytes=0,
-            svg=fact.svg,
-            text=fact.text,
-        )
         try:
-            data, text = kept(folder, event)
+            data, text = kept(folder, fact.file, fact.svg, fact.text)
             picture = Shown(again(data), text)
         except (ScreenGone, NotOurs):
             continue

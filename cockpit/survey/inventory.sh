@@ -34,6 +34,60 @@ printf 'host\tname\t%s\n' "$(hostname 2> /dev/null || cat /etc/hostname)"
 awk -F= '$1 == "PRETTY_NAME" { gsub(/"/, "", $2); print "host\tsystem\t" $2 }' /etc/os-release 2> /dev/null
 [ "$here" = 0 ] || note "not root: crontabs, at jobs, databases and mail of others may be missing"
 
+# --- who is a person ---
+defined() { awk -v key="$1" '$1 == key && $2 ~ /^[0-9]+$/ { n = $2 } END { print n }' /etc/login.defs 2> /dev/null; }
+# Where people's ids begin: the host's own word for it, else what was usual when it was made.
+begins() {
+    least=$(defined "$1")
+    if [ -z "$least" ] && grep -qs 'release [2-6]\b' /etc/redhat-release; then least=500; fi
+    if [ "${least:-1000}" -gt 1000 ]; then least=1000; fi
+    echo "${least:-1000}"
+}
+# Where those of packages end: the host's own word, else what tools have built in, even where people's begin below.
+ends() {
+    most=$(defined "$1")
+    if [ -z "$most" ] && grep -qs 'release [2-6]\b' /etc/redhat-release; then most=499; fi
+    echo "${most:-999}"
+}
+# The accounts as `person LINE` and `package LINE`. Who came from an older host can have an id below those of people, with a home
+# and a shell as people have them. Where ids may be of both, a package's account lives where packages do, and nobody is let in.
+sorted() {
+    { getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: -v least="$(begins UID_MIN)" -v most="$(ends SYS_UID_MAX)" '
+        { let = $7 !~ /\/(nologin|false|sync)$/; theirs = $6 ~ /^(\/?|\/(var|run|usr|etc|opt|bin|sbin|lib|lib64|dev|proc|nonexistent)(\/.*)?)$/ }
+        $3 < 100 || $3 >= 65000 { next }
+        $3 < least { if ($6 ~ /^\/home\// && let) print "person " $0; next }
+        $3 > most || !theirs { print "person " $0; next }
+        !let { print "package " $0; next }
+        { print "doubt " $0 }' | while IFS= read -r line; do
+        case $line in
+            doubt\ *)
+                line=${line#doubt } kind=package
+                name=${line%%:*} home=${line%:*} home=${home##*:}
+                # One with a password or a key is somebody.
+                case $(getent shadow "$name" 2> /dev/null | cut -d : -f 2) in '' | '!'* | '*'* | x) ;; *) kind=person ;; esac
+                [ ! -s "$home/.ssh/authorized_keys" ] || kind=person
+                printf '%s %s\n' "$kind" "$line"
+                ;;
+            *) printf '%s\n' "$line" ;;
+        esac
+    done
+}
+known=$(sorted)
+people() { printf '%s\n' "$known" | sed -n 's/^person //p'; }
+packages() { printf '%s\n' "$known" | sed -n 's/^package //p'; }
+# The groups of people. One that begins a package's account is none, unless it is a person's, too, or has a person in it.
+groups() {
+    {
+        people | sed 's/^/person:/'
+        packages | sed 's/^/package:/'
+        { getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | sed 's/^/group:/'
+    } | awk -F: -v least="$(begins GID_MIN)" '
+        $1 == "person" { is[$2]; own[$5]; next }
+        $1 == "package" { begun[$5]; next }
+        { theirs = $4 in own; n = split($5, a, ","); for (i = 1; i <= n; i++) if (a[i] in is) theirs = 1 }
+        $4 < 65000 && ($4 in own || ($4 >= least && (theirs || !($4 in begun)))) { print "group\t" $2 "\t" $4 "\t" $5 }'
+}
+
 # --- what listens ---
 # With the program, and with the unit that it runs in, where systemd keeps account of that.
 unit_of='function unit_of(pid,    file, line, name) { file = "/proc/" pid "/cgroup"; name = ""
@@ -92,6 +146,7 @@ for file in /etc/service/*/run /service/*/run; do
 done
 # What runs although nothing of the above starts it, as a worker that somebody left behind in a screen: of people, or out of a
 # place that no package fills. Neither what listens, nor what hangs on a login or on a job, nor what these have begun.
+folk=" $(people | cut -d : -f 3 | tr '\n' ' ')"
 opened=$(ss -Hlntup 2> /dev/null | grep -o 'pid=[0-9]*' | sort -u | tr '\n' ' ')
 cat /proc/[0-9]*/status 2> /dev/null | opened=$opened awk 'BEGIN { n = split(ENVIRON["opened"], a, " "); for (i = 1; i <= n; i++) { sub(/pid=/, "", a[i]); stop[a[i]] = 1 } }
     /^Name:/ { name = $2 }
@@ -106,7 +161,7 @@ cat /proc/[0-9]*/status 2> /dev/null | opened=$opened awk 'BEGIN { n = split(ENV
     case $line in
         '') continue ;;
         /srv/* | /opt/* | /home/* | /usr/local/* | *' /srv/'* | *' /opt/'* | *' /home/'* | *' /usr/local/'*) ;;
-        *) [ "$uid" -ge 1000 ] && [ "$uid" -lt 65000 ] || continue ;;
+        *) case $folk in *" $uid "*) ;; *) continue ;; esac ;;
     esac
     printf 'process\t%s\t%s\n' "$(id -un "$uid" 2> /dev/null || echo "$uid")" "${line% }"
 done | sort -u
@@ -172,21 +227,10 @@ for file in /var/spool/cron/atjobs/* /var/spool/at/*; do
 done
 
 # --- people ---
-# Where people's ids begin: the host's own word for it, else what was usual when it was made. Who came from an older host can have
-# one below that, with a home and a shell as people have them.
-begins() {
-    least=$(awk -v key="$1" '$1 == key && $2 ~ /^[0-9]+$/ { n = $2 } END { print n }' /etc/login.defs 2> /dev/null)
-    if [ -z "$least" ] && grep -qs 'release [2-6]\b' /etc/redhat-release; then least=500; fi
-    if [ "${least:-1000}" -gt 1000 ]; then least=1000; fi
-    echo "${least:-1000}"
-}
-people() {
-    { getent passwd 2> /dev/null || cat /etc/passwd; } | tr '\t' ' ' | awk -F: -v least="$(begins UID_MIN)" '$3 < 65000 &&
-        ($3 >= least || ($3 >= 100 && $6 ~ /^\/home\// && $7 !~ /\/(nologin|false|sync)$/))'
-}
 people | awk -F: '{ print "user\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 "\t" $5 }' | foldered 5
-{ getent group 2> /dev/null || cat /etc/group; } | tr '\t' ' ' | awk -F: -v least="$(begins GID_MIN)" -v theirs=" $(people | cut -d : -f 4 | tr '\n' ' ')" '
-    $3 < 65000 && ($3 >= least || index(theirs, " " $3 " ")) { print "group\t" $1 "\t" $3 "\t" $4 }'
+groups
+left=$(packages | cut -d : -f 1 | paste -s -d ' ' -)
+[ -z "$left" ] || note "taken for accounts of packages, whose ids are among those of people: $left"
 
 # --- databases ---
 # Each server that runs is asked, wherever its socket is: what it says of itself lies in its folder, in which it stands. Anybody can
@@ -243,7 +287,10 @@ theirs() {
     at=$(readlink -f -- "$1") least=$(begins UID_MIN)
     while [ -n "$at" ]; do
         # shellcheck disable=SC2012  # the owner of one place
-        [ "$(ls -ldn -- "$at" 2> /dev/null | awk 'NR == 1 { print $3 + 0 }')" -lt "$least" ] || return 0
+        owner=$(ls -ldn -- "$at" 2> /dev/null | awk 'NR == 1 { print $3 + 0 }')
+        ! people | cut -d : -f 3 | grep -qx -e "${owner:-0}" || return 0
+        # Who is not listed, as in a directory, is no package's account either.
+        [ "${owner:-0}" -lt "$least" ] || packages | cut -d : -f 3 | grep -qx -e "$owner" || return 0
         at=${at%/*}
     done
     return 1

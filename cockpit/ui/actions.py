@@ -89,11 +89,17 @@ def _pause(state: RunState, view: View, seat: Seat) -> str:
 def _gate(state: RunState, view: View, seat: Seat) -> str:
     if state.plan is not None and not state.plan.gates:
         return "the plan has no gate"
-    return "" if open_next(state) else "every gate is open"
+    gate = open_next(state)
+    if not gate:
+        return "every gate is open"
+    # What waits for its second person can be taken back at any time.
+    return rules.held(state) if state.gates[gate].asked is None else ""
 
 
 def _abort(state: RunState, view: View, seat: Seat) -> str:
     service = focus(state, view)
+    if state.holds:
+        return rules.held(state)
     waits = any(step.state == "waiting" for step in state.services[service].steps.values())
     return "" if waits or rules.safe_point(state, service) else "nothing has gone past the safe point"
 
@@ -293,7 +299,7 @@ ACTIONS: tuple[Action, ...] = (
         id="hold",
         key="H",
         label="hold",
-        help="hold: nothing new starts until the driver releases it; anyone may",
+        help="hold the run: nothing new starts until the driver releases it",
         why_not=wheel.hold,
         footer=False,
     ),

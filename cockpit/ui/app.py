@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from cockpit.ui.pair import Pair
     from cockpit.ui.scrubber import Scrubber
 
+NEWS = 2.0
+"""Seconds after which an event is history, for which no bell rings."""
+
 FLUSH = 0.1
 """Seconds between paints."""
 
@@ -106,6 +109,7 @@ class CockpitApp(App[None]):
             from cockpit.ui.scrubber import Scrubber
 
             self._scrubber = Scrubber()
+            source.transport.meanwhile = self._ring_of
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -151,7 +155,12 @@ class CockpitApp(App[None]):
 
     def _ring(self, record: Record) -> None:
         """The bell is for failures and for a gate that waits, never for history that is catching up."""
-        if self.source.transport is None and abs(self.source.now() - record.utc) < 2 and rings(self.state, record):
+        transport = self.source.transport
+        if transport is None or transport.following:
+            self._ring_of(self.state, record, self.source.now())
+
+    def _ring_of(self, state: RunState, record: Record, now: float) -> None:
+        if abs(now - record.utc) < NEWS and rings(state, record):
             self.bell()
 
     def now(self) -> float:
@@ -167,6 +176,7 @@ class CockpitApp(App[None]):
             drives=bool(getattr(self.source, "drives", False)),
             replay=transport is not None and not transport.grows,
             moves=transport is not None,
+            past=transport is not None and transport.grows and not transport.following,
             compares="versus" in self.asides,
             screen=int(getattr(self.source, "screen", 0)),
             guest=bool(getattr(self.source, "guest", False)),
@@ -187,7 +197,7 @@ class CockpitApp(App[None]):
         label = label_of(self.source.label, self.state.mode)
         lines = screen(
             self.state, self.view, self.seat, label, (size.width, size.height), now, message, self._bar(size.width),
-            {name: aside.paint for name, aside in self.asides.items()},
+            {name: aside.paint for name, aside in self.asides.items()}, getattr(self.source, "present", None),
         )  # fmt: skip
         self.canvas.show(lines)
         self.witness.painted(self, self.state.seq)
@@ -221,14 +231,21 @@ class CockpitApp(App[None]):
     async def send(self, intent: AnyIntent) -> None:
         """Send an intent, with who pressed the key where several share the screen, and show why it was refused."""
         self.witness.confirmed(self, intent)
-        by, how = "", ""
-        refusal: str | None = ""
-        if self.pair is not None:
-            by, how = self.pair.name(HAND.get())
-            refusal = self.pair.refuses(HAND.get())
-        refusal = refusal or await self.source.send(intent, by, how)
+        by, how, refusal = self._presser()
+        refusal = refusal or await self.source.send(intent, by, how) or ""
         if refusal:
             self.say(refusal)
+
+    async def tell(self, name: str, answer: str | None) -> str:
+        """Answer what the conductor asks, None for no answer, with who pressed the key. Why it was not taken, '' when it was."""
+        by, how, refusal = self._presser()
+        return refusal or await self.source.tell(name, answer, by, how) or ""
+
+    def _presser(self) -> tuple[str, str, str]:
+        """Who pressed the key that acts now, how that is known, and why it may not act; '' where the screen is one person's."""
+        if self.pair is None:
+            return "", "", ""
+        return *self.pair.name(HAND.get()), self.pair.refuses(HAND.get())
 
     def look(self, **changes: Any) -> None:
         """Look at something else."""

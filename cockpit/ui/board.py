@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 
@@ -41,7 +42,8 @@ def header(state: RunState, label: str, can_drive: bool, drives: bool, width: in
     if state.holds:
         line.append((" HELD ", "headbad"))
     gap = "   " if width >= 110 else "  "
-    since = end - (plan.planned_start or state.started)
+    # What has begun is not over: before the start, too, whole seconds are rounded down.
+    since = math.floor(end - (plan.planned_start or state.started))
     line.append((f" T-{clock(-since)}" if since < 0 else f" T+{clock(since)}", "head"))
     total = sum(state.forecast.values())
     if total:

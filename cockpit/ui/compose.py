@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from cockpit.state import RunState
 from cockpit.ui.actions import ACTIONS, key_word
 from cockpit.ui.board import board, header
+from cockpit.ui.footer import footer, there
 from cockpit.ui.glyphs import DNS_GLYPHS, GLYPHS
 from cockpit.ui.hosts import host_lines
+from cockpit.ui.moments import MOVES
 from cockpit.ui.pages.dns import dns_page
 from cockpit.ui.pages.entries import notes_page, timeline_page
 from cockpit.ui.pages.fleet import fleet_page
 from cockpit.ui.pages.logs import logs_page
-from cockpit.ui.pages.people import attention, people_page
+from cockpit.ui.pages.people import attention, meanwhile, people_page
 from cockpit.ui.pages.service import service_page
 from cockpit.ui.pages.world import world_page
 from cockpit.ui.paint import Line, fit
@@ -78,9 +80,10 @@ def screen(
     message: str = "",
     bar: Sequence[Line] = (),
     asides: Mapping[str, Painter] | None = None,
+    present: tuple[RunState, float] | None = None,
 ) -> list[Line]:
     """All lines of a screen of `size` (width, height). `bar` is the transport bar, where time can be moved; `asides` paint the
-    pages that show more than this state."""
+    pages that show more than this state; `present` is what is so now and the UTC of now, where a live run's past is shown."""
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1]:
         words = f" {width}×{height} is too small: 80×24 shows everything"
@@ -88,7 +91,11 @@ def screen(
     below = host_lines(state, width, now)
     if asked := question_line(state, seat):
         below.append(fit(asked, width))
-    said = attention(state, seat.drives, seat.can_drive, seat.screen, seat.guest, now)
+    said = attention(state, seat.drives, seat.can_drive, seat.screen, seat.guest and not seat.past, now)
+    if present is not None:
+        told = attention(present[0], False, False, seat.screen, False, present[1])
+        below += [fit(line, width) for line in meanwhile(told)[:MOST_ASKED]]
+        said = [line for line in said if line not in told]
     below += [fit(line, width) for line in said[:MOST_ASKED]]
     if message:
         below.append(fit([(" ", ""), (message, "warn")], width))
@@ -103,28 +110,14 @@ def screen(
     return [header(state, label, seat.can_drive, seat.drives, width, now), *body, *below]
 
 
-def footer(state: RunState, view: View, seat: Seat, width: int) -> Line:
-    """Keys that matter here; dimmed where they are off, with the reason for the first of them at the end."""
-    line: Line = [(" ", "")]
-    reason = ""
-    for action in ACTIONS:
-        if not action.footer:
-            continue
-        why = action.why_not(state, view, seat)
-        if why and action.id == "next":
-            reason = why
-        line += [(key_word(action), "dim" if why else "key"), (f" {action.label}  ", "dim" if why else "")]
-    if reason:
-        line.append((f"n: {reason}", "dim"))
-    if view.filter:
-        line.insert(0, (f" filter {view.filter!r} ", "mark"))
-    return fit(line, width)
-
-
 def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) -> list[Line]:
-    """Every key, what it does, and why it is off now."""
+    """Every key that this screen has, what it does, and why it is off now."""
     lines: list[Line] = [[(" keys", "title"), (f"   for {focus(state, view) or 'the run'}", "dim")]]
+    if seat.moves:
+        lines += [[(f"  {move.keys:<6} ", "key"), (move.help, "")] for move in MOVES]
     for action in ACTIONS:
+        if not there(action, seat):
+            continue
         why = action.why_not(state, view, seat)
         danger = {"acts": "acts", "destructive": "takes back"}.get(action.danger, "")
         lines.append(
@@ -135,11 +128,15 @@ def help_page(state: RunState, view: View, seat: Seat, width: int, height: int) 
                 (f"off: {why}" if why else "", "dim"),
             ]
         )
+    if seat.moves:
+        why = "a replay has nothing to act with" if seat.replay else "this screen only watches"
+        lines.append([(f"  no other key acts: {why}", "dim")])
     lines.append(
         [("  ←↑↓→ tab 1–9 focus   Enter opens, Escape goes back   j k PageUp PageDown Home End scroll", "dim")]
     )
-    moves = "space plays   . , event   ] [ step   } { failure   ) ( marker   > < speed   0–9 to a tenth"
-    lines.append([(f"  replay and watch: {moves}", "dim" if not seat.moves else "")])
+    if not seat.moves:
+        moves = "   ".join(f"{move.keys} {move.word}" for move in MOVES)
+        lines.append([(f"  replay and watch: {moves}", "dim")])
     lines.append(
         [
             (

@@ -21,7 +21,7 @@ async def open_gate(app: CockpitApp, gate_id: str) -> None:
     found = rules.gate_readiness(app.state, gate.id, app.now())
     shown = second.evidence(app.state, gate, app.now())
     body = gate.question or "Go, or no go?"
-    body += "".join(f"\nEvidence: {item}" for item in shown or ("none is asked for",))
+    body += "\nEvidence:" + "".join(f"\n  {item}" for item in shown or ("none is asked for",))
     body += "\nIt holds now." if found.ok else f"\nIt does not hold: {found.reason}"
     if gate.second:
         whom = " or ".join(gate.second_by) or "A second person"
@@ -29,7 +29,7 @@ async def open_gate(app: CockpitApp, gate_id: str) -> None:
     if app.state.gates[gate.id].asked is not None:
         await _waiting(app, gate, body)
     elif found.ok:
-        typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.target or gate.id, ok="Open"))
+        typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.typed, ok="Open"))
         if typed:
             await app.send(it.OpenGate(gate=gate.id, typed=typed))
     else:
@@ -64,7 +64,7 @@ async def _against(app: CockpitApp, gate: Gate, body: str) -> None:
     )
     if not override:
         return
-    typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.target or gate.id, ok="Open"))
+    typed = await app.push_screen_wait(Ask(f'Open gate "{gate.id}"', body, exact=gate.typed, ok="Open"))
     if typed:
         await app.send(it.OpenGate(gate=gate.id, typed=typed, override=override))
 
@@ -84,7 +84,7 @@ async def confirm_gate(app: CockpitApp, gate_id: str) -> None:
         if reason:
             await app.send(it.Decline(gate=gate.id, reason=reason))
     elif chosen == "yes":
-        typed = await app.push_screen_wait(Ask(title, body, exact=gate.target or gate.id, ok="Confirm"))
+        typed = await app.push_screen_wait(Ask(title, body, exact=gate.typed, ok="Confirm"))
         if typed:
             # What was shown is what is confirmed, whatever is asked by now.
             await app.send(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cockpit.state import RunState
 from cockpit.ui.action import Action
 from cockpit.ui.view import View, focus_step
@@ -17,7 +19,7 @@ def _around(state: RunState, view: View, seat: Seat) -> str:
 
 
 def _versus(state: RunState, view: View, seat: Seat) -> str:
-    return "" if seat.compares else "`cockpit replay RUN --against OTHER` compares two runs"
+    return "" if seat.compares else "needs `replay --against OTHER`"
 
 
 MOMENTS: tuple[Action, ...] = (
@@ -78,3 +80,27 @@ MOMENTS: tuple[Action, ...] = (
     ),
 )
 """They are off where time cannot be moved."""
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of the transport, which takes them before anything else (`cockpit.replay.transport`). In the footer those of a low
+    `rank` have room first; 0 is on the help page alone."""
+
+    keys: str
+    word: str
+    help: str
+    rank: int = 0
+    pauses: bool = False
+    """Whether it is a pause where a live run is followed."""
+
+
+MOVES: tuple[Move, ...] = (
+    Move(keys="space", word="play", help="play or pause", rank=1, pauses=True),
+    Move(keys=", .", word="event", help="one event back, one on", rank=3),
+    Move(keys="[ ]", word="step", help="the last, the next move of a step", rank=2),
+    Move(keys="{ }", word="failure", help="the last, the next failure", rank=4),
+    Move(keys="( )", word="marker", help="the last, the next marker: gates, notes, outages, the wheel …", rank=7),
+    Move(keys="< >", word="speed", help="slower, faster: ¼ to 64 times", rank=8),
+    Move(keys="0–9", word="tenth", help="to that tenth of it; while a run is followed, a service"),
+)
+"""They are there where time can be moved."""

@@ -51,7 +51,7 @@ class Attention:
                 return
             word, text = said
             app.witness.told(app, "" if asked.secret else f"{word} {name}")
-            why = await app.source.tell(name, text if word == "answer" else None) or ""
+            why = await app.tell(name, text if word == "answer" else None)
             if not why:
                 return
             app.say(why)

@@ -40,8 +40,9 @@ class Source(Protocol):
         """Batches of records, each behind the last; a state instead of a batch is where the next ones go on from."""
         ...
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
-        """Answer an open question, None to refuse. The refusal as a sentence, None when it was taken. Never written down."""
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
+        """Answer an open question, None to refuse. The refusal as a sentence, None when it was taken. Never written down but for
+        who gave it: `by` and `sure` as in `send`."""
         ...
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:

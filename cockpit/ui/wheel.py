@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cockpit.intents import PAST
 from cockpit.state import RunState
 from cockpit.ui.view import View
 
@@ -21,6 +22,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     """Its number among the screens that are attached."""
     guest: bool = False
     """It came by the door for other accounts."""
+    past: bool = False
+    """It shows an earlier moment of a run that goes on."""
 
 
 def claim(state: RunState, view: View, seat: Seat) -> str:
@@ -36,6 +39,8 @@ def here(state: RunState, seat: Seat) -> str:
     """Why nobody at this screen can ask anything of the run; '' when they can."""
     if seat.replay:
         return "a replay has nothing to act with"
+    if seat.past:
+        return PAST
     if state.plan is None:
         return "the plan has not arrived yet"
     return "the run has ended" if state.ended else ""
@@ -43,6 +48,9 @@ def here(state: RunState, seat: Seat) -> str:
 
 def hold(state: RunState, view: View, seat: Seat) -> str:
     """Why nobody can hold the run here, or release it."""
+    if seat.past:
+        # What is on this screen says nothing about now: the conductor answers.
+        return ""
     if seat.drives and not state.holds:
         return here(state, seat) or "you drive: p pauses"
     return here(state, seat)

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from cockpit.events import Record, RunEnded, RunStarted
-from cockpit.journal import line as lines
 from cockpit.journal.reader import records
 from tests.conftest import RECORDINGS
+from tests.report.making import written
 
 EVENTS = 1_000_000
 MOST_MB = 300.0
@@ -30,7 +31,7 @@ def measure(rounds: int) -> bool:
         once = folder / "once.jsonl"
         once.write_bytes(gzip.decompress((RECORDINGS / "karl.jsonl.gz").read_bytes()))
         journal = folder / "journal.jsonl"
-        written(journal, list(records(once)), wanted)
+        written(journal, nights(list(records(once)), wanted))
         size = journal.stat().st_size
         for speed in ("64", "8"):
             began = time.monotonic()
@@ -59,17 +60,12 @@ def measure(rounds: int) -> bool:
     return True
 
 
-def written(file: Path, found: list[Record], wanted: int) -> None:
-    """A journal of so many events: the recorded evening again and again, each behind the one before."""
+def nights(found: list[Record], wanted: int) -> Iterator[Record]:
+    """So many events: the recorded evening again and again, each behind the one before."""
     first, rest = found[0], [r for r in found[1:] if not isinstance(r.event, RunEnded | RunStarted)]
     span = found[-1].utc - first.utc
-    head, seq = lines.START, 1
-    with file.open("wb", buffering=1 << 20) as target:
-        text, head = lines.encode(first, head)
-        target.write(text)
-        while seq < wanted:
-            shift = span * ((seq - 1) // len(rest))
-            record = rest[(seq - 1) % len(rest)]
-            seq += 1
-            text, head = lines.encode(replace(record, seq=seq, utc=record.utc + shift), head)
-            target.write(text)
+    yield first
+    for seq in range(2, wanted + 1):
+        again, place = divmod(seq - 2, len(rest))
+        record = rest[place]
+        yield replace(record, seq=seq, utc=record.utc + span * again)

@@ -146,7 +146,7 @@ def cast(file: Path, target: Path, count: int) -> float:
             data = "".join(f"\x1b[{y};1H{text}\x1b[K" for y, text in enumerate(now, 1) if text != before[y - 1])
             before = now
             out.write(json.dumps([course.shown[place], "o", data]) + "\n")
-    return course.length
+    return course.shown[-1]
 
 
 def peer(folder: Path, file: Path, count: int) -> float:

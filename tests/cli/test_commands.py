@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -13,14 +15,16 @@ from pathlib import Path
 import pytest
 
 from cockpit.cli.main import COMMANDS, main
+from cockpit.cli.run import _detached
 from cockpit.clock import SystemClock
 from cockpit.conductor.lock import hold
 from cockpit.events import LogSeen, RunEnded, RunResumed, RunStarted
-from cockpit.journal.folder import RunFolder, list_runs
+from cockpit.journal.folder import RunFolder, find, list_runs
 from cockpit.journal.writer import JournalWriter
 from cockpit.plan.model import Plan
 from cockpit.plan.recipes import library
 from cockpit.plan.starter import STARTER
+from tests.conductor.seats import conducted
 from tests.terminal import MAIN
 
 
@@ -242,7 +246,28 @@ def test_a_run_that_somebody_conducts_is_not_conducted_twice(
     (tmp_path / "plan.yaml").write_text(STARTER)
     with hold(tmp_path / "night"):
         assert main(["run", "plan.yaml", "--run-folder", "night", "--headless"]) == 4
-    assert f"process {os.getpid()} conducts night" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"process {os.getpid()} conducts night; look at it with `cockpit attach {tmp_path / 'night'}`" in said
+
+
+def test_what_a_command_calls_a_run_finds_it(runs: Path, recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded, tmp_path / "a folder" / "ab12")
+    for folder in (RunFolder(recorded), RunFolder(tmp_path / "a folder" / "ab12")):
+        [word] = shlex.split(folder.called)
+        assert find(word).path == folder.path
+    assert RunFolder(recorded).called == "ab12"
+    shutil.copytree(recorded, runs / "ab12-another")
+    assert RunFolder(recorded).called == recorded.name
+
+
+async def test_a_detached_run_in_a_folder_of_its_own_is_told_by_its_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with conducted(tmp_path, socket=RunFolder(tmp_path).keep_socket()):
+        assert _detached(RunFolder(tmp_path), os.getpid(), headless=False) == 0
+    said = capsys.readouterr().out
+    for command in ("attach", "watch", "run --resume"):
+        assert f"  cockpit {command} {tmp_path}" in said
 
 
 def test_a_dead_run_is_not_waited_for(
@@ -298,3 +323,18 @@ async def test_a_run_has_ended_though_a_probe_saw_something_after_it(runs: Path)
         assert [row.verdict for row in list_runs()] == ["1 of 1 services are cut over"]
         await journal.write(RunResumed(pid=1, after=3), "a")
         assert [row.verdict for row in list_runs()] == [""]
+
+
+@pytest.mark.parametrize("words", [["help"], ["--help"]])
+def test_help_names_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(re.search(rf"^ +{name}\b", said, re.M) for name in COMMANDS)
+
+
+def test_help_of_a_command_is_that_command_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", "access"])
+    assert "usage: cockpit access" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -107,7 +108,30 @@ async def test_the_driver_answers_once_for_everybody_who_needs_it(run: Run) -> N
     await run.ledger.write(Trouble(message=f"it says {VALUE}"), "test")
     assert run.told(Trouble) == [Trouble(message="it says ‹secret key›")]
     assert run.told(Asked) == [Asked(name="key", question="Passphrase of key")]
-    assert run.told(Answered) == [Answered(name="key", by="tom")]
+    [answered] = run.told(Answered)
+    assert isinstance(answered, Answered)
+    assert (answered.by, answered.who.name, answered.who.pid) == ("tom", "tom", os.getpid())
+    await gone(following)
+
+
+async def test_an_answer_at_a_shared_screen_is_of_who_pressed_the_key(run: Run) -> None:
+    sure = "tmux 3.4 client pid 123 account bob, in-band"
+    asking = asyncio.create_task(run.asker.ask("key", "Passphrase of key"))
+    refusing = asyncio.create_task(run.asker.ask("db", "Password"))
+    await run.asked("key", "db")
+    screen, following = await followed(run)
+    assert await screen.source.tell("key", VALUE, "bob", sure) is None
+    assert await screen.source.tell("db", None, "bob", sure) is None
+    assert await asking == VALUE
+    with pytest.raises(NotAnswered, match=r"bob .* gives no answer"):
+        await refusing
+    await run.asked()
+    [answered], [refused] = run.told(Answered), run.told(AskGivenUp)
+    assert isinstance(answered, Answered)
+    assert isinstance(refused, AskGivenUp)
+    assert answered.by == "bob (tom's screen; by the tmux binding)"
+    assert [(who.by, who.sure, who.proven) for who in (answered.who, refused.who)] == [("bob", sure, True)] * 2
+    assert VALUE not in run.file.read_text()
     await gone(following)
 
 

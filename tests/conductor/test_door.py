@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cockpit import accounts
 from cockpit import intents as it
 from cockpit.conductor import acl, door, roster, server, wire
 from cockpit.conductor.client import LiveSource
@@ -63,7 +64,7 @@ def test_where_the_file_system_keeps_no_lists_a_common_group_is_used_or_nobody_i
     me = pwd.getpwuid(os.getuid()).pw_name
     assert "others in it are turned away" in acl.let_in(folder, door, {me: os.getuid()})
     assert (folder.stat().st_mode & 0o777, door.stat().st_mode & 0o777) == (0o750, 0o660)
-    monkeypatch.setattr(acl, "_groups", lambda name: set())
+    monkeypatch.setattr(accounts, "groups_of", lambda name: set())
     with pytest.raises(acl.NoWayIn, match="you share no group with nobody"):
         acl.let_in(folder, door, {"nobody": NOBODY})
 

@@ -92,7 +92,7 @@ async def test_a_screen_is_kept_as_picture_and_text_and_the_journal_proves_both(
     assert (event.why, event.of, event.by, event.shown, event.width, event.height) == (
         "confirmed", "open-gate good", "tom", 7, 40, 3,
     )  # fmt: skip
-    picture, text = kept(at.folder, event)
+    picture, text = kept(at.folder, event.file, event.svg, event.text)
     assert text == "one\n  two\n三 three\n"
     assert "open-gate good" in picture.decode()
     assert event.bytes == sum(path.stat().st_size for path in (at.folder / "screens").iterdir())
@@ -102,10 +102,10 @@ async def test_a_screen_is_kept_as_picture_and_text_and_the_journal_proves_both(
     assert all(path.stat().st_mode & 0o077 == 0 for path in (at.folder / "screens").iterdir())
     (at.folder / f"{event.file}.txt").write_text("another\n")
     with pytest.raises(ScreenGone, match="was changed"):
-        kept(at.folder, event)
+        kept(at.folder, event.file, event.svg, event.text)
     (at.folder / f"{event.file}.svg").unlink()
     with pytest.raises(ScreenGone, match="is missing"):
-        kept(at.folder, event)
+        kept(at.folder, event.file, event.svg, event.text)
 
 
 async def test_no_secret_gets_into_what_is_kept_however_it_came_to_the_screen(at: Keeping) -> None:
@@ -113,7 +113,7 @@ async def test_no_secret_gets_into_what_is_kept_however_it_came_to_the_screen(at
     field = Field(x=2, y=2, width=12, height=1, typed=longer)
     at.screens.saw("tom", seen(f"a {SECRET}b", "nothing", f"> {SECRET[-12:]}", of=f"note {SECRET}", fields=(field,)))
     event = (await at.settled())[0]
-    picture, text = kept(at.folder, event)
+    picture, text = kept(at.folder, event.file, event.svg, event.text)
     files = b"".join(path.read_bytes() + path.name.encode() for path in (at.folder / "screens").iterdir())
     for data in (files, (at.folder / "journal.jsonl").read_bytes()):
         assert SECRET.encode() not in data
@@ -142,7 +142,7 @@ async def test_what_acts_on_a_terminal_or_a_page_is_shown_and_does_not_act(at: K
     )  # fmt: skip
     at.screens.saw(HOSTILE, evil)
     event = (await at.settled())[0]
-    picture, text = kept(at.folder, event)
+    picture, text = kept(at.folder, event.file, event.svg, event.text)
     assert again(picture)
     ElementTree.fromstring(picture)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text + picture.decode() + event.of + event.page)
@@ -207,7 +207,7 @@ async def test_a_resumed_run_goes_on_counting_and_writes_over_nothing(at: Keepin
     await second.settled()
     found = await at.settled()
     task.cancel()
-    assert [kept(at.folder, event)[1].split()[0] for event in found] == ["one", "two"]
+    assert [kept(at.folder, event.file, event.svg, event.text)[1].split()[0] for event in found] == ["one", "two"]
 
 
 @pytest.mark.parametrize("name", ["../journal", "screens/../../x", "/etc/passwd", "screens/A", "screens/", "raw/x"])
@@ -227,7 +227,7 @@ def test_a_name_that_leads_elsewhere_is_not_followed(tmp_path: Path, name: str) 
         text="",
     )
     with pytest.raises(ScreenGone, match="no name"):
-        kept(tmp_path, event)
+        kept(tmp_path, event.file, event.svg, event.text)
 
 
 async def test_over_the_socket_the_driver_and_who_confirms_are_heard_and_nobody_else_tells_of_failures(

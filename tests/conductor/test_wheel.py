@@ -17,15 +17,18 @@ from cockpit.conductor import headless, roster
 from cockpit.conductor.headless import Headless, Orders
 from cockpit.engine.ledger import JournalBroken
 from cockpit.events import (
+    AccessGiven,
     Event,
     IntentTaken,
     PeopleSeen,
     Person,
     Record,
     RunHeld,
+    SecondAsked,
     WheelLost,
     WheelSettled,
     WheelTaken,
+    Who,
     WriterSeen,
 )
 from tests.conductor.seats import Ahead, Run, conducted, screen
@@ -298,3 +301,28 @@ async def test_a_headless_run_whose_second_person_does_not_come_keeps_its_gate_c
         assert run.ledger.state.exit == 3
         assert not run.ledger.state.gates["pilot-good"].open
         assert run.ledger.state.gates["pilot-good"].asked is None
+
+
+async def test_a_headless_run_takes_the_second_person_s_no_and_does_not_ask_again(tmp_path: Path, clock: Ahead) -> None:
+    from msgspec.structs import replace
+
+    plan = small_plan()
+    plan = replace(plan, gates=(replace(plan.gates[0], second=True, evidence=()),))
+    bob = Who(screen=2, name="bob", account="bob", uid=os.getuid() + 1, guest=True)
+    async with conducted(tmp_path, plan, clock, autopilot=headless.DRIVER) as run:
+        await run.ledger.write(AccessGiven(account="bob", uid=bob.uid, may="confirm"), "ann")
+        orders = Orders(gates=frozenset({"all"}), settle=0.0, evidence_wait=1.0, second_wait=900.0)
+        driving = asyncio.create_task(Headless(run.ledger, run.engine, clock, orders).run())
+        async with asyncio.timeout(30):
+            while run.ledger.state.gates["pilot-good"].asked is None:
+                await asyncio.sleep(0.01)
+            # A no without a reason is none, and the question stands.
+            assert "needs a reason" in await run.engine.submit(it.Decline(gate="pilot-good", reason=""), "bob", bob)
+            assert run.ledger.state.gates["pilot-good"].asked is not None
+            assert await run.engine.submit(it.Decline(gate="pilot-good", reason="mail is late"), "bob", bob) == ""
+            await driving
+        gate = run.ledger.state.gates["pilot-good"]
+        assert (run.ledger.state.exit, gate.open, gate.asked) == (3, False, None)
+        assert gate.reason == "bob says no: mail is late"
+        assert not [ref for op, ref in run.world.order if ref.startswith("s1/")], "nothing behind the gate began"
+    assert len(run.events(SecondAsked)) == 1

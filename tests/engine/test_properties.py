@@ -15,11 +15,14 @@ from cockpit import intents as it
 from cockpit.events import (
     GateOpened,
     IntentTaken,
+    RunHeld,
+    RunReleased,
     StepApplied,
     StepIntended,
     StepMoved,
     WheelLost,
     WheelTaken,
+    Who,
     WriterSeen,
 )
 from cockpit.reduce import fold, reduce
@@ -161,11 +164,54 @@ class Cutover(RuleBasedStateMachine):
         if settle:
             self.do(self.rig.settle())
 
+    @rule(who=st.sampled_from(["bob", "eve"]), service=SERVICES, settle=st.booleans(), goes_on=st.booleans())
+    def hold(self, who: str, service: str, settle: bool, goes_on: bool) -> None:
+        """Somebody who watches holds, often while a service goes on by itself."""
+        if goes_on:
+            self.send(it.RunToGate(service=service), False)
+        refusal = self.do(self.rig.engine.submit(it.Hold(reason="I see errors"), who, Who(screen=3, name=who)))
+        assert refusal == "" or self.rig.state.ended or who in {hold.by for hold in self.rig.state.holds}
+        if settle:
+            self.do(self.rig.settle())
+
+    @rule(last=st.booleans(), right=st.booleans(), settle=st.booleans())
+    def release(self, last: bool, right: bool, settle: bool) -> None:
+        """The driver releases one of the holds, by the name of who holds or by another one."""
+        holds = self.rig.state.holds
+        if not holds:
+            return
+        hold = holds[-1 if last else 0]
+        refusal = self.do(self.rig.submit(it.Release(hold=hold.seq, typed=hold.name if right else "nobody")))
+        assert (refusal == "") == (hold not in self.rig.state.holds)
+        assert right or refusal
+        if settle:
+            self.do(self.rig.settle())
+
     # --- what must never be seen ---------------------------------------------------------------------------------
 
     @invariant()
     def never_two_writers(self) -> None:
         assert not self.rig.world.two_writers
+
+    @invariant()
+    def nothing_starts_while_the_run_is_held(self) -> None:
+        """Neither a step nor an undo nor a gate; what had begun to act goes on, and so does verifying."""
+        held: set[int] = set()
+        for record in self.rig.journal.records():
+            match record.event:
+                case RunHeld():
+                    held.add(record.seq)
+                case RunReleased(hold=hold):
+                    held.discard(hold)
+                case StepIntended(ref=ref, op=op):
+                    assert not held, f"{op} of {ref} began while the run was held (event {record.seq})"
+                case StepMoved(ref=ref, state="running" | "undoing" as word):
+                    assert not held, f"{ref} was {word} while the run was held (event {record.seq})"
+                case GateOpened(gate=gate):
+                    assert not held, f"gate {gate} was opened while the run was held (event {record.seq})"
+                case _:
+                    pass
+        assert {hold.seq for hold in self.rig.state.holds} == held
 
     @invariant()
     def no_step_ran_before_what_it_needs(self) -> None:

@@ -68,7 +68,7 @@ def test_at_each_marker_a_terminal_shows_the_screen_of_the_replay_at_that_event(
 ) -> None:
     marked = [(mark, shot) for shot in taken for mark in shot.marks]
     terminal, state, done, at = Emulator(*size), RunState(), 0, 0
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     for _, kind, data in events(played):
         if kind == "o":
             terminal.feed(data)

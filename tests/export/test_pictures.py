@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -12,10 +13,11 @@ from hypothesis import strategies as some
 
 from cockpit.cli.main import main
 from cockpit.export.film import caption
-from cockpit.journal.keyframes import state_at
+from cockpit.journal.reader import records
 from cockpit.picture.ansi import BEGIN, Terminal
 from cockpit.picture.ink import Picture, cells, text_of
 from cockpit.picture.svg import NotOurs, again, svg
+from cockpit.reduce import fold
 from cockpit.ui.actions import Seat
 from cockpit.ui.compose import screen
 from cockpit.ui.view import View
@@ -101,8 +103,8 @@ def test_the_svg_of_a_moment_shows_the_text_of_its_screen(recording: Path, tmp_p
     words = ["replay", str(recording), "--at", "700", "--page", "service", "--focus", "oxfam"]
     assert main([*words, "--export", "svg", str(file)]) == 0
     assert main([*words, "--export", "text", str(tmp_path / "moment.txt")]) == 0
-    state = state_at(recording, 700)
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    state = fold(itertools.islice(records(recording), 700))
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     lines = screen(
         state,
         View(page="service", service="oxfam"),
@@ -125,10 +127,10 @@ def test_the_svg_of_a_moment_shows_the_text_of_its_screen(recording: Path, tmp_p
 
 
 def test_the_colours_of_a_picture_are_those_of_the_screen(recording: Path) -> None:
-    state = state_at(recording, 700)
+    state = fold(itertools.islice(records(recording), 700))
     from cockpit.ui.inks import picture
 
-    seat = Seat(can_drive=False, drives=False, moves=True)
+    seat = Seat(can_drive=False, drives=False, replay=True, moves=True)
     shown = picture(screen(state, View(), seat, "REPLAY", (80, 24), state.utc), (80, 24))
     colours = {look[1] for row in looks_of(shown.lines, 80) for look in row if look[0].strip()} - {"default"}
     fills = {item.attrib["fill"][1:] for item in ElementTree.fromstring(svg(shown, "x")).iter(f"{SVG}text")}

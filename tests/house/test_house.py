@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.cli.main import COMMANDS
+from cockpit.cli.main import COMMANDS, parser
 from cockpit.ui.actions import ACTIONS, key_word
 from tests.recordings.pictures import PICTURES, pictures
 
@@ -106,6 +107,20 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for command in re.findall(r"`cockpit ([a-z]+)", page.read_text()):
             assert command in COMMANDS, f"{page.name}: cockpit {command}"
+
+
+def test_every_command_and_every_option_of_it_is_in_the_docs() -> None:
+    files = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    docs = " ".join(" ".join(file.read_text(encoding="utf-8").split()) for file in files)
+    [commands] = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    words: dict[str, str] = {}
+    for name, command in commands.choices.items():
+        words[f"cockpit {name}"] = f"cockpit {name}"
+        for action in command._actions:
+            if action.help != argparse.SUPPRESS and action.dest != "help":
+                words |= {f"cockpit {name} {option}": option for option in action.option_strings if option[1:2] == "-"}
+    missing = [told for told, word in words.items() if not re.search(rf"(?<![\w-]){word}(?![\w-])", docs)]
+    assert not missing, f"not in docs/: {', '.join(missing)}"
 
 
 def test_links_and_pictures_in_the_docs_lead_somewhere() -> None:

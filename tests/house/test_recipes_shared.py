@@ -114,8 +114,24 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
             (name, ["nginx-test-vhost", "apache-test-vhost"])
             for name in ("whole_without", "add", "remove", "ours", "there")
         ),
-        ("unseen", ["release-keep", "release-consumers"]),
-        ("seen_all", ["release-keep", "release-consumers"]),
+        *(
+            (
+                name,
+                [
+                    "release-keep",
+                    "release-consumers",
+                    "release-mutable",
+                    "freeze-mount",
+                    "freeze-permissions",
+                    "sqlite-copy",
+                ],
+            )
+            for name in ("unseen", "seen_all")
+        ),
+        *(
+            (name, [f"mysql-{what}" for what in ("counts", "dump", "figures", "promote", "readonly", "restore")])
+            for name in ("client", "sql")
+        ),
         ("locked", ["cron-stop", "cron-start", "login-notice", "supervisor-enable"]),
         ("sent", [f"sendmail-{what}" for what in ("hold", "redirect", "release", "virtual")]),
         ("read_jobs", ["cron-stop", "cron-start"]),

@@ -20,7 +20,7 @@ from cockpit.journal import line as lines
 from cockpit.plan.model import Gate
 from cockpit.reduce import reduce
 from cockpit.state import RunState
-from tests.report.making import began, plan, service, step, told
+from tests.report.making import began, encoded, plan, service, step, told, written
 
 COUNT = 60
 GATE = 20
@@ -60,21 +60,11 @@ def night(run: str = "r1", count: int = COUNT) -> list[ev.Record]:
     return told(events)
 
 
-def encoded(records: list[ev.Record], head: str = lines.START) -> list[bytes]:
-    """Their lines, with newlines."""
-    made: list[bytes] = []
-    for record in records:
-        text, head = lines.encode(record, head)
-        made.append(text)
-    return made
-
-
 def whole(folder: Path, records: list[ev.Record] | None = None) -> Path:
     """A run folder in which nothing is wrong: journal, keyframes, raw files. Returns the journal."""
     records = night() if records is None else records
     folder.mkdir(parents=True, exist_ok=True)
-    journal = folder / "journal.jsonl"
-    journal.write_bytes(b"".join(encoded(records)))
+    journal = written(folder / "journal.jsonl", records)
     (folder / "raw").mkdir(exist_ok=True)
     (folder / "raw/log.old").write_bytes(b"x" * 10 * COUNT + b"x" * 10)
     (folder / "raw/job.out").write_bytes(b"x" * 5)
@@ -243,7 +233,7 @@ UTF16 = "it was converted to UTF-16; convert it back (iconv -f UTF-16 -t UTF-8) 
 
 
 def _length(number: int) -> int:
-    return len(encoded(night())[number - 1])
+    return len(list(encoded(night()))[number - 1])
 
 
 KINDS: tuple[Kind, ...] = (
@@ -292,7 +282,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("in the frame of a newer version", _edit(_other_frame), 60,
          "{}:1: its frame is that of another version or program: nothing proves it (and so to line 60)"),
     Kind("of an older version, whose first event has no version", _edit(
-        lambda s: encoded([ev.Record(seq=1, utc=1.0, mono=0.0, actor="", event=began(plan(service("osf"))))]) if s else s), 1,
+        lambda s: list(encoded([ev.Record(seq=1, utc=1.0, mono=0.0, actor="", event=began(plan(service("osf"))))])) if s else s), 1,
         "", True),
     Kind("with a number beyond all numbers", _edit(lambda s: [*s[:29], framed(
         b'{"seq":99999999999999999999,"utc":1.0,"mono":1.0,"actor":"","event":{"kind":"note","text":""}}', "0" * 32), *s[29:]]), 60,

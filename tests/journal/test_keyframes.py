@@ -15,8 +15,10 @@ from cockpit.journal import keyframes
 from cockpit.journal import line as lines
 from cockpit.journal.reader import records
 from cockpit.reduce import fold, reduce
+from cockpit.replay.recording import Recording
 from cockpit.state import RunState
 from tests.engine.world import Rig, small_plan
+from tests.report.making import written
 
 
 async def night() -> list[Record]:
@@ -45,20 +47,10 @@ async def night() -> list[Record]:
     return found
 
 
-def on_disk(folder: Path, found: list[Record]) -> Path:
-    file = folder / "journal.jsonl"
-    head, blob = lines.START, b""
-    for record in found:
-        text, head = lines.encode(record, head)
-        blob += text
-    file.write_bytes(blob)
-    return file
-
-
 async def test_reduce_over_the_whole_journal_equals_keyframe_plus_rest_at_every_position(tmp_path: Path) -> None:
     found = await night()
     assert len(found) > 60
-    file = on_disk(tmp_path, found)
+    file = written(tmp_path / "journal.jsonl", found)
     whole = fold(found)
     assert keyframes.rebuild(file, every=1) == len(found)
     state = RunState()
@@ -81,10 +73,10 @@ async def test_the_recording_of_the_demo_is_the_same_from_any_keyframe(recording
 
 async def test_a_state_is_read_from_the_nearest_keyframe(tmp_path: Path) -> None:
     found = await night()
-    file = on_disk(tmp_path, found)
+    file = written(tmp_path / "journal.jsonl", found)
     keyframes.rebuild(file, every=25)
     for seq in (1, 24, 25, 26, 60, len(found), len(found) + 10):
-        assert keyframes.state_at(file, seq) == fold(found[:seq])
+        assert Recording.open(file).state_after(seq) == fold(found[:seq])
     frame = keyframes.nearest(file, 60)
     assert frame is not None
     assert frame.seq == 50
@@ -93,7 +85,7 @@ async def test_a_state_is_read_from_the_nearest_keyframe(tmp_path: Path) -> None
 @pytest.mark.parametrize("harm", ["bit", "torn", "missing", "foreign"])
 async def test_a_keyframe_that_does_not_hold_is_not_used(tmp_path: Path, harm: str) -> None:
     found = await night()
-    file = on_disk(tmp_path, found)
+    file = written(tmp_path / "journal.jsonl", found)
     keyframes.rebuild(file, every=40)
     index = file.with_name(keyframes.KEYFRAMES)
     data = bytearray(index.read_bytes())
@@ -106,15 +98,15 @@ async def test_a_keyframe_that_does_not_hold_is_not_used(tmp_path: Path, harm: s
         index.unlink()
     else:
         changed = [replace(record, actor="another") for record in found]
-        file = on_disk(tmp_path, changed)
+        file = written(tmp_path / "journal.jsonl", changed)
         found = changed
         assert keyframes.nearest(file, len(found)) is None
-    assert keyframes.state_at(file, len(found)) == fold(found)
+    assert Recording.open(file).state_after(len(found)) == fold(found)
 
 
 async def test_a_keyframe_is_appended_while_the_run_goes_on(tmp_path: Path) -> None:
     found = await night()
-    file = on_disk(tmp_path, found)
+    file = written(tmp_path / "journal.jsonl", found)
     keyframes.append(file, fold(found[:30]))
     keyframes.append(file, fold(found[:60]))
     assert [place.seq for place in keyframes.KeyframeFile(file).places()] == [30, 60]
@@ -124,7 +116,7 @@ async def test_a_keyframe_is_appended_while_the_run_goes_on(tmp_path: Path) -> N
 
 async def test_a_keyframe_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     found = await night()
-    file = on_disk(tmp_path, found)
+    file = written(tmp_path / "journal.jsonl", found)
     state = fold(found[:30])
     _, head = lines.decode(file.read_bytes().split(b"\n")[29], None)
     body = msgspec.json.encode(replace(state, plan=None))

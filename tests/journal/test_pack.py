@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_what_is_unpacked_is_the_run_byte_for_byte(run: RunFolder, tmp_path: Pat
         bytes=0, svg=hashlib.blake2b(b"<svg/>", digest_size=16).hexdigest(),
         text=hashlib.blake2b(b"text\n", digest_size=16).hexdigest(),
     )  # fmt: skip
-    assert kept(again.path, event) == (b"<svg/>", "text\n")
+    assert kept(again.path, event.file, event.svg, event.text) == (b"<svg/>", "text\n")
 
 
 def test_a_torn_tail_stays_behind_and_a_live_journal_is_packed_as_far_as_it_is_whole(
@@ -119,6 +120,30 @@ def test_the_commands_pack_replay_and_report_it(
     assert main(["report", str(run.path), "-o", "b.json"]) == 0
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
     assert main(["runs", "--verify", file]) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run", "--resume"], ["pair", "--detached", "--resume"], ["access"], ["runs", "pack"]],
+    ids=" ".join,
+)
+def test_nobody_acts_on_a_run_in_a_folder_that_goes_when_they_end(
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    file = tmp_path / "night.cockpit"
+    file.write_bytes(packed(run))
+    monkeypatch.chdir(tmp_path)
+    (there := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(there))
+    assert main([*words, str(file)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"cockpit: {file} is a pack: it can be replayed, reported and verified, but not run\n"
+    assert not said.out
+    assert not list(there.iterdir())
 
 
 def test_a_journal_that_is_not_the_one_that_was_packed_is_told(
@@ -165,6 +190,66 @@ def test_a_hostile_pack_is_refused_and_writes_nothing_elsewhere(
         pack.unpack(file, under, most_bytes=4000)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.cockpit", "in"]
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["side"]
+
+
+def headed(file: Path, kind: bytes, data: bytes, content: bytes) -> Path:
+    """A pack whose second member has an extended header of that kind before it."""
+    made(file, ("journal.jsonl", content))
+    blocks = gzip.decompress(file.read_bytes())
+    header = tarfile.TarInfo("raw/x")
+    header.type, header.size = kind, len(data)
+    extended = header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+    file.write_bytes(gzip.compress(blocks[:1024] + extended + blocks[1024:], 1, mtime=0))
+    return file
+
+
+LONG = 4 << 20
+COMMENT = b"%d comment=%s\n" % (LONG, b"x" * (LONG - 17))
+SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "content"),
+    [
+        (tarfile.XHDTYPE, COMMENT, b"x"),
+        (tarfile.XGLTYPE, COMMENT, b"x"),
+        (tarfile.SOLARIS_XHDTYPE, COMMENT, b"x"),
+        (tarfile.GNUTYPE_LONGNAME, b"raw/" + b"x" * LONG, b"x"),
+        (tarfile.GNUTYPE_LONGLINK, b"raw/" + b"x" * LONG, b"x"),
+        (tarfile.XHDTYPE, SPARSE, b"99999999\n" + b"1\n" * (LONG // 8)),
+    ],
+    ids=["pax", "pax for all", "Solaris", "long name", "long link", "a map of a sparse file"],
+)
+def test_a_header_is_not_taken_into_memory_however_long_it_says_to_be(
+    tmp_path: Path, kind: bytes, data: bytes, content: bytes
+) -> None:
+    file = headed(tmp_path / "evil.cockpit", kind, data, content)
+    (under := tmp_path / "in").mkdir()
+    tracemalloc.start()
+    try:
+        with pytest.raises(pack.BadPack, match="a header of it is longer than any of ours"):
+            pack.unpack(file, under, most_bytes=4000)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_cannot_be_read_is_told_with_a_sentence(tmp_path: Path) -> None:
+    file = headed(tmp_path / "evil.cockpit", tarfile.XHDTYPE, SPARSE, b"many\n")
+    (under := tmp_path / "in").mkdir()
+    with pytest.raises(pack.BadPack, match="is no pack"):
+        pack.unpack(file, under)
+
+
+def test_a_name_that_needs_an_extended_header_is_unpacked(run: RunFolder, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run.path, other, symlinks=True)
+    name = "log.old." + "ö" * 120
+    (other / "raw" / name).write_bytes(b"bytes")
+    file = tmp_path / "night.cockpit"
+    file.write_bytes(packed(RunFolder(other)))
+    (under := tmp_path / "in").mkdir()
+    assert (pack.unpack(file, under).path / "raw" / name).read_bytes() == b"bytes"
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,29 @@ def tally(folder: Path) -> dict[str, Any]:
     """What a lab wrote down when it ended."""
     told: dict[str, Any] = json.loads((folder / "tally.json").read_text())
     return told
+
+
+PASSING = {"logs", "tmp", ".cockpit", "cockpit.lock", "queue"}
+"""Folders and files of a host that are no part of what it is there for."""
+
+
+def standing(home: Path) -> dict[str, str]:
+    """All that stands on a host of a lab, by path: its mode, and what it holds or where it leads."""
+    found: dict[str, str] = {}
+    for path in sorted(home.rglob("*")):
+        name = path.relative_to(home)
+        if PASSING & set(name.parts):
+            continue
+        held = (
+            str(path.readlink()) if path.is_symlink() else "" if path.is_dir() else path.read_bytes().decode("latin-1")
+        )
+        found[str(name)] = f"{path.lstat().st_mode:o} {held}"
+    return found
+
+
+def differ(before: dict[str, str], after: dict[str, str], but: tuple[str, ...] = ()) -> dict[str, tuple[str, str]]:
+    """What is not the same, with what it was and what it is, but for what begins so."""
+    two = {
+        path: (before.get(path, "absent"), after.get(path, "absent")) for path in sorted(before.keys() | after.keys())
+    }
+    return {path: (was[:200], is_[:200]) for path, (was, is_) in two.items() if was != is_ and not path.startswith(but)}

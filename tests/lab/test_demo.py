@@ -43,8 +43,8 @@ def complete(summary: dict[str, Any], clients: tuple[str, ...] = CLIENTS) -> Non
                 step["started"] and step["ended"] and step["started"] <= step["ended"]
             )
         down = service["downtime"]
-        assert 0 <= down["lower"] <= down["upper"]
         assert down["budget"] == 60
+        assert 0 <= down["lower"] <= down["upper"] < down["budget"]
         assert down["samples"] > 20
         assert (service["writer"]["before"], service["writer"]["after"]) == ("old", "new")
         assert {answer["state"] for answer in service["dns"]["authorities"].values()} == {"new"}, name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.lab.stages.community import ALIASES, BOXES, NEWCOMER, USERS
+from cockpit.lab.stages.community import ALIASES, BOXES, NEWCOMER, SCRIPTS, USERS, requests
 from cockpit.lab.stages.community_people import PROJECTS
 from tests.lab.demos import demo, whole
 
@@ -47,8 +47,28 @@ def test_a_whole_server_moves_while_people_use_it(tmp_path: Path) -> None:
     assert not said["refused"]["mails"], "mail is not lost, it waits"
     for user in BOXES:
         assert "An old letter." in (lun / "var/mail" / user).read_text()
+    # Each kind of data lies on the backup host as it was on lun while people used it: restored, or file by file.
+    backups = backup / "var/backups"
     for project in PROJECTS:
-        assert (backup / "var/backups/restored" / project / "inventory").exists()
+        assert (backups / "restored/srv/projects" / project / "inventory").exists()
+    for data in ("code/xmonad/release.txt", "trac/tickets/00029", "lists/cafe/members", "www/code/index.html"):
+        assert (backups / "restored/srv" / data).read_text() == (lun / "srv" / data).read_text()
+    assert "lun" in (backups / "restored/srv/planet/runs").read_text()
+    restored, now = requests(backups / "restored/rt.db"), requests(lun / "srv/rt/rt.db")
+    assert len(restored) >= 40
+    assert now[: len(restored)] == restored
+    for user in (*USERS, NEWCOMER):
+        key = "/.ssh/authorized_keys"
+        assert (backups / f"homes/{user}{key}").read_text() == (lun / f"home/{user}{key}").read_text()
+    for user in BOXES:
+        letters = (backups / "mailboxes" / user).read_bytes()
+        assert b"An old letter." in letters
+        assert (lun / "var/mail" / user).read_bytes().startswith(letters)
+
+    # The admins' scripts came over, createlist disabled, and it stays so on etch.
+    for script in SCRIPTS:
+        assert (lun / script).read_text() == (etch / script).read_text()
+    assert [bool((host / "usr/local/bin/createlist").stat().st_mode & 0o111) for host in (etch, lun)] == [False, True]
     for name in ALIASES:
         assert f"{name}.haskell.test" in (lun / "logs/access.log").read_text()
     assert (backup / "var/notices/users").read_text().count("X-Cutover:") >= 5

@@ -96,16 +96,16 @@ async def test_recipes_of_a_user_s_move(tmp_path: Path) -> None:
 async def test_recipes_of_a_whole_server(tmp_path: Path) -> None:
     async with Lab.open(stage("community"), tmp_path / "lab", traffic=False) as lab:
         proof = f"archive-sha256 {'ab' * 32}"
-        Place(lab, lab.hosts["etch"]).run(f"mkdir var/backups/evidence; echo {proof} > var/backups/evidence/restored")
+        Place(lab, lab.hosts["etch"]).run(f"mkdir var/backups/evidence; echo {proof} > var/backups/evidence/srv")
         await walked(
             lab,
-            "server/freeze-drill server/test-services accounts/export accounts/carry accounts/copy accounts/copy-homes"
+            "server/folders server/freeze-drill server/test-services accounts/export accounts/carry accounts/copy accounts/copy-homes"
             " server/read-only accounts/export-again accounts/carry-again accounts/add-new accounts/compare"
             " rt/figures rt/dump rt/carry rt/restore rt/counts projects/copy-repositories projects/figures projects/carry-figures"
             " projects/verify-repositories lists/copy-archives lists/stop-mailman lists/figures lists/final-copy lists/same"
             " lists/start-mailman lists/flush planet/copy planet/stop-cron planet/final-copy planet/start-cron"
             " projects/copy-code trac/copy server/move-names server/verify-names etch/stop",
-            "accounts-in accounts-out accounts-same freeze-drill job-off job-on lists-figures lists-off lists-on lists-same"
+            "accounts-in accounts-out accounts-same folders freeze-drill job-off job-on lists-figures lists-off lists-on lists-same"
             " names-answer patches-figures patches-verify queue-empty read-only services-answer stop-services table-counts"
             " table-figures",
             "planet/runs",

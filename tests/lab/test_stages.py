@@ -13,8 +13,8 @@ from cockpit.plan.load import load, loads
 from cockpit.plan.model import Plan
 from tests.lab.demos import cockpit
 
-RENAMED = {"account-out", "mirror", "evidence-folder", "restorable", "take"}
-"""What is written down of an account differs: the lab has no passwords. Its backup is of the repositories alone."""
+RENAMED = {"account-out"}
+"""What is written down of an account differs: the lab has no passwords."""
 OTHERS = sorted(set(stages()) - {"karl"})
 
 

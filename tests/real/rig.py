@@ -107,6 +107,8 @@ class RealHost:
         self._mac = f"02:00:00:00:00:{number:02x}"
         self._sshd_config = sshd_config
         self._disk = rig.folder / name
+        self.upper = self._disk / "upper"
+        """What it has of its own: whatever it does not share with this machine, as an overlay keeps it."""
         self.root = self._disk / "root"
         self._init: subprocess.Popen[bytes] | None = None
         self._serving: subprocess.Popen[bytes] | None = None

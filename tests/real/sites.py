@@ -14,7 +14,7 @@ NGINX_MAIN = """\
 user www-data;
 worker_processes 1;
 pid /run/nginx.pid;
-error_log /var/log/nginx/error.log;
+error_log /var/log/nginx/error.log notice;
 events { worker_connections 512; }
 http {
     include /etc/nginx/mime.types;
@@ -79,6 +79,12 @@ def state(server: str) -> str:
         f"ls -lAR --time-style=+ {folder} /srv; cksum {folder}/*.* {folder}/sites/*; "
         f"for n in {NAME} {OTHER}; do curl -sk -m 10 -o - -w '%{{http_code}}\\n' --resolve $n:80:127.0.0.1 http://$n/; done"
     )
+
+
+def live(server: str) -> str:
+    """Shell text that prints which web server runs, and how often it was told to read its configuration."""
+    name, word = ("nginx", "SIGHUP") if server == "nginx" else ("apache2", "AH00493")
+    return f"cat /run/{name}.pid; grep -c {word} /var/log/{name}/error.log || :"
 
 
 def ask(host: RealHost, url: str, *options: str, at: str = "127.0.0.1") -> str:

@@ -21,7 +21,8 @@ Stood = dict[str, dict[str, list[str]]]
 
 
 def note(recipe: str, fact: str) -> None:
-    """Record that a recipe has stood something: `twice`, `undone`, `cut OP`, `evil PARAM`, `newline PARAM`, `refused`."""
+    """Record that a recipe has stood something: `twice`, `undone`, `cut OP`, `evil PARAM`, `newline PARAM`, `refused` (a broken
+    configuration, with the daemon left as it was)."""
     if file := os.environ.get(FILE):
         module = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
         line = json.dumps([Path(module).stem, recipe, fact])

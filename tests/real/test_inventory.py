@@ -25,8 +25,12 @@ ln -s ../queue-worker.service /etc/systemd/system/multi-user.target.wants/queue-
 printf '#!/bin/sh\n# a comment\n/usr/local/bin/ticker $(touch /tmp/owned) &\nexit 0\n' >/etc/rc.local; chmod 755 /etc/rc.local
 printf '#!/bin/sh\n' >/etc/init.d/feeder; chmod 755 /etc/init.d/feeder; ln -s ../init.d/feeder /etc/rc2.d/S20feeder
 printf '[supervisord]\nnodaemon=true\n[program:mailer]\ncommand = /srv/app/mailer --all\n[program:other]\ncommand=sleep 9\n' >/etc/supervisor/conf.d/mailer.conf
-useradd -u 500 -m elder; sed -i 's/^UID_MIN.*/UID_MIN 600/; s/^GID_MIN.*/GID_MIN 600/' /etc/login.defs
-useradd -u 600 -U -M -d /srv/people/dora -s /usr/sbin/nologin dora; useradd -r -u 499 -M -d /var/lib/engine engine
+useradd -u 450 -m elder; sed -i 's/^UID_MIN.*/UID_MIN 500/; s/^GID_MIN.*/GID_MIN 500/' /etc/login.defs
+useradd -u 500 -U -M -d /srv/people/dora -s /usr/sbin/nologin dora; useradd -r -u 449 -M -d /var/lib/engine engine
+groupadd -r -g 501 broker; groupadd -r -g 502 store; useradd -r -u 501 -g broker -M -d /var/lib/broker -s /usr/sbin/nologin broker; useradd -r -u 502 -g store -m -d /var/lib/store -s /bin/bash store
+groupadd -g 503 -r brokers; usermod -aG broker,brokers ann; useradd -u 504 -U -m -d /var/people/eve -s /bin/bash -p '$6$salt$hash' eve
+useradd -r -u 505 -U -m -d /opt/deploy -s /bin/sh deploy; mkdir /opt/deploy/.ssh; echo 'ssh-ed25519 AAAA' >/opt/deploy/.ssh/authorized_keys
+useradd -r -u 999 -U -M -d / -s /usr/sbin/nologin network
 """
 EVIL = "x'; touch /tmp/owned; $(touch /tmp/owned) `touch /tmp/owned` {client} #"
 NAMES = """\
@@ -202,7 +206,8 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
         "init script feeder: /etc/init.d/feeder", "supervisor program mailer: /srv/app/mailer --all", "supervisor program other: sleep 9",
         "rc.local starts: /usr/local/bin/ticker $(touch /tmp/owned) &", "process of root, started by nothing that was found: python3 /srv/app/left-behind.py",
         f"process of ann, started by nothing that was found: python3 -c {WORKER}",
-        "account elder, uid 500", "group elder, gid ", "account dora, uid 600", "group dora, gid 600",
+        "account elder, uid 450", "group elder, gid ", "account dora, uid 500", "group dora, gid ", "account eve, uid 504",
+        "account deploy, uid 505", "group broker, gid ", "group brokers, gid 503: ann",
         "postgresql rt at port 5499", "postgresql past at port 5499", "mysql shop at socket /srv/second/db.sock",
     ):  # fmt: skip
         assert words in titles, f"{words} is not in:\n{titles}"
@@ -211,8 +216,23 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
     assert "notes.db" not in titles
     assert "e2scrub" not in titles
     # What every host starts for itself, what listens and is told as that, and a login that is ours.
-    for words in ("account engine", "service cron", "service ssh", "script procps", "http.server", "sh -s"):
+    for words in (
+        "account engine",
+        "account broker",
+        "account store",
+        "account network",
+        "group store",
+        "group network",
+        "service cron",
+        "service ssh",
+        "script procps",
+        "http.server",
+        "sh -s",
+    ):
         assert words not in titles, f"{words} is in:\n{titles}"
+    # Nobody is dropped without a word.
+    (taken,) = [line for line in told.splitlines() if "whose ids are among those of people: " in line]
+    assert {"broker", "store", "network"} <= set(taken.split(": ")[-1].split()), taken
     assert "a PostgreSQL cluster in /var/lib/postgresql/9.1/resting does not run" in told
     assert {
         "/srv/www/shop/",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.night import wayback
 from tests.real.night.accountant import Accountant, in_mbox
-from tests.real.night.charon import CLOSED, GAMES, SPOOL, TABLE, USERS, ZONE, Home
+from tests.real.night.charon import GAMES, SPOOL, TABLE, USERS, ZONE, Home, closed
 from tests.real.night.ledger import Ledger
 from tests.real.night.night import conducting
 from tests.real.night.refusals import moves
@@ -56,9 +56,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         "emi/finished",
     )
     zone = wayback.zone(home.rig.pid, home.ns1.address, ZONE)
-    before = wayback.remember(
-        home.old, ["/home", "/etc", "/usr/local", "/var/mail", "/srv", "/root"], asked=asked, skip=["/root/.cockpit*"]
-    )
+    before = wayback.remember(home.old, ["/home", "/etc", "/usr/local", "/var/mail", "/srv", "/root"], asked=asked)
     with home.people() as crowd:
         await crowd.see("message", "chiyo", 1)
         await crowd.see("line", "daichi", 3)
@@ -80,7 +78,7 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
     books.messages("chiyo", in_mbox(home.world, "/var/mail/chiyo", "chiyo"))
     for user in GAMES:
         books.lines(user, home.built(home.old, user))
-    books.refused([tmp_path / "run"], CLOSED)
+    books.refused([tmp_path / "run"], closed(home.old.address))
     books.journal(tmp_path / "run", undone=True)
     books.settle()
     since = {
@@ -122,7 +120,7 @@ async def test_users_go_over_one_by_one_and_nothing_is_lost_but_what_players_wer
     lost = {user: told(crowd.ledger, user) for user in GAMES}
     for user in GAMES:
         books.lines(user, home.built(home.new, user), lost=lost[user])
-    books.refused([tmp_path / "run"], CLOSED)
+    books.refused([tmp_path / "run"], closed(home.old.address))
     books.journal(tmp_path / "run")
     books.settle()
     # S59: the receiver knew each address before the sender handed it on. S62: the new MX was there before the old one went.

@@ -84,13 +84,17 @@ def remembered(stage: Stage) -> wayback.Past:
         asked={
             "rt": sql.format("select * from tickets where subject ~ '^old'", "rt"),
             "trac": "sqlite3 /srv/trac/trac.db \"select * from tickets where subject like 'old%'\"",
+            "databases": sql.format("select datname, datcollate, datdba from pg_database order by 1", "postgres"),
+            "roles": sql.format("select rolname, rolsuper, rolcanlogin from pg_roles order by 1", "postgres"),
+            "schema": "cd /; su postgres -c 'pg_dump --schema-only rt' | grep -v 'restrict '",
             "settings": sql.format("select * from pg_db_role_setting", "postgres"),
             "mounts": "grep -c -e ' /srv' -e ' /home' /proc/mounts",
             "crontab": "crontab -l -u planet",
             "mail": "postconf -n",
+            "queue": "postqueue -p",
             "lists": mailman_words(),
         },
-        skip=["/root/.cockpit*", "/srv/lists/queue", "/srv/lists/locks"],
+        skip=["/srv/lists/queue", "/srv/lists/locks"],
     )
 
 

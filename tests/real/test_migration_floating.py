@@ -38,8 +38,9 @@ def past(host: RealHost, tables: dict[str, str]) -> wayback.Past:
     ask = 'cd /; runuser -u postgres -- psql -XAtc "select {}" {}'
     asked = {name: ask.format(text, "site") for name, text in tables.items()}
     asked |= {"databases": ask.format("datname, datcollate, datdba from pg_database order by 1", "postgres")}
+    asked |= {"roles": ask.format("rolname, rolsuper, rolcanlogin from pg_roles order by 1", "postgres")}
     asked |= {"address": "ip -o -4 addr show | sed 's/ *valid_lft.*//'", "accounts": "getent passwd; getent group"}
-    return wayback.remember(host, ["/srv", "/etc", "/var/backups", "/home", "/usr/local", "/root"], asked=asked, skip=["/root/.cockpit*"])  # fmt: skip
+    return wayback.remember(host, ["/srv", "/etc", "/var/backups", "/home", "/usr/local", "/root"], asked=asked)  # fmt: skip
 
 
 EDITED = (wayback.KEYS, "/srv/www/health", "/srv/site/maintenance")

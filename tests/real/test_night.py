@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.events import DowntimeSeen, Record, StepApplied, StepIntended, StepMoved
+from cockpit.events import AnyEvent, DnsSeen, DowntimeSeen, Record, StepApplied, StepIntended, StepMoved
 from cockpit.journal.line import START, encode
 from cockpit.plan.examples import Example
 from tests.real.night import app, wayback
 from tests.real.night.accountant import Accountant, marks, numbers
+from tests.real.night.charon import closed
 from tests.real.night.ledger import Act, Kind, Ledger, Outcome
 from tests.real.night.names import Names
 from tests.real.night.night import Wrong, conducting
@@ -146,8 +147,10 @@ async def test_undone_from_the_last_safe_point_old_is_as_before_but_for_what_peo
             await night.start()
             await night.back()
             await crowd.see("write", "shop", 5, by="old")
+            await night.end()
         crowd.home()
-    assert wayback.differences(before, old, but={writes: wayback.grown}) == []
+    left = wayback.differences(before, old, but={writes: wayback.grown}, touched=[wayback.KEYS])
+    assert not left, "\n".join(left)
     assert wayback.zone(desk.pid, hosts["ns1"].address, ZONE) == zone
     books = Accountant(crowd.ledger)
     books.visits("shop", ["old"])
@@ -158,11 +161,14 @@ async def test_undone_from_the_last_safe_point_old_is_as_before_but_for_what_peo
     old.run(
         "chmod 600 /srv/shops/shop/pages/index.html; touch /srv/more; echo x >>/etc/hosts; chown 1 /etc/hostname; rm /etc/machine-id;"
         "cd /srv/shops/shop/pages; setfacl -m u:mover:r listed; cp -p two two.new; mv two.new two; echo same >again;"
-        "setcap cap_net_raw+ep able"
+        "setcap cap_net_raw+ep able;"
+        # Nothing of this was named.
+        "touch /tmp/left; rm /usr/lib/os-release; chmod 700 /usr/bin/env; echo 1 >/var/log/syslog"
     )
-    found = wayback.differences(before, old, but={writes: wayback.grown})
+    found = wayback.differences(before, old, but={writes: wayback.grown}, touched=[wayback.KEYS])
     assert [line.split(":")[1].split()[0] for line in found] == [
         "/etc/hostname", "/etc/hosts", "/etc/machine-id", "/srv/more", *(f"/srv/shops/shop/pages/{name}" for name in ("able", "again", "index.html", "listed", "one", "two")),
+        "/tmp/left", "/usr/bin/env", "/usr/lib/os-release",
     ]  # fmt: skip
     assert not any(
         "/again" in line for line in wayback.differences(before, old, but={writes: wayback.grown}, touched=["*/again"])
@@ -214,11 +220,16 @@ def test_a_message_that_was_tried_again_after_a_lost_answer_may_be_there_twice()
     books.settle()
 
 
-def freeze(folder: Path, *moves: tuple[float, str, str], away: float = 0.0) -> Path:
-    """A journal in which steps were intended (`apply`, `undo`) and came to be (`done`, `undone`), and what a meter saw."""
-    told: list[tuple[float, StepIntended | StepMoved | DowntimeSeen]] = []
+def freeze(
+    folder: Path, *moves: tuple[float, str, str], away: float = 0.0, of: str = "osf", name: str = "", ttl: int = -1
+) -> Path:
+    """A journal in which steps of a service were intended (`apply`, `undo`) and came to be (`done`, `undone`), and what a meter
+    saw; with a `name` also with which TTLs its servers told the old address: this one at the most."""
+    told: list[tuple[float, AnyEvent]] = []
+    for role, seen in (("primary", ttl), ("authority", ttl - 1), ("resolver", ttl + 60)) if name else ():
+        told.append((0.0, DnsSeen(service=of, name=name, type="A", vantage=role, role=role, state="old", ttl=seen)))  # type: ignore[arg-type]
     for at, step, what in moves:
-        ref = f"osf/{step}"
+        ref = f"{of}/{step}"
         if what in {"apply", "undo"}:
             told.append((at, StepIntended(ref=ref, attempt=1, op="undo" if what == "undo" else "apply", job="j")))
         else:
@@ -272,6 +283,71 @@ def test_whoever_is_refused_while_nothing_is_closed_is_found(
     books = Accountant(made)
     books.refused([freeze(tmp_path, *moves)], [FROZEN])
     assert (fault in books.wrong[0]) if fault else not books.wrong, books.wrong
+
+
+MOVED = (
+    *((10.0, "game-down", "apply"), (12.0, "game-down", "done"), (20.0, "game-up", "apply"), (21.0, "game-up", "done")),
+    *(
+        (21.5, "mush-dns", "apply"),
+        (22.0, "mush-dns", "done"),
+        (30.0, "force-ns3", "apply"),
+        (31.0, "force-ns3", "done"),
+    ),
+    *((40.0, "game-off", "apply"), (41.0, "game-off", "done"), (50.0, "finished", "done")),
+)
+"""A player's game goes down, comes up on another host, and its name is moved. A cache may have asked until 22, and its answer is
+good for a TTL of 3 seconds and one more: until 26."""
+STAYED = (
+    *MOVED[:4],
+    (23.0, "game-up", "undo"),
+    (24.0, "game-up", "undone"),
+    (25.0, "game-down", "undo"),
+    (28.0, "game-down", "undone"),
+)
+OLD, NEW, REFUSED = (
+    "192.0.2.10",
+    "192.0.2.20",
+    "ConnectionRefusedError: [Errno 111] Connection refused: GAME: going down.",
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "moves", "at", "by", "said", "meant"),
+    [
+        ("beni", MOVED, 9.7, OLD, REFUSED, False),
+        ("beni", MOVED, 12.5, OLD, REFUSED, True),
+        # The game is up there, and the name leads here still.
+        ("beni", MOVED, 21.2, OLD, REFUSED, True),
+        ("beni", MOVED, 21.2, NEW, REFUSED, False),
+        ("beni", MOVED, 21.2, "", "no answer", False),
+        ("beni", MOVED, 25.9, OLD, REFUSED, True),
+        ("beni", MOVED, 25.9, OLD, "TimeoutError: timed out", False),
+        ("beni", MOVED, 26.1, OLD, REFUSED, False),
+        ("beni", MOVED, 30.5, OLD, REFUSED, False),
+        ("beni", STAYED, 26.0, OLD, REFUSED, True),
+        ("beni", STAYED, 28.1, OLD, REFUSED, False),
+        # Whose players stay is refused nothing, but by the old game when it goes.
+        ("daichi", MOVED, 22.5, OLD, REFUSED, False),
+        ("daichi", MOVED, 40.5, OLD, REFUSED, True),
+        ("daichi", MOVED, 40.5, NEW, REFUSED, False),
+        ("daichi", MOVED, 41.1, OLD, REFUSED, False),
+    ],
+)  # fmt: skip
+def test_a_player_may_be_refused_by_the_old_address_for_as_long_as_a_cache_may_hold_it_and_no_longer(
+    tmp_path: Path, user: str, moves: tuple[tuple[float, str, str], ...], at: float, by: str, said: str, meant: bool
+) -> None:
+    made = Ledger()
+    made.add(Act("line", user, 75, "refused", by, said, at, at + 0.05))
+    books = Accountant(made)
+    books.refused([freeze(tmp_path, *moves, of=user, name=f"{user}.nekodojo.test", ttl=3)], closed(OLD))
+    fault = (
+        []
+        if meant
+        else [
+            f"{user}: 1 of kind line were refused or unanswered for no reason: 75 refused by {by or 'nobody'}: {said}"
+        ]
+    )
+    assert books.wrong == fault
 
 
 @pytest.mark.parametrize("kind", ["write", "login", "line", "message"])

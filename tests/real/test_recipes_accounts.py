@@ -40,6 +40,9 @@ def export(old: RealHost) -> str:
     trial.cut_anywhere()
     old.run("echo before > /srv/accounts")
     trial.there_and_back()
+    trial.capture()
+    trial.refuses("keys")
+    trial.captured = {}
     trial.there()
     assert "others can read" in old.run("chmod 644 /srv/accounts") + trial.must("verify", 1)
     old.run("chmod 600 /srv/accounts; useradd -M dan")
@@ -54,7 +57,6 @@ def export(old: RealHost) -> str:
     nowhere.must("undo")
     nowhere.must("verify_undo")
     assert nowhere.seen() == before
-    assert "numbers" in Trial(old, "accounts-export", {"file": "/srv/x", "least": EVIL}).must("apply", 1)
     return old.run("cat /srv/accounts")
 
 
@@ -238,6 +240,15 @@ def test_what_is_no_export_is_refused(new: RealHost) -> None:
         new.run("rm /srv/bad")
     assert "no export" in copy(new, file=f"/srv/{EVIL}").must("apply", 1)
     assert copy(new).seen() == before
+    trial = copy(new)
+    trial.capture()
+    # Keys may lie in a file of any name.
+    trial.refuses("keys")
+    named = copy(new, keys=f".ssh/{EVIL.replace('/', ':')}\n{EVIL.replace('/', ':')}")
+    named.there()
+    assert "touch /tmp/owned" in new.run("cat /home/ann/.ssh/it*")
+    named.back()
+    assert copy(new).seen() == before
 
 
 def test_s37_accounts_that_came_since_the_first_copy_are_named(new: RealHost, old: RealHost, export: str) -> None:
@@ -275,8 +286,17 @@ def test_a_login_that_works_is_proven_and_one_that_does_not_is_told(new: RealHos
     )
     put(new, new.rig.key.read_text(), "/root/key")
     params = {"user": "gus", "key": "/root/key", "host_key": new.host_key, "host": new.address}
-    login = Trial(new, "login-works", params, state=STATE)
+    login = Trial(new, "login-works", params, state=f"{STATE}; find /tmp; ls -A /root")
     login.there_and_back(already=False)
+    before = login.seen()
+    login.capture()
+    # While it is logged in, which five commands follow.
+    middle = login.traced("apply") - 5
+    for mend in ("apply", "undo", "verify"):
+        login.cut("apply", middle)
+        assert ".cockpit-login-" in new.run("ls -A /root"), "the cut leaves something to remove"
+        login.must(mend)  # type: ignore[arg-type]
+        login.same(before, f"what a cut leaves is not removed by {mend}")
     assert "stands in /home/gus" in login.must("verify")
     for wrong, status, says in (
         ({"user": "cat"}, 1, "cannot log in"),

@@ -41,13 +41,26 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     restore = Trial(host, "backup-restorable", back, STATE + "; cat evidence")
     restore.there_and_back()
     host.run("mkdir /srv/into")
-    Trial(host, "backup-restorable", {**back, "into": "/srv/into"}, STATE).cut_anywhere()
+    plain = Trial(host, "backup-restorable", {**back, "into": "/srv/into"}, STATE)
+    plain.cut_anywhere()
+    never_half_gone(plain)
     assert "is not empty" in Trial(host, "backup-restorable", {**back, "into": "/srv/site"}).ask("capture").said
     restore.there()
     assert host.run(f"cd /srv/into\\ {QUOTED}; stat -c '%a %U' a sub/b; readlink link") == "600 root\n644 mover\na\n"
     host.run(f"echo other >/srv/into\\ {QUOTED}/a")
     assert "not what was taken" in restore.must("verify", 1)
     restore.back()
+    Trial(host, "backup-take", {"source": "/srv/site", "archive": "/srv/backups/other.tar"}, STATE).refuses()
+    odd = f"/srv/backups/{NAME}\n{NAME}"
+    two = Trial(host, "backup-take", {"source": f"/srv/{NAME}\n{NAME}", "archive": odd}, STATE)
+    host.run("cp -a /srv/site /srv/copy")
+    host.inner("/srv/copy").rename(host.inner(two.params["source"]))
+    two.there()
+    back = {"archive": odd, "into": f"/srv/{NAME}\ninto", "evidence": f"/srv/{NAME}\nevidence"}
+    Trial(host, "backup-restorable", back, STATE).there_and_back(shells=("dash",))
+    two.back()
+    host.inner(two.params["source"]).rename(host.inner("/srv/copy"))
+    host.run("rm -r /srv/copy")
     host.run(f"dd if=/dev/zero of=/srv/backups/{QUOTED}.tar bs=1 seek=1024 count=9 conv=notrunc 2>/dev/null")
     assert "does not fit" in take.must("verify", 1) or not take.recognised()
     assert "not what its checksum says" in restore.must("apply", 1)
@@ -57,6 +70,18 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     assert restore.seen() == before
     take.back()
     assert not evil_left(host)
+
+
+def never_half_gone(restore: Trial) -> None:
+    """Wherever its undo is cut off, there is no evidence of what is not there any more."""
+    restore.capture()
+    restore.must("apply")
+    for point in range(1, restore.traced("undo")):
+        restore.must("apply")
+        restore.cut("undo", point)
+        gone = restore.must("verify", 1) if not restore.recognised() else restore.must("verify")
+        assert "not what was taken" not in gone, f"after {point} commands: {gone}"
+        restore.must("undo")
 
 
 def test_what_changes_while_the_backup_is_taken_is_taken_again(host: RealHost) -> None:
@@ -104,12 +129,17 @@ def test_a_restic_backup_is_checked_and_a_sample_comes_back(host: RealHost) -> N
     assert "already" in backup.must("apply", shell="busybox sh")
     assert backup.seen().split()[-1] == "1"
     backup.must("verify")
+    for param, value, status in (("check", EVIL, 1), ("check", f"{EVIL}\n{EVIL}", 1), ("sample", f"{EVIL}\n{EVIL}", 0)):
+        odd = backup.given(param, value)
+        odd.must("apply", status)
+        odd.must("verify", 1 + status)
     host.run(f"echo changed >>/srv/site/{QUOTED}")
     assert "something else" in backup.must("verify", 1)
     backup.cut("undo", 12)
     backup.back()
     assert backup.seen() == before
-    backup.secrets = {"password": "wrong"}
+    backup.refuses(only=("source", "repository"))
+    backup.secrets = {"password": "wrong\n"}
     assert "is that its password" in backup.must("apply", 1)
     backup.must("verify", 2)
     assert not evil_left(host)
@@ -220,8 +250,8 @@ def test_a_check_is_registered_and_seen_by_the_monitoring(host: RealHost) -> Non
     """A small monitoring: it reads its checks when it is told to, and refuses what it does not know."""
     host.run("mkdir -p /etc/mon; echo 'check disk' >/etc/mon/a; chmod 640 /etc/mon/a; cat /etc/mon/* >/run/mon")
     params = {
-        "file": f"/etc/mon/{NAME}",
-        "check": 'check new\'s "http"\ncheck second',
+        "file": f"/etc/mon/{NAME}\n{NAME}",
+        "check": f"check {EVIL}\ncheck second",
         "test": "! grep -v ^check /etc/mon/* | grep .",
         "reload": "cat /etc/mon/* > /run/mon",
         "seen": "grep -q second /run/mon",
@@ -234,8 +264,10 @@ def test_a_check_is_registered_and_seen_by_the_monitoring(host: RealHost) -> Non
     before = over.seen()
     broken = Trial(host, "monitoring-probe", {**params, "check": "chekc"}, state)
     broken.capture()
-    assert "nothing was reloaded" in broken.must("apply", 1)
-    assert broken.seen() == before
+    broken.turned_away("nothing was reloaded", "ls --full-time /run/mon")
+    over.capture()
+    over.refuses(only=("within",))
+    assert over.seen() == before
     deaf = Trial(host, "monitoring-probe", {**params, "reload": "true"}, state)
     deaf.capture()
     deaf.must("apply")

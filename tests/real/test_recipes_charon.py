@@ -142,8 +142,19 @@ def test_a_user_brings_a_file_over_or_cannot(old: RealHost, rig: Rig) -> None:
         "cp /root/.ssh/authorized_keys /tmp/pub; usermod -s /bin/bash mover; ssh-keygen -q -t ed25519 -N '' -f /root/mover; cat /root/mover.pub >>/home/mover/.ssh/authorized_keys"
     )
     params = {"user": "mover", "key": "/root/mover", "host": old.address, "host_key": old.host_key}
-    scp = recipe(old, "scp-works", params, "ls -A /home/mover")
+    scp = recipe(old, "scp-works", params, "ls -A /home/mover /root; find /tmp")
+    before = scp.seen()
     scp.there_and_back(already=False)
+    scp.cut_anywhere()
+    # Cut while the file is there: taken back, and where that cannot be known, said.
+    scp.cut("apply", 20)
+    assert ".cockpit-scp-" in old.run("ls -A /root")
+    old.run("mv /root/mover /root/mover.gone")
+    assert "may be left in the home of mover" in scp.must("undo", 1)
+    old.run("mv /root/mover.gone /root/mover")
+    scp.must("undo")
+    scp.must("verify_undo")
+    scp.same(before, "a cut leaves something")
     wrong = {
         "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHXLk2qYzPpd7wIDi1lX1rC1dcXlWXZ6cJNCyZCbmNl",
         "user": "nobody",

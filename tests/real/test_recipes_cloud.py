@@ -129,16 +129,18 @@ def test_hetzner_frees_an_address_first_where_it_has_to_be_free(cloud: Cloud) ->
 def test_the_address_itself_is_asked_too(cloud: Cloud, recipe: str) -> None:
     good = give(cloud, recipe, check="http://127.0.0.1:8080/control", says='"holder": 2')
     good.there()
-    wrong = give(cloud, recipe, check="http://127.0.0.1:8080/control", says="another host", wait="1")
+    wrong = give(cloud, recipe, check="http://127.0.0.1:8080/control", says=EVIL, wait="1")
+    wrong.must("apply")
     assert "but http://127.0.0.1:8080/control does not" in wrong.must("verify", 1)
     good.back()
 
 
 def test_nothing_is_sent_for_what_cannot_be_right(cloud: Cloud, recipe: str) -> None:
     for param in give(cloud, recipe).params:
-        if param != "says":
-            for value in (EVIL, "a\nb", "-x"):
-                assert "nothing was changed" in give(cloud, recipe, **{param: value}).must("apply", 2), (param, value)
+        for value in (EVIL, "a\nb", "-x"):
+            assert "nothing was changed" in give(cloud, recipe, **{param: value}).must("apply", 2), (param, value)
+    for param, value in (("says", "a\nb"), ("check", EVIL), ("check", "http://127.0.0.1/a\nb")):
+        assert "nothing was changed" in give(cloud, recipe, **{param: value}).must("apply", 2), (param, value)
     for token in (EVIL, "", "a\nb", 'a"b'):
         assert "nothing was changed" in give(cloud, recipe, token=token).must("apply", 2), token
     assert "over HTTPS only" in give(cloud, recipe, api="http://api.example.test/").must("apply", 2)

@@ -65,7 +65,11 @@ def test_paths_may_hold_anything_and_what_does_not_fit_is_refused(host: RealHost
         f"mv /srv/data-1/* '/srv/{name}/'; rmdir /srv/data-1; ln -sfn '{name}' '/srv/current {name}'; rm /srv/current"
     )
     odd = {"current": f"/srv/current {name}", "to": f"/srv/{name} 2", "evolve": 'echo "$0 two" > file'}
-    Trial(host, "data-evolve", odd, STATE).there_and_back()
+    whole = Trial(host, "data-evolve", odd, STATE)
+    whole.there_and_back()
+    whole.captured = {}
+    whole.capture()
+    whole.refuses()
     for wrong, why in (
         ({"current": f"/srv/{name}"}, "no link"),
         ({"to": "-relative"}, "no absolute path"),

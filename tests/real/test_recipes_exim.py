@@ -20,12 +20,13 @@ from tests.real.mailing import (
     until_arrived,
 )
 from tests.real.rig import RealHost, rigged
-from tests.real.trial import Trial
-from tests.real.world import listening, needs_world, until
+from tests.real.trial import EVIL, Trial
+from tests.real.world import listening, needs_world, until, write
 from tests.real.world.mail import EXIM_DAEMON, exim
 
 pytestmark = needs_world
 
+NAME = EVIL.replace("/", ":")
 HOLDS, HUBS, VIRTUAL = "/etc/exim4/hold_domains", "/etc/exim4/hubbed_hosts", "/etc/exim4/virtual"
 ROUTERS = f"""
 hubbed_hosts:
@@ -38,6 +39,8 @@ virtual:
   driver = redirect
   data = ${{lookup{{$local_part@$domain}}lsearch{{{VIRTUAL}}}}}
 """
+LIVE = "for id in $(pgrep -o -x exim4); do echo $id; cksum </proc/$id/auxv; done"
+"""Which daemon runs, and since when: told to read its configuration, it starts its program anew (exim(8), SIGHUP)."""
 STATE = "cd /etc/exim4; ls -a; stat -c '%U %G %a %n' *; cat hold_domains hubbed_hosts virtual; exim4 -bp 2>&1 | sed 's/^[-0-9]* [0-9:]* Exim/Exim/'"
 
 
@@ -162,6 +165,7 @@ def test_a_redirect_that_is_undone_below_a_hold_is_gone_after_the_release(pair: 
 
 def test_a_domain_that_is_held_is_not_redirected(pair: Pair) -> None:
     hold, redirect = pair.hold(), pair.redirect()
+    hold = replace(hold, params={**hold.params, "routes": f"/etc/exim4/{NAME}\n{NAME}"})
     hold.there(already=False)
     redirect.capture()
     says_no(redirect, f"mail for {ZONE} is held here")
@@ -182,6 +186,25 @@ def test_an_address_goes_elsewhere(pair: Pair) -> None:
     virtual.back()
 
 
+FASTER = """#!/bin/sh
+case $* in *-odf*) [ -e /run/faster ] || { touch /run/faster; /usr/sbin/exim4 "$@" >/dev/null 2>&1
+    printf '  delivering 1-2-3\\nSpool file 1-2-3-D not found\\n'; exit; } ;; esac
+exec /usr/sbin/exim4 "$@"
+"""
+"""An Exim whose daemon delivers the first test message before it is delivered in the foreground."""
+
+
+def test_a_test_message_that_the_daemon_delivers_first_is_sent_once_more(pair: Pair) -> None:
+    write(pair.new, "/usr/local/bin/exim4", FASTER, "755")
+    try:
+        virtual = pair.virtual(f"Sales@{ZONE}", "ann")
+        virtual.there(already=False)
+        pair.new.run("rm /run/faster")
+        virtual.back()
+    finally:
+        pair.new.run("rm -f /usr/local/bin/exim4 /run/faster")
+
+
 def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:
     refuses_evil(pair.hold(), "domain", "address", "back_to", "holds")
     refuses_evil(pair.redirect(), "domain", "address", "target", "routes")
@@ -196,9 +219,9 @@ def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> No
 def test_a_broken_exim_is_left_as_it_is(pair: Pair) -> None:
     pair.new.run("cp -p /etc/exim4/exim4.conf /run/; sed -i '1i no setting' /etc/exim4/exim4.conf")
     for trial in (pair.hold(), pair.release(), pair.redirect(), pair.virtual(ANN, "bob")):
-        says_no(trial, "refuses its configuration", "apply", "undo")
+        trial.turned_away("refuses its configuration", LIVE, "apply", "undo")
     for trial in (pair.trial("exim-flush"), pair.trial("exim-queue-empty", quiet="0")):
-        says_no(trial, "refuses its configuration", "apply", "verify")
+        trial.turned_away("refuses its configuration", LIVE, "apply", "verify")
     pair.new.run(
         "cp -p /run/exim4.conf /etc/exim4/; sed -i '/hold_domains/d; s/hubbed_hosts}/elsewhere}/' /etc/exim4/exim4.conf"
     )
@@ -207,6 +230,9 @@ def test_a_broken_exim_is_left_as_it_is(pair: Pair) -> None:
     redirect.capture()
     says_no(redirect, "nothing is changed")
     pair.new.run("cp -p /run/exim4.conf /etc/exim4/; rm /run/exim4.conf")
+    told = pair.new.run(f"{LIVE}; kill -HUP $(pgrep -o -x exim4)")
+    until(lambda: pair.new.run(LIVE, check=False) != told, lambda: "whether it was told cannot be seen", PATIENCE)
+    until(lambda: listening(pair.new, 25), pair.new.said, PATIENCE)
 
 
 def test_a_queue_that_cannot_be_seen_is_not_an_empty_one(pair: Pair) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
-from tests.real.world import needs_world, until
+from tests.real.trial import EVIL, SHELLS, Trial, evil_left, without
+from tests.real.world import needs_world, until, write
 
 pytestmark = needs_world
 
@@ -124,6 +127,8 @@ def test_s33_what_still_writes_from_before_the_mount_is_named(host: RealHost) ->
         ({"except": "/etc"}, "does not lie in"),
         ({"except": ".."}, "does not lie in"),
         ({"except": EVIL}, "is not there"),
+        ({"others": EVIL}, "refuse or ignore"),
+        ({"others": "ignore\n"}, "refuse or ignore"),
     ],
 )
 def test_a_path_that_cannot_be_frozen_by_a_mount_is_refused(host: RealHost, wrong: dict[str, str], says: str) -> None:
@@ -180,6 +185,164 @@ def test_what_users_put_in_the_place_of_a_frozen_file_does_not_get_its_mode(host
     host.run(f'su -s /bin/sh mover -c \'test -w "$0/lists/e/still"\' "{LISTS}"')
 
 
+AS_MOVER = "setpriv --reuid=mover --regid=mover --clear-groups dash"
+SWAP = """#!/bin/sh
+case $* in {when}) su -s /bin/sh mover -c 'cd /srv/mail*/*/lists || exit; [ ! -d away ] || exit 0; chmod u+w . d
+    mv linked was; ln -s /srv/root/shadow linked; mv d away; ln -s /srv/root d; touch swapped' < /dev/null > /dev/null 2>&1 ;; esac
+exec /usr/bin/{tool} "$@"
+"""
+"""A command before which a user puts links in the place of a file and of a folder."""
+
+
+@contextlib.contextmanager
+def perl_or_not(host: RealHost, perl: bool) -> Iterator[None]:
+    """With and without perl on the host: the way by the shell is another one."""
+    with contextlib.nullcontext() if perl else without(host, "perl"):
+        yield
+
+
+def lay_out(host: RealHost) -> None:
+    """Files and a folder that a user will swap, and what his links will lead to."""
+    host.run(
+        f'cd "{LISTS}"; mkdir lists/d; cd lists; touch d/shadow linked $(seq 9); chmod 666 d/shadow linked [1-9]; chown -R mover .;'
+        "mkdir /srv/root; touch /srv/root/shadow; chmod 666 /srv/root/shadow; chmod 777 /srv/root"
+    )
+
+
+def outside(host: RealHost) -> list[str]:
+    return host.run("stat -c %a /srv/root /srv/root/shadow").split()
+
+
+@pytest.mark.parametrize(
+    ("tool", "when", "perl"),
+    [
+        ("stat", "*%n*", True),
+        ("perl", "*010000000*", True),
+        ("stat", "*%n*", False),
+        ("sed", "-n*", False),
+        ("ls", "-ln*", False),
+        ("chmod", "*w*", False),
+    ],
+)
+def test_what_users_put_in_the_place_of_a_path_while_it_is_frozen_keeps_its_mode(
+    host: RealHost, tool: str, when: str, perl: bool
+) -> None:
+    """Between any two commands of the freeze: what was found is a link by the time it is looked at, opened or changed."""
+    lay_out(host)
+    trial = by_modes(host, store="/srv/modes")
+    trial.capture()
+    with perl_or_not(host, perl):
+        write(host, f"/usr/local/bin/{tool}", SWAP.format(tool=tool, when=when), "755")
+        trial.must("apply")
+        host.run(f"rm /usr/local/bin/{tool}")
+        host.run(f'[ -L "{LISTS}/lists/d" ] && [ -e "{LISTS}/lists/swapped" ]')
+        assert outside(host) == ["777", "666"]
+        # What was found is frozen all the same, wherever it went.
+        trial.must("verify")
+        trial.must("undo")
+        assert outside(host) == ["777", "666"]
+        trial.must("verify_undo")
+
+
+FLIP = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+while not os.path.exists("/srv/stop"):
+    os.chmod(".", 0o755)
+    for one, other in ((b"d", b"to d"), (b"linked", b"to linked")):
+        libc.renameat2(-100, one, -100, other, 2)
+"""
+"""Swaps each with a link, all the time."""
+
+
+@pytest.mark.parametrize("perl", [True, False])
+def test_a_user_who_swaps_all_the_time_takes_nothing_from_what_his_links_lead_to(host: RealHost, perl: bool) -> None:
+    lay_out(host)
+    host.run(
+        f'cd "{LISTS}/lists"; ln -s /srv/root "to d"; ln -s /srv/root/shadow "to linked"; cd d; touch $(seq 40); chmod 666 *;'
+        "chown -R mover .; cd /srv/root; touch $(seq 40); chmod 666 *"
+    )
+    trial = by_modes(host, store="/srv/modes")
+    trial.capture()
+    write(host, "/srv/flip", FLIP, "644")
+    user = host.spawn("su", "-s", "/bin/sh", "mover", "-c", 'cd "$0/lists" && exec python3 /srv/flip', LISTS)
+    with perl_or_not(host, perl):
+        for _ in range(2):
+            trial.ask("apply")
+        assert user.poll() is None
+        host.run("touch /srv/stop")
+        user.wait(60)
+        assert set(host.run("stat -c %a /srv/root/*").split()) == {"666"}
+        assert outside(host) == ["777", "666"]
+        host.run(
+            f'cd "{LISTS}/lists"; for one in d linked; do [ ! -L $one ] || {{ mv -T $one "was $one"; mv -T "to $one" $one; }}; done'
+        )
+        trial.must("apply")
+        trial.must("verify")
+        trial.must("undo")
+    # What had another name when it was noted is let be; what is outside was never touched.
+    assert set(host.run("stat -c %a /srv/root/*").split()) == {"666"}
+
+
+def test_without_perl_permissions_freeze_files_and_folders_and_say_what_else_there_is(host: RealHost) -> None:
+    with without(host, "perl"):
+        by_modes(host).there_and_back(shells=SHELLS[1:])
+        host.run(f'mkfifo "{LISTS}/lists/p[ipe"; chmod 622 "{LISTS}/lists/p[ipe"')
+        assert "p[ipe. Name it in except" in by_modes(host).must("capture", 1)
+        by_modes(host, **{"except": "archives\nlists/p[ipe"}).there_and_back(shells=SHELLS[:1])
+    by_modes(host).there_and_back(shells=SHELLS[:1])
+
+
+def test_an_owner_freezes_his_own_tree_and_cannot_say_what_others_have_open(host: RealHost) -> None:
+    host.run(f'cd "{LISTS}/lists"; echo x > drop; mkfifo pipe; chown mover drop pipe; chmod 222 drop; chmod 620 pipe')
+    trial = by_modes(host)
+    for op, status in (("probe", 2), ("capture", 1), ("apply", 1), ("verify", 2)):
+        assert "cannot be looked into" in trial.must(op, status, AS_MOVER)
+    for wrong in ({"others": EVIL}, {"others": "ignore\n"}):
+        by_modes(host, **wrong).must("apply", 1)
+    assert "only root can try" in by_modes(host, user="nobody").must("apply", 1, AS_MOVER)
+    own = by_modes(host, others="ignore")
+    before = own.seen()
+    own.there(AS_MOVER)
+    assert "could not be seen" in own.must("verify", 0, AS_MOVER)
+    assert host.run(f'stat -c %a "{LISTS}/lists/drop" "{LISTS}/lists/pipe"').split() == ["0", "400"]
+    own.back(AS_MOVER)
+    own.same(before, "the modes did not come back")
+    assert "only root can mount" in by_mount(host).must("verify", 2, AS_MOVER)
+    by_mount(host).must("apply", 1, AS_MOVER)
+
+
+def test_a_name_of_two_lines_is_not_taken_for_a_path_of_its_own(host: RealHost) -> None:
+    """Else a user could write down a mode for what is root's."""
+    trial = by_modes(host)
+    trial.capture()
+    host.run(f'cd "{LISTS}/lists"; touch secret; chmod 600 secret; mark=.:$(stat -c %i:%u secret)')
+    host.run(
+        f'cd "{LISTS}/lists"; chmod 400 secret; printf "%s" "x\n4777 .:$(stat -c %i:%u secret) $PWD" > /srv/name;'
+        'name=$(printf "x\n4777 .:$(stat -c %i:%u secret) "); mkdir -p "$name$PWD"; touch "$name$PWD/secret"; chmod 666 "$name$PWD/secret"'
+    )
+    assert "keep appearing" in trial.must("apply", 1)
+    trial.must("undo")
+    assert host.run(f'stat -c %a "{LISTS}/lists/secret"') == "400\n"
+
+
+def test_a_file_of_modes_that_is_swapped_is_noticed_before_anything_is_frozen(host: RealHost) -> None:
+    trial = by_modes(host)
+    trial.capture()
+    kept = f"{LISTS}.modes-before-freeze"
+    before = trial.seen()
+    host.run(f'ln -s /srv/elsewhere "{kept}"')
+    assert "is not the file that was written" in trial.must("apply", 1)
+    host.run(f'rm "{kept}"; touch "{kept}"; chmod 644 "{kept}"')
+    assert "is not the file that was written" in trial.must("apply", 1)
+    host.run(f'rm "{kept}"')
+    trial.same(before, "something was frozen that cannot be thawed")
+    host.run(f'ln -s /srv/elsewhere "{kept}.new"')
+    trial.must("apply")
+    host.run("[ ! -e /srv/elsewhere ]")
+    trial.back()
+
+
 def test_modes_that_somebody_else_wrote_down_are_not_given(host: RealHost) -> None:
     trial = by_modes(host)
     trial.capture()
@@ -216,6 +379,10 @@ def test_what_permissions_cannot_freeze_is_refused(host: RealHost) -> None:
     ):
         assert says in by_modes(host, **wrong).must("apply", 1)
         assert says in by_modes(host, **wrong).must("capture", 1)
+    trial = by_modes(host)
+    trial.capture()
+    # What is to stay writable may be made later.
+    trial.refuses("except")
     assert host.run(STATE) == before
     host.run(f'touch "{LISTS}/lists/two\nlines"; touch /srv/other')
     assert "two lines" in by_modes(host).must("capture", 1)
@@ -249,6 +416,7 @@ def test_s33_postgresql_is_frozen_by_its_own_switch_and_thawed(host: RealHost) -
     assert trial.ask("probe").status == 2
     assert "ended with" in stopped.must("apply", 1)
     assert stopped.ask("verify").status == 2
+    Trial(host, "freeze-switch", params, state="ls /srv").refuses()
     assert Trial(host, "freeze-switch", {**params, "within": EVIL}).ask("probe").status == 2
 
 

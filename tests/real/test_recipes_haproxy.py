@@ -90,7 +90,8 @@ def test_a_back_end_goes_from_one_server_to_the_other_and_back(balancer: RealHos
     closing = switch(balancer, order="close")
     closing.there()
     assert answers(balancer) == {"answered by new"}
-    wrong = switch(balancer, says="answered by somebody else")
+    wrong = switch(balancer, order="close", says=EVIL)
+    wrong.must("apply")
     assert "request 1 of" in wrong.must("verify", 1)
     closing.back()
     assert answers(balancer) == {"answered by old"}
@@ -114,6 +115,9 @@ def test_a_server_is_drained_until_its_last_session_has_ended(balancer: RealHost
     until(lambda: answers(balancer) == {"answered by old", "answered by new"}, lambda: f"both: {answers(balancer)}", 30)
     trial = drain(balancer, not_says="answered by old")
     trial.there_and_back()
+    never = drain(balancer, not_says=EVIL)
+    never.there()
+    never.back()
     trial.cut_anywhere()
     guests = [visitor(balancer), visitor(balancer)]
     busy = drain(balancer, wait="1", then="maint")
@@ -163,11 +167,11 @@ def test_the_socket_is_spoken_to_without_socat_too(balancer: RealHost) -> None:
 
 def test_what_haproxy_does_not_know_is_refused(balancer: RealHost) -> None:
     before = switch(balancer).seen()
-    for param in ("socket", "backend", "from", "to", "order", "wait", "check"):
-        for value in (EVIL, "a\nb", "-x", "none"):
+    for param in ("socket", "backend", "from", "to", "order", "wait", "check", "says"):
+        for value in (EVIL, "a\nb", "-x", "none") if param != "says" else ("a\nb",):
             assert "nothing was changed" in switch(balancer, **{param: value}).must("apply", 2), (param, value)
-    for param in ("socket", "backend", "server", "then", "wait", "check"):
-        for value in (EVIL, "a\nb", "-x"):
+    for param in ("socket", "backend", "server", "then", "wait", "check", "not_says"):
+        for value in (EVIL, "a\nb", "-x") if param != "not_says" else ("a\nb",):
             assert "nothing was changed" in drain(balancer, **{param: value}).must("apply", 2), (param, value)
     assert switch(balancer).seen() == before
     assert not evil_left(balancer)

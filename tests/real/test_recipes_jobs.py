@@ -157,6 +157,8 @@ def test_what_is_no_line_or_not_the_line_is_refused(old: RealHost) -> None:
             assert "line" in cron(old, recipe, wrong).must("apply", 1)
         assert "no user" in cron(old, recipe, user=EVIL).must("apply", 1)
         assert "absolute" in cron(old, recipe, file=EVIL).must("apply", 1)
+    cron(old, "cron-stop").refuses(only=("user", "file", "within"))
+    cron(old, "cron-start").refuses(only=("user", "file"))
     assert "no such line" in cron(old, "cron-stop", "@reboot other").must("apply", 1)
     # cron's own program refuses what it could not run.
     cron(old, "cron-start", "61 * * * * true").ask("apply")
@@ -306,11 +308,15 @@ def test_jobs_of_somebody_who_is_somebody_else_here_are_refused(new: RealHost) -
     new.run("rm /srv/jobs/.owners")
     for folder in ("/srv/jobs", f"/srv/{EVIL}", "a\nb"):
         assert Trial(new, "at-start", {"folder": folder}).ask("apply").status == 1
-    for wrong in ({"folder": "srv"}, {"folder": "/srv/a\nb"}, {"users": EVIL}, {"spool": f"/{EVIL}"}):
-        stop = Trial(new, "at-stop", {"folder": "/srv/x", **wrong}, state=AT)
-        before = stop.seen()
-        assert stop.ask("apply").status == 1
-        assert stop.seen() == before
+    new.run("mkdir /srv/jobs/good; touch /srv/jobs/good/.owners")
+    Trial(new, "at-start", {"folder": "/srv/jobs/good"}, state=AT).refuses()
+    stop = Trial(new, "at-stop", {"folder": "/srv/x"}, state=AT)
+    stop.refuses()
+    for wrong in ({"folder": "srv"}, {"folder": "/srv/a\nb"}, {"spool": f"/{EVIL}"}):
+        odd = Trial(new, "at-stop", {**stop.params, **wrong}, state=AT)
+        before = odd.seen()
+        assert odd.ask("apply").status == 1
+        assert odd.seen() == before
     assert not evil_left(new)
 
 

@@ -40,6 +40,9 @@ def test_lists_are_written_down_and_taken_back(etch: RealHost) -> None:
     figures.back()
     nowhere = Trial(etch, "mailman-figures", {"figures": f"{file}/figures"})
     assert nowhere.ask("capture").said == nowhere.must("apply", 1) == f"there is no folder {file}\n"
+    figures.captured = {}
+    figures.capture()
+    figures.refuses()
     evil = Trial(etch, "mailman-figures", {"figures": file, "lists": f"{CAFE} {EVIL}"})
     assert "there is no list it's" in evil.must("apply", 1)
     assert not evil_left(etch)
@@ -50,6 +53,9 @@ def test_an_export_is_whole_or_it_is_not_there(etch: RealHost) -> None:
     before = export.seen()
     export.there_and_back()
     export.cut_anywhere()
+    export.captured = {}
+    export.capture()
+    export.refuses()
     # What Mailman has not sent yet would stay behind.
     mailman_python(etch, f"config.switchboards['out'].enqueue(Message(), listid=lists.get({CAFE!r}).list_id)")
     export.capture()

@@ -90,7 +90,8 @@ def test_s32_what_was_brought_over_is_the_same_and_at_work(etch: RealHost, lun: 
     carried(etch, lun, "/root/figures")
     counts = Trial(lun, "mailman-counts", {"figures": "/root/figures"}, BOTH)
     assert f"{CAFE} is not here; news@lists.test is not here" in counts.must("verify", 1)
-    copy = Trial(lun, "mailman-copy", {"file": exported(etch, lun)})
+    # What may be lost is a name, whatever it looks like: nothing is lost here.
+    copy = Trial(lun, "mailman-copy", {"file": exported(etch, lun), "accepted": f"{EVIL}\n{EVIL}"})
     copy.there()
     counts.there_and_back(already=False)
     assert "2 lists with 3 members, 1 held and 3 archived messages are the same" in counts.must("verify")
@@ -114,7 +115,7 @@ def test_s32_what_was_brought_over_is_the_same_and_at_work(etch: RealHost, lun: 
     assert "news@lists.test is here already" in again.must("apply", 1)
     assert mailman_python(lun, WORKS).split() == ["True"] * 6
     for recipe, given in (("mailman-copy", copy.params), ("mailman-counts", counts.params)):
-        for param in (*given, "config", "account", "python"):
+        for param in (next(iter(given)), "config", "account", "python"):
             odd = Trial(lun, recipe, {**given, param: f"/root/{EVIL}\n{EVIL}"}, BOTH)
             for op in ("apply", "verify"):
                 assert odd.ask(op).status, (recipe, op, param)

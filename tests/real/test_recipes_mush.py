@@ -49,9 +49,12 @@ def down(host: RealHost, says: str = "going to neko-base") -> Trial:
 
 
 def test_a_game_is_started_once_and_shut_down_again(old: RealHost) -> None:
+    # Where it has never run there is no folder for what it says: none is left.
+    old.run(f"rm -r {FOLDER}/run")
     trial = up(old)
     trial.there_and_back()
     trial.cut_anywhere()
+    assert not old.file(f"{FOLDER}/run").exists()
 
 
 def test_two_games_out_of_one_folder_are_refused(old: RealHost) -> None:

@@ -67,6 +67,12 @@ def test_what_nobody_sees_is_not_said(old: RealHost) -> None:
     assert broken.ask("capture").status == 1
     assert "could not be said" in broken.must("apply", 1)
     assert Trial(old, "announce", {"text": "\nHello.", "command": SAY, "check": SEEN}).ask("probe").status == 2
+    lost.refuses(only=("within",))
+    # Some shells run what stands in a subscript of arithmetic.
+    subscript = lost.given("within", "a[$(touch /tmp/owned)]")
+    for op in ("apply", "verify"):
+        assert "no number of seconds" in subscript.must(op, 2, "bash --posix")
+    assert not evil_left(old)
     # A text of several lines stops at its first error.
     halting = Trial(old, "announce", {"text": "Hello.", "command": f"false\n{SAY}", "check": f"false\n{SEEN}"})
     assert halting.ask("capture").status == 1

@@ -20,7 +20,7 @@ from tests.real.mailing import (
     until_arrived,
 )
 from tests.real.rig import RealHost, rigged
-from tests.real.trial import Trial
+from tests.real.trial import EVIL, Trial
 from tests.real.world import needs_world, until
 from tests.real.world.mail import postfix
 
@@ -31,6 +31,10 @@ STATE = (
     f"cat {TABLE} /etc/postfix/virtual; stat -c '%U %G %a %n' /etc/postfix/*; "
     "postmap -s hash:/etc/postfix/virtual | sort; postqueue -p"
 )
+NO_LOG = f"/var/log/{EVIL}\n{EVIL}"
+"""Where nothing is logged: then the log of the system holds."""
+LIVE = "cat /var/spool/postfix/pid/master.pid; grep -c ' reload -- ' /var/log/mail.log || :"
+"""Which Postfix runs, and how often it was told to read its configuration."""
 ENTRIES = f"# ours, do not touch\nother.test\tsmtp:[192.0.2.9]\n{ZONE}  local:\n  # inside\n\nlast.test discard:"
 VIRTUAL = f"# who gets what\ninfo@{ZONE}  ann,\n  bob\n\nroot@{ZONE} bob\n"
 
@@ -147,9 +151,11 @@ def test_a_domain_is_handed_on_and_comes_back(pair: Pair) -> None:
 
 
 def test_a_redirect_that_is_undone_below_a_hold_is_gone_after_the_release(pair: Pair) -> None:
-    hold, redirect = pair.hold(), pair.redirect()
+    hold, redirect = pair.hold(), pair.trial("postfix-redirect", target=pair.old.address, log=NO_LOG)
     before = redirect.seen()
+    told = pair.new.run(LIVE)
     redirect.there(already=False)
+    assert pair.new.run(LIVE) != told, "whether Postfix was told cannot be seen"
     hold.there(already=False)
     redirect.must("undo")
     hold.must("verify")
@@ -169,7 +175,8 @@ def test_a_domain_that_is_held_is_not_redirected(pair: Pair) -> None:
 
 
 def test_an_address_goes_elsewhere_by_the_virtual_table(pair: Pair) -> None:
-    continued = Trial(pair.new, "postfix-virtual", {"address": f"info@{ZONE}", "target": f"bob@{ZONE}"}, state=STATE)
+    given = {"address": f"info@{ZONE}", "target": f"bob@{ZONE}", "log": NO_LOG}
+    continued = Trial(pair.new, "postfix-virtual", given, state=STATE)
     before = continued.seen()
     continued.there()
     continued.back()
@@ -204,9 +211,9 @@ def test_a_broken_or_stopped_postfix_is_left_as_it_is(pair: Pair) -> None:
     for file in ("main.cf", "master.cf"):
         pair.new.run(f"cp -p /etc/postfix/{file} /run/; echo 'no setting' >> /etc/postfix/{file}")
         for trial in trials:
-            says_no(trial, "refuses its configuration", "apply", "undo")
+            trial.turned_away("refuses its configuration", LIVE, "apply", "undo")
         if file == "main.cf":
-            says_no(flush, "Postfix does not run")
+            flush.turned_away("Postfix does not run", LIVE)
             says_no(empty, "Postfix does not show its queue")
             flush.must("verify", 2)
         pair.new.run(f"mv /run/{file} /etc/postfix/{file}")

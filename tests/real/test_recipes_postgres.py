@@ -81,9 +81,13 @@ def test_a_host_without_setpriv_speaks_to_the_server_as_its_own_account_too(
 def test_a_dump_can_be_read_to_its_end_and_taken_back(db: RealHost, shops: tuple[str, str]) -> None:
     db.run("mkdir -p /srv/dumps; echo before > /srv/dumps/a; chmod 640 /srv/dumps/a; chown mover /srv/dumps/a")
     state = "cd /srv/dumps; ls -ln --time-style=+%s; sha256sum *"
-    Trial(
-        db, "postgres-dump", {"database": NAME, "file": f"/srv/dumps/{EVIL.replace('/', ':')}"}, state
-    ).there_and_back(already=False)
+    name = EVIL.replace("/", ":")
+    evil = Trial(db, "postgres-dump", {"database": NAME, "file": f"/srv/dumps/{name}\n{name}"}, state)
+    evil.there_and_back(already=False)
+    evil.captured = {}
+    evil.capture()
+    # The server's own account needs no password.
+    evil.refuses("password", only=("database", "frozen", "host", "port", "user", "password", "account"))
     again = Trial(db, "postgres-dump", {"database": "shop", "file": "/srv/dumps/a"}, state)
     again.cut_anywhere()
     again.capture()
@@ -117,7 +121,13 @@ def test_a_restored_database_takes_its_name_when_it_is_whole(db: RealHost, shops
     dumped = Trial(db, "postgres-dump", {"database": "shop", "file": "/srv/shop.dump"})
     dumped.capture()
     dumped.must("apply")
-    Trial(db, "postgres-restore", {"database": NAME, "file": "/srv/shop.dump"}, EVERYTHING).there_and_back()
+    odd = Trial(db, "postgres-restore", {"database": NAME, "file": "/srv/shop.dump"}, EVERYTHING)
+    odd.there_and_back()
+    odd.captured = {}
+    odd.capture()
+    odd.refuses(only=("file", "owner", "encoding", "locale", "host", "port", "user", "account"))
+    for param, value in (("database", f"{NAME}\n{NAME}"), ("password", EVIL), ("password", f"{EVIL}\n{EVIL}")):
+        odd.given(param, value).given("owner", "nobody").must("apply", 1)
     Trial(db, "postgres-restore", {"database": "shop", "file": "/srv/shop.dump"}, EVERYTHING).cut_anywhere()
     fresh = Trial(db, "postgres-restore", {"database": "fresh", "file": "/srv/shop.dump"}, EVERYTHING)
     before = fresh.seen()
@@ -163,6 +173,8 @@ def test_a_closed_database_refuses_writes_and_opens_as_it_was(db: RealHost, shop
     psql(db, "alter database shop set work_mem = '8MB'; alter database shop set default_transaction_read_only = 'off'")
     Trial(db, "postgres-readonly", {"database": NAME}, EVERYTHING).there_and_back()
     close = Trial(db, "postgres-readonly", {"database": "shop"}, EVERYTHING)
+    close.capture()
+    close.refuses("password")
     writer = db.spawn("su", "-s", "/bin/sh", "postgres", "-c", "cd /; (echo 'select 1;'; sleep 600) | psql -X shop")
     until(lambda: "1" in psql(db, "select count(*) from pg_stat_activity where datname = 'shop'"), lambda: "a session")
     close.cut_anywhere()
@@ -189,6 +201,12 @@ def test_figures_of_one_host_are_compared_with_those_of_the_other(db: RealHost, 
     where = {"file": f"/srv/figures {EVIL.replace('/', ':')}"}
     take = Trial(db, "postgres-figures", {"database": "shop", **where}, "ls /srv; cat /srv/fig*")
     take.there_and_back(already=False)
+    take.captured = {}
+    take.capture()
+    take.refuses("accepted", "password", only=("accepted", "database", "host", "port", "user", "password", "account"))
+    two = take.given("file", f"{where['file']}\ntwo")
+    two.there(already=False)
+    two.back()
     db.run("echo before > /srv/figures")
     Trial(db, "postgres-figures", {"database": "shop", "file": "/srv/figures"}, take.state).cut_anywhere()
     db.run("rm /srv/figures")
@@ -240,6 +258,9 @@ def test_sequences_that_lie_behind_are_moved_up_and_put_back(db: RealHost) -> No
     assert "behind" in ahead.must("verify", 1)
     ahead.there_and_back()
     ahead.cut_anywhere()
+    ahead.captured = {}
+    ahead.capture()
+    ahead.refuses("password")
     ahead.there()
     assert ahead.seen().split() == ["8|t", "9|t", "1|t"]
     psql(db, 'insert into "s \' s"."it\'s" default values; insert into loosely default values', name)
@@ -259,12 +280,16 @@ def test_a_replica_is_promoted_when_it_has_all_that_its_primary_wrote(db: RealHo
     assert "cannot be asked" in Trial(db, "postgres-promote", {**base, "primary": EVIL}).must("apply", 1)
     far = Trial(db, "postgres-promote", {**base, "within": "1", "position": "FF/0"})
     assert "lacks" in far.must("apply", 1)
-    assert "is no number" in Trial(db, "postgres-promote", {**base, "within": EVIL}).must("apply", 1)
-    Trial(db, "postgres-promote", {**base, "position": EVIL}).must("apply", 1)
+    # A position that is never reached; without one its own primary is asked.
+    far.state, far.params = "ls /var/lib/postgresql", {**far.params, "within": "0"}
+    far.refuses("primary", "primary_port")
+    near = Trial(db, "postgres-promote", {**base, "within": "0", "primary": "/run/postgresql"}, far.state)
+    near.refuses(only=("primary", "primary_port"))
     assert not promote.recognised()
     psql(db, "create database last; create table late as select 1 as one")
     promote.capture()
     promote.cut("apply", 4)
+    promote.back()
     promote.there()
     assert psql(db, "select one from late", port=5433).strip() == "1"
     assert "cannot follow its old primary again" in promote.must("undo", 1)

@@ -1,4 +1,4 @@
-"""Repositories and mailboxes are compared with the figures of the other host after they were copied (S32)."""
+"""Repositories, mailboxes and configuration are compared with the figures of the other host (S22, S32)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.real.world import needs_world
 pytestmark = needs_world
 
 STATE = "find /srv/it /srv/figures* -printf '%m %u %p\\n' | sort; cat /srv/figures"
+DRIFT = "find /srv/etc /srv/shared -printf '%y %m %u %p\\n' | sort; cat /srv/shared/*"
 REPOS = {"root": "/srv/it/re pos", "figures": "/srv/figures"}
 SPOOL = {"spool": "/srv/it/mail", "figures": "/srv/figures"}
 
@@ -57,6 +58,9 @@ def test_figures_are_written_and_taken_back(
     trial.cut_anywhere()
     old.run("echo before > /srv/figures")
     trial.there_and_back()
+    trial.captured = {}
+    trial.capture()
+    trial.refuses()
     for where in ({"figures": "figures"}, {"figures": "/srv/a\nb"}, {next(iter(params)): f"/srv/{EVIL}"}):
         wrong = Trial(old, recipe, {**params, **where}, state=STATE)
         assert wrong.ask("probe").status == 2
@@ -153,3 +157,32 @@ def test_s32_a_message_that_is_missing_is_counted_and_new_mail_is_no_fault(hosts
     new.run("rm /srv/figures")
     assert look.ask("verify").status == 2
     new.run("rm -rf /srv/it; mv /srv/it.good /srv/it")
+
+
+def test_s22_drift_between_staging_and_production_is_named_without_its_values(hosts: tuple[RealHost, RealHost]) -> None:
+    host = hosts[0]
+    host.run(
+        "mkdir /srv/etc /srv/shared; printf 'host = staging\\nworkers = 4\\npassword = s3cret\\n# remark\\n\\n' > '/srv/etc/a b.ini'"
+    )
+    params = {"config": "/srv/etc", "figures": "/srv/shared/figures", "facts": "echo python=3.11"}
+    figures = Trial(host, "config-figures", params, state=DRIFT)
+    host.run("echo older > /srv/shared/figures; chmod 640 /srv/shared/figures")
+    figures.there_and_back()
+    host.run("rm /srv/shared/figures")
+    figures.cut_anywhere()
+    figures.capture()
+    figures.refuses()
+    figures.must("apply")
+    assert host.run("stat -c %a /srv/shared/figures") == "600\n"
+    look = Trial(host, "config-drift", {**params, "intended": "host ="}, state=DRIFT)
+    look.there_and_back(already=False)
+    host.run("printf 'host = www\\n  workers = 8\\npassword = s3cret\\ndebug: on\\n' > '/srv/etc/a b.ini'")
+    said = look.must("verify", 1) + look.must("apply", 1)
+    assert "/srv/etc/a b.ini: workers differs" in said
+    assert "/srv/etc/a b.ini: debug is set here only" in said
+    assert not [value for value in ("host", "s3cret", "8") if value in said]
+    assert look.ask("verify").status == 1
+    gone = Trial(host, "config-drift", {**params, "figures": f"/srv/{EVIL}"})
+    assert gone.ask("verify").status == 2
+    wrong = Trial(host, "config-drift", {**params, "intended": "("})
+    assert "no regular expression" in wrong.ask("verify").said

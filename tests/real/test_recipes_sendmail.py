@@ -26,6 +26,8 @@ from tests.real.world.sendmail import DAEMON, needs_sendmail, sendmail
 pytestmark = needs_sendmail
 
 TABLE, VIRTUAL = "/etc/mail/cutover", "/etc/mail/virtusertable"
+LIVE = "id=$(head -n 1 /run/sendmail.pid); echo $id; cksum </proc/$id/auxv"
+"""Which daemon runs, and since when: told to read its configuration, it starts its program anew (sendmail(8), SIGHUP)."""
 STATE = (
     "cd /etc/mail; ls -a; stat -c '%U %G %a %n' *; cat cutover virtusertable; makemap -u hash cutover | sort;"
     "makemap -u hash virtusertable | sort; mailq"
@@ -198,9 +200,9 @@ def test_a_broken_sendmail_is_left_as_it_is(pair: Pair) -> None:
     cf = "/etc/mail/sendmail.cf"
     pair.new.run(f"cp -p {cf} /run/; echo 'no setting' >> {cf}")
     for trial in (pair.hold(), pair.release(), pair.redirect(), pair.virtual(ANN, "bob")):
-        says_no(trial, "refuses its configuration", "apply", "undo")
+        trial.turned_away("refuses its configuration", LIVE, "apply", "undo")
     for trial in (pair.trial("sendmail-flush"), pair.trial("sendmail-queue-empty", quiet="0")):
-        says_no(trial, "refuses its configuration", "apply", "verify")
+        trial.turned_away("refuses its configuration", LIVE, "apply", "verify")
     pair.new.run(f"cp -p /run/sendmail.cf {cf}; sed -i 's/^Kcutover .*/Kcutover hash -o \\/etc\\/mail\\/other/' {cf}")
     for trial in (pair.hold(), pair.redirect()):
         says_no(trial, "needs the lines at the top of this recipe")

@@ -10,6 +10,7 @@ from tests.real.world import needs_world, until
 
 pytestmark = needs_world
 
+AS_MOVER = "setpriv --reuid=mover --regid=mover --clear-groups dash"
 NAME = EVIL.replace("/", ":")
 STATE = "cd /srv; ls -lnA --time-style=+%s; sha256sum old*"
 
@@ -39,6 +40,9 @@ def test_a_copy_is_put_in_place_whole_and_taken_back(host: RealHost) -> None:
     host.run("printf xxxxxxxx | dd of=/srv/old.db bs=1 seek=4096 conv=notrunc 2>/dev/null")
     assert "no sound database" in replace.must("verify", 1)
     replace.back()
+    replace.captured = {}
+    replace.capture()
+    replace.refuses()
 
 
 def test_a_database_that_is_written_to_all_the_time_is_copied_in_one_piece(host: RealHost) -> None:
@@ -73,8 +77,22 @@ def test_what_is_no_database_or_in_use_is_refused(host: RealHost) -> None:
     user = host.spawn("sh", "-c", "(echo 'select 1;'; sleep 600) | exec sqlite3 /srv/old.db")
     used = Trial(host, "sqlite-copy", {"source": "/srv/away.db", "target": "/srv/old.db"}, STATE)
     until(lambda: "in use" in used.ask("capture").said, lambda: "old.db in use")
+    # Who is not root cannot see that, unless it is his own process.
+    theirs = Trial(host, "sqlite-copy", {"source": "/srv/away.db", "target": "/srv/old.db", "others": "refuse"}, STATE)
+    for op, status in (("capture", 1), ("apply", 1)):
+        assert "cannot be looked into by this login" in theirs.must(op, status, AS_MOVER)
+    for odd in (EVIL, "ignore\n"):
+        theirs.params = {**theirs.params, "others": odd}
+        assert "refuse or ignore" in theirs.must("apply", 1)
     user.kill()
     host.run("rm /srv/bad.db; kill $(pidof sqlite3) || :")
+    host.run("mkdir /srv/own; cp /srv/away.db /srv/own/from; chown -R mover:mover /srv/own")
+    own = {"source": "/srv/own/from", "target": "/srv/own/to"}
+    Trial(host, "sqlite-copy", own).must("capture", 1, AS_MOVER)
+    copy = Trial(host, "sqlite-copy", {**own, "others": "ignore"})
+    copy.there(AS_MOVER)
+    copy.back(AS_MOVER)
+    host.run("rm -r /srv/own")
     for odd in ("/srv/a\nb", "/srv"):
         assert Trial(host, "sqlite-copy", {"source": "/srv/away.db", "target": odd}).ask("capture").status == 1
     assert host.run(STATE) == before

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from cockpit.plan.model import Op
 from tests.real.mailing import ANN, PATIENCE, ZONE, arrived, hand_in, refuses_evil
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import SHELLS, Trial
@@ -37,7 +38,7 @@ class Pair:
 
     def sweep(self, box: str = BOX, ledger: str = "") -> Trial:
         params = {"box": box, "address": ANN, "since": str(SINCE)} | ({"ledger": ledger} if ledger else {})
-        return Trial(self.old, "mail-sweep", params, state=f"cksum '{BOX}'; find /srv /root -type f ! -name '*.cksum'")
+        return Trial(self.old, "mail-sweep", params, state=f"cksum '{BOX}'; find /srv /root /tmp ! -name '*.cksum'")
 
     def fill(self, *ids: str) -> None:
         early = mbox("early").replace("2026", "2025", 1)
@@ -88,13 +89,52 @@ def test_what_is_cut_off_goes_once(pair: Pair) -> None:
     pair.fill(*ids)
     sweep = pair.sweep(ledger="/root/cut.ledger")
     sweep.capture()
-    points = iter(range(40, 400, 35))
+    sweep.cut("apply", 40)
+    sweep.ask("probe")
+    points = iter(range(75, 400, 35))
     while sweep.killed("apply", point := next(points)):
         sweep.ask("probe")
     assert point > 100, "the first cuts leave something to do"
     sweep.must("apply")
     sweep.must("verify")
     pair.all_arrived(*ids)
+    sweep.cut("undo", 9)
+    sweep.must("undo")
+    sweep.must("verify_undo")
+    sweep.must("verify")
+
+
+def copies(host: RealHost) -> list[str]:
+    """Where on the host messages lie, but for the mailbox."""
+    return host.run("grep -rlF far.test /tmp /root /var/tmp /run 2>/dev/null; :").split()
+
+
+@pytest.mark.parametrize("op", ["probe", "capture", "apply", "verify", "undo"])
+def test_what_is_cut_off_leaves_nobody_s_mail_about(pair: Pair, op: Op) -> None:
+    """The mailbox is cut up in a folder of root's own, which the next call removes, also where that takes all back."""
+    pair.fill("left0", "left1")
+    sweep = pair.sweep(ledger=f"/root/{op}.ledger")
+    before = sweep.seen()
+    sweep.capture()
+    for mend in ("undo", "probe"):
+        if op == "undo":
+            sweep.cut("apply", 40)
+            sweep.cut("undo", 9)
+        else:
+            # While the mailbox is cut up.
+            for point in range(24, 90, 4):
+                sweep.cut(op, point)
+                if held := copies(pair.old):
+                    break
+            assert held, "the cut leaves something to remove"
+            assert not [place for place in held if not place.startswith("/root/.cockpit-sweep-")]
+            assert pair.old.run("stat -c %a /root/.cockpit-sweep-*").split() == ["700"]
+        assert sweep.ask(mend).status in {0, 1}
+        assert not copies(pair.old)
+    sweep.must("undo")
+    sweep.must("verify_undo")
+    pair.old.run(f"rm -f /root/{op}.ledger")
+    sweep.same(before, "a sweep that was cut off leaves something")
 
 
 def test_what_is_still_on_its_way_into_the_mailbox_is_waited_for(pair: Pair) -> None:
@@ -247,15 +287,20 @@ def test_a_host_that_delivers_to_itself_or_takes_nothing_is_noticed(pair: Pair) 
 
 def test_values_that_are_no_address_time_or_mailbox_are_refused(pair: Pair) -> None:
     pair.fill("never")
-    refuses_evil(pair.sweep(ledger="/root/never.ledger"), "address", "since", "box")
-    strange = '/srv/it\'s "odd" $(id) *'
+    sweep = pair.sweep(ledger="/root/never.ledger")
+    refuses_evil(sweep, "address", "since", "box")
+    with_copy = {"box": BOX, "address": ANN, "copied": BOX, "ledger": "/root/never.ledger"}
+    refuses_evil(replace(sweep, params=with_copy), "copied")
+    strange = '/srv/it\'s "odd" $(touch odd) *'
     pair.old.run(
         f"mkdir -p /srv/x; cp '{BOX}' /srv/x/box; mv /srv/x/box \"$(cat <<'END'\n{strange}\nEND\n)\"; rmdir /srv/x"
     )
     odd = replace(
-        pair.sweep(), params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book"}
+        pair.sweep(),
+        params={"box": strange, "address": ANN, "since": str(SINCE), "ledger": f"{strange}.book\n{strange}"},
     )
     odd.there()
+    assert not pair.old.run("ls ~/odd /tmp/odd /srv/odd", check=False)
     pair.all_arrived("never")
 
 

@@ -18,7 +18,6 @@ import contextlib
 import difflib
 import fcntl
 import os
-import re
 import select
 import signal
 import subprocess
@@ -59,8 +58,8 @@ def without(host: RealHost, *tools: str) -> Iterator[None]:
 
 
 def evil_left(host: RealHost) -> bool:
-    """Whether a value was taken for a command."""
-    return host.run("ls /tmp/owned", check=False).strip() != ""
+    """Whether a value was taken for a command, also one whose slashes were made something else to be the name of a file."""
+    return host.run("ls -d /tmp/owned ~/?tmp?owned", check=False).strip() != ""
 
 
 @dataclass(frozen=True)
@@ -134,10 +133,6 @@ class Trial:
                     note(self.name, f"evil {param}")
                 if "\n" in value:
                     note(self.name, f"newline {param}")
-            if said.status and re.search(
-                "refuse|broken|does not run|nothing (was|is) |(star|install|chang)ed: ", said.said
-            ):
-                note(self.name, "refused")
         elif op == "verify_undo" and said.status == 0:
             note(self.name, "undone")
 
@@ -227,26 +222,51 @@ class Trial:
                 assert said.said.strip(), f"{self.recipe} {op} without {tools} says nothing"
         self.same(before, f"{self.recipe} without {tools} changes something")
 
-    def refuses(self, *harmless: str) -> None:
-        """Each parameter full of quotes, blanks, newlines and `$( )`: `apply` refuses it with a word and changes nothing, but for
-        the harmless ones, which it only compares with; none is run."""
+    def refuses(self, *harmless: str, only: Sequence[str] = ()) -> None:
+        """Each parameter (or these only) full of quotes, blanks, newlines and `$( )`: `apply` refuses it with a word and changes
+        nothing. The harmless ones may be taken, or fail on the way: what was done with them is taken back. None is run."""
         before = self.seen()
         found = parse(self.recipe, self.text)
-        for param in (*found.params, *self.secrets):
+        assert set(only) <= {*found.params} - found.shell, f"{self.recipe} has no such parameter"
+        for param in only or [*dict.fromkeys((*found.params, *self.secrets))]:
             if param in found.shell:
                 continue
             for value in (EVIL, f"{EVIL}\n{EVIL}"):
-                odd = replace(self, params={**self.params, param: value})
+                odd = self.given(param, value)
                 said = odd.ask("apply")
-                if param not in harmless:
-                    assert said.status, f"{self.recipe} takes {param}={value!r}: {said}"
-                    assert said.said.strip(), f"{self.recipe} refuses {param}={value!r} without a word"
-                    self.same(before, f"{self.recipe} changes something with {param}={value!r}")
-                elif said.status == 0:
+                if said.status == 0:
+                    assert param in harmless, f"{self.recipe} takes {param}={value!r}: {said}"
                     odd.ask("verify")
-                    self.must("undo")
-                    self.same(before, f"{self.recipe} with {param}={value!r} is not taken back")
+                else:
+                    assert said.said.strip(), f"{self.recipe} refuses {param}={value!r} without a word"
+                if param in harmless and (said.status == 0 or self.seen() != before):
+                    odd.must("undo")
+                self.same(before, f"{self.recipe} with {param}={value!r} changes something, or is not taken back")
         assert not evil_left(self.host), f"{self.recipe} ran a parameter"
+
+    def given(self, param: str, value: str) -> Trial:
+        """The same with another value of one parameter, or of one secret."""
+        if param in self.secrets:
+            return replace(self, secrets={**self.secrets, param: value})
+        return replace(self, params={**self.params, param: value})
+
+    def turned_away(self, about: str, live: str, *ops: Op) -> str:
+        """A configuration that is broken, or would be by this, is refused before the daemon hears of it: `apply` (or these) fail
+        and say why, what undo must restore is as it was, and so is what `live` prints: shell text that tells which configuration
+        the daemon runs with, such as how often it was told to read it. All that they said."""
+        before, running = self.seen(), self.host.run(live)
+        assert running.strip(), f"nothing tells what the daemon of {self.recipe} runs with"
+        words = ""
+        for op in ops or ("apply",):
+            said = self.ask(op)
+            assert said.status, f"{self.recipe} {op} goes on with a broken configuration: {said}"
+            assert about in said.said, f"{self.recipe} {op}: {said}"
+            self.same(before, f"{self.recipe} {op} changes something though it refuses")
+            now = self.host.run(live)
+            assert now == running, f"{self.recipe} {op}: the daemon was told, though it refuses: {running!r} -> {now!r}"
+            words += said.said
+        note(self.name, "refused")
+        return words
 
     def cut_anywhere(self, between: Callable[[], None] | None = None, ops: Sequence[Op] = ("apply", "undo")) -> None:
         """Killed after some commands of `apply`, and of `undo`: the probe still answers, what it takes for done can be verified,

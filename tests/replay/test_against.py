@@ -6,14 +6,14 @@ import pytest
 
 from cockpit.events import Record
 from cockpit.reduce import fold
-from cockpit.replay.against import CannotAlign, Comparison, Course, compare, course, table, told
+from cockpit.replay.against import CannotAlign, Comparison, Played, compare, played, table, told
 from cockpit.replay.timeline import timeline
 from cockpit.ui.versus import painted
 from tests.replay.made import evening, moved, recording
 
 
-def of(records: list[Record]) -> Course:
-    return course(fold(records), timeline(records))
+def of(records: list[Record]) -> Played:
+    return played(fold(records), timeline(records))
 
 
 def calm() -> list[Record]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import random
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cockpit.cli.replay import _wait
 from cockpit.events import Record
 from cockpit.journal.keyframes import EVERY, KEYFRAMES, KeyframeFile
 from cockpit.journal.reader import records
@@ -21,7 +26,7 @@ from cockpit.replay import recording as recording_module
 from cockpit.replay import stores
 from cockpit.replay.index import COMMON
 from cockpit.replay.recording import GRAIN, Recording
-from cockpit.replay.survey import FRAME_EVERY
+from cockpit.replay.survey import FRAME_EVERY, Message, survey
 from cockpit.replay.timeline import Meters, moment, timeline
 from cockpit.state import RunState
 from tests.recordings.long import make
@@ -228,5 +233,34 @@ def test_a_file_that_becomes_shorter_while_it_is_shown_ends_earlier(night: Path,
         os.truncate(journal, 1 << 20)
         assert recording.records(COUNT - 10, COUNT) == []
         assert len(recording.records(0, 10)) == 10
+    finally:
+        recording.close()
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_told_so_and_nobody_waits_for_the_rest(
+    night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*words: object, **more: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def broken(file: Path, descriptor: int, size: int) -> Iterator[Message]:
+        yield from itertools.islice(survey(file, descriptor, size), 2)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(subprocess, "Popen", no_process)
+    monkeypatch.setattr(stores, "survey", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda gone: None)
+    recording = Recording.open(night)
+    try:
+        store = recording._store
+        assert isinstance(store, stores.FileStore)
+        assert store._thread is not None
+        store._thread.join(30)
+        assert recording.known.done
+        assert recording.total == len(recording.timeline) > 0
+        assert recording.condition == "1 damage"
+        assert "it cannot be read any further: Input/output error" in recording.notice
+        assert recording.wait_for_an_event()
+        _wait(recording)
     finally:
         recording.close()

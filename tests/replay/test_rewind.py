@@ -7,23 +7,28 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from cockpit.cli.replay import _went
 from cockpit.conductor import wire
 from cockpit.events import Person, Record
-from cockpit.intents import AnyIntent, Hold, Pause
+from cockpit.intents import AnyIntent, Confirm, Decline, Hold, Pause, RequestWheel
+from cockpit.journal import keyframes
 from cockpit.reduce import fold
 from cockpit.replay.growing import GrowingStore
+from cockpit.replay.player import Player
 from cockpit.replay.recording import Recording
 from cockpit.replay.rewind import Rewind
 from cockpit.replay.timeline import timeline
 from cockpit.state import RunState
 from tests.replay.made import evening
-from tests.replay.test_search import written
+from tests.report.making import written
 
 
 class Sent:
@@ -71,6 +76,23 @@ class Screen:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_search_while_the_run_goes_on_looks_through_the_file_where_it_may_be_read(
+    readable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "journal.jsonl", evening())
+    source = Rewind(Sent(evening(), 1), file if readable else None, tmp_path / "socket", "bea")  # type: ignore[arg-type]
+    decoded: list[int] = []
+    monkeypatch.setattr(source.recording, "records", lambda first, last: decoded.append(last) or [])
+    if readable:
+        source._store.grow()
+    source.transport.look_for("noqueue")
+    assert source.transport.search is not None
+    assert [hit.seq for hit in source.transport.search.wait().hits] == ([14] if readable else [])
+    assert not decoded
+    source.recording.close()
+
+
 def test_a_journal_that_grows_is_known_as_far_as_its_lines_are_whole(tmp_path: Path) -> None:
     records = evening()
     data = written(tmp_path / "whole.jsonl", records).read_bytes()
@@ -87,6 +109,54 @@ def test_a_journal_that_grows_is_known_as_far_as_its_lines_are_whole(tmp_path: P
     assert Recording(store).state_after(9) == fold(records[:9])
     store.close()
     assert not store.grow()
+
+
+def test_an_event_s_number_is_gone_to_as_soon_as_that_event_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = evening()
+    file = written(tmp_path / "journal.jsonl", records)
+    store = GrowingStore(os.open(file, os.O_RDONLY))
+    store._take(b"\n".join(file.read_bytes().split(b"\n")[:9]))
+    player = Player(Recording(store), playing=False)
+    assert not player.recording.complete
+    waited: list[float] = []
+
+    def read_on(seconds: float) -> None:
+        waited.append(seconds)
+        store.grow()
+
+    monkeypatch.setattr("cockpit.cli.replay.time", SimpleNamespace(sleep=read_on, monotonic=time.monotonic))
+    assert _went(player, "#5")
+    assert _went(player, "9")
+    assert (player.place, waited) == (9, []), "it does not wait for the rest"
+    assert _went(player, "50%")
+    assert waited, "a share is one of the whole recording"
+    assert not _went(player, "#99")
+    store.close()
+
+
+def test_seeks_in_a_run_that_goes_on_look_through_its_keyframes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = evening()
+    file = written(tmp_path / "journal.jsonl", records)
+    keyframes.rebuild(file, every=4)
+    looked: list[Path] = []
+    real = keyframes._places
+    monkeypatch.setattr(keyframes, "_places", lambda path: looked.append(path) or real(path))
+    store = GrowingStore(os.open(file, os.O_RDONLY), file)
+    store.grow()
+    for count in (5, 6, 7, 14, 13, 9, 3):
+        found = store.nearest(count)
+        at = count // 4 * 4
+        assert (found and (found[0], found[1])) == ((at, fold(records[:at])) if at else None)
+    assert len(looked) == 1
+    keyframes.rebuild(file, every=5)
+    found = store.nearest(14)
+    assert found is not None
+    assert (found[0], len(looked)) == (10, 2), "a file that has changed is looked through again"
+    store.close()
 
 
 async def test_where_the_file_cannot_be_read_the_lines_are_copied_from_the_socket(tmp_path: Path) -> None:
@@ -140,7 +210,13 @@ async def test_what_comes_while_one_looks_back_is_there_on_return_once_each(tmp_
     assert screen.state == fold(records)
     source.press("comma")
     await screen.until(14)
-    assert await source.send(Pause()) == "this screen shows the past: $ goes back to now"
+    for refused in (
+        Pause(),
+        Confirm(gate="cut", typed="cut", run="made", plan="", asked=9, digest="d"),
+        Decline(gate="cut", reason="red"),
+        RequestWheel(),
+    ):
+        assert await source.send(refused) == "this screen shows the past: $ goes back to now"
     assert await source.send(Hold(reason="wait")) is None
     assert sent.asked == [Hold(reason="wait")]
     await screen.close()

@@ -152,12 +152,11 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 
 def comparable(text: str, bar: int) -> list[str]:
-    """The lines of a screen without the transport bar, and without what tells a replay from a live run by its nature: the label,
-    the clock of this moment in the header, who it is that drives, and why a key is off."""
+    """The lines of a screen without the transport bar and the keys below it, and without what tells a replay from a live run by
+    its nature: the label, the clock of this moment in the header, and who it is that drives."""
     lines = text.split("\n")
-    lines = [*lines[: len(lines) - 1 - bar], lines[-1]] if bar else lines
+    lines = lines[: len(lines) - 1 - bar]
     lines[0] = re.sub(r"● \w+ ( PAUSED)? *T\+[\d:]+", "", lines[0]).replace("you drive", "ann drives")
-    lines[-1] = re.sub(r" n: .*| n: $", "", lines[-1]).rstrip()
     return [line.rstrip() for line in lines]
 
 

@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 
 from cockpit import events as ev
 from cockpit.journal import line as lines
+from cockpit.replay.player import Player
 from cockpit.replay.search import Needle, Search
 from cockpit.replay.timeline import timeline
 from cockpit.replay.words import words
+from tests.journal.damaging import KINDS, Kind
 from tests.replay.made import evening, record, recording
-
-
-def written(file: Path, records: list[ev.Record]) -> Path:
-    """Records as a journal."""
-    head, data = lines.START, b""
-    for one in records:
-        line, head = lines.encode(one, head)
-        data += line
-    file.write_bytes(data)
-    return file
+from tests.report.making import written
 
 
 def found(text: str, file: Path) -> list[tuple[int, str, str]]:
@@ -79,6 +72,38 @@ def test_a_damaged_line_is_passed_over_and_a_torn_tail_is_none(tmp_path: Path) -
     file.write_bytes(data + b'{"crc":"00000000","prev":"torn all quiet')
     assert found("no such flaw", file) == []
     assert len(found("all quiet", file)) == 1
+
+
+def test_a_hit_that_the_timeline_does_not_hold_yet_has_no_place_yet(journal: Path) -> None:
+    search = Search("s0/freeze").in_file(journal).wait()
+    half, whole = timeline(evening()[:6]), timeline(evening())
+    assert search.places(timeline([])) == []
+    assert [half.seqs[place] for place in search.places(half)] == [5, 6]
+    assert [whole.seqs[place] for place in search.places(whole)] == [hit.seq for hit in search.hits]
+
+
+def test_a_journal_whose_line_ends_were_converted_is_searched(journal: Path) -> None:
+    hits = found("all quiet", journal)
+    journal.write_bytes(journal.read_bytes().replace(b"\n", b"\r\n"))
+    assert found("all quiet", journal) == hits != []
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.events > 0 and "70 MB" not in kind.name], ids=lambda kind: kind.name
+)
+def test_what_is_found_in_a_damaged_journal_is_what_is_shown_of_it(kind: Kind, tmp_path: Path) -> None:
+    kind.make(tmp_path / "run")
+    player = Player.of(tmp_path / "run" / "journal.jsonl", playing=False)
+    try:
+        shown = player.recording.records(0, kind.events)
+        for text in ("bemerkt", "schön", "LINE 3", "all is well"):
+            player.transport.look_for(text)
+            assert player.transport.search is not None
+            hits = [(hit.seq, hit.text) for hit in player.transport.search.wait().hits]
+            said = [(one.seq, said.text) for one in shown for said in words(one)]
+            assert hits == [one for one in said if text.lower() in one[1].lower()], text
+    finally:
+        player.recording.close()
 
 
 def test_a_search_that_is_cancelled_looks_no_further(journal: Path) -> None:

@@ -6,14 +6,16 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cockpit.replay.course import Course
 from cockpit.replay.timeline import Timeline, timeline
-from cockpit.replay.times import FORMS, Frame, NoMoment, span, t_clock, target, told
+from cockpit.replay.times import FORMS, ClockStyle, Frame, NoMoment, span, t_clock, target, told
 from tests.replay.made import START, evening
 
 EVENING = timeline(evening())
@@ -116,10 +118,20 @@ def test_a_time_of_day_that_comes_twice_is_the_one_nearest_to_here() -> None:
     assert where("23:50:31", frame(now=START + 86400), over) == 86431
 
 
-@given(st.text(max_size=12))
-def test_any_text_is_a_moment_or_a_sentence(text: str) -> None:
+TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.text("0123456789-+:.,TtZz dhms%#", max_size=60),
+    st.datetimes().map(datetime.isoformat),
+)
+
+
+@example(text="0001-01-01T00:00", style="local")
+@example(text="9999-12-31T23:59:59-23:59", style="utc")
+@example(text="#" + "9" * 5000, style="utc")
+@given(TEXTS, st.sampled_from(get_args(ClockStyle)))
+def test_any_text_is_a_moment_or_a_sentence(text: str, style: str) -> None:
     try:
-        found = where(text)
+        found = where(text, frame(style=style))
     except NoMoment as error:
         found = len(str(error))
     assert 0 <= found <= 5401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cockpit.events import Event, Record, RunStarted
@@ -56,12 +56,17 @@ def told(events: Iterable[Event | tuple[float, Event]], actor: str = "tom") -> l
     return made
 
 
+def encoded(records: Iterable[Record], head: str = lines.START) -> Iterator[bytes]:
+    """The lines of records in a journal, with newlines; the first goes on from `head`."""
+    for record in records:
+        line, head = lines.encode(record, head)
+        yield line
+
+
 def written(file: Path, records: Iterable[Record]) -> Path:
-    head = lines.START
-    with file.open("wb") as target:
-        for record in records:
-            line, head = lines.encode(record, head)
-            target.write(line)
+    """Records as a journal."""
+    with file.open("wb", buffering=1 << 20) as target:
+        target.writelines(encoded(records))
     return file
 
 

@@ -184,3 +184,11 @@ def test_names_of_any_length_leave_a_page_that_can_be_read() -> None:
         cells = re.findall(r"<t[dh][^>]*>([^<]*)", page) if form == ".html" else re.split(r" \| |\n", page)
         assert max(map(len, cells)) < 2100
         assert len(re.findall("n{121}", " ".join(cells))) <= len(re.findall("more", page))
+
+
+def test_no_picture_is_read_for_a_report_that_shows_none(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cockpit.report.screens.shown", lambda folder, report: pytest.fail("the pictures were read"))
+    words = ["report", str(run), "-o", str(tmp_path / "a.md"), "-o", str(tmp_path / "a.json")]
+    assert main(words) == 0

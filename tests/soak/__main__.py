@@ -10,6 +10,7 @@ sync    100,000 files with everything that a file system can hold, by each trans
 horizon random schedules of TTLs, changes, undo and lags on real name servers, fifty of them by default; needs root
 outages downtime of real servers, 0.1 to 10 s, closed, reset, 503, frozen, one address family: the truth inside the bounds
 dns-race  writers that race for record sets on a real BIND, with answers lost over UDP and TCP (--count, 200)
+demos   the demo of a whole server, taken back from its last safe point
 recipes every recipe cut off after every command of its apply and undo, and under every shell all the way; needs root
 report  the report in headless Chromium at three widths, in print, by keyboard and under axe; needs chromium and npm
 engine  the random nights of the stateful property test, twenty thousand of them
@@ -39,6 +40,7 @@ def main() -> int:
             "dns-race",
             "horizon",
             "outages",
+            "demos",
             "recipes",
             "report",
             "engine",
@@ -86,6 +88,10 @@ def main() -> int:
         from tests.soak import report
 
         return report.run(options.modules)
+    if options.name == "demos":
+        from tests.soak import demos
+
+        return demos.run()
     if options.name == "dns-race":
         from tests.soak import dns_race
 

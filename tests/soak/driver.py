@@ -134,7 +134,7 @@ async def drive(screen: Driver, watcher: Watcher, dead: asyncio.Event) -> None:
                 # The name goes in as a person types it: letters, then Enter.
                 screen.press("g")
                 await asyncio.sleep(0.3)
-                screen.press(gate.target or gate.id)
+                screen.press(gate.typed)
                 await asyncio.sleep(0.2)
                 screen.press("\r")
             else:

@@ -227,7 +227,7 @@ async def there(operator: Operator) -> None:
         wanted = operator.doubts()
         gate = rules.next_gate(operator.state)
         if gate is not None and rules.gate_readiness(operator.state, gate.id, time.time()).ok:
-            wanted.append(it.OpenGate(gate=gate.id, typed=gate.target or gate.id))
+            wanted.append(it.OpenGate(gate=gate.id, typed=gate.typed))
         return [*wanted, it.RunToGate()]
 
     await operator.until(

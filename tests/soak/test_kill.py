@@ -7,7 +7,7 @@ import pytest
 from tests.soak.kill import positions, sample
 
 
-@pytest.mark.parametrize(("clients", "count"), [("osf", 1), ("harbor", 1)])
+@pytest.mark.parametrize(("clients", "count"), [("osf", 2), ("harbor", 1)])
 async def test_a_conductor_killed_on_the_way_there_or_back_resumes_to_the_same_end(
     clients: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

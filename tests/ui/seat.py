@@ -22,6 +22,8 @@ class RigSource:
         self.drives = drive
         self.sent: list[AnyIntent] = []
         self.kept: list[Seen] = []
+        self.told: list[tuple[str, str | None, str, str]] = []
+        """Answers: to what, which, by whom, and how that is known."""
 
     @property
     def can_drive(self) -> bool:
@@ -43,7 +45,8 @@ class RigSource:
                 told = len(found)
             await asyncio.sleep(0.01)
 
-    async def tell(self, name: str, answer: str | None) -> str | None:
+    async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:
+        self.told.append((name, answer, by, sure))
         return "nobody asks"
 
     def here(self, columns: int, rows: int, people: tuple[Person, ...] = ()) -> None:

@@ -158,6 +158,7 @@ async def test_the_second_person_sees_what_they_confirm_and_types_its_name(
             await shown(second, "READ-ONLY")
             await ann.press("g")
             await asked(ann, "A second person confirms it from another account")
+            await asked(ann, "s0: writer new holds, at most 30 s old")
             await typed(ann, "pilot-good")
             await shown(ann, "gate pilot-good waits for its second person")
             await ann.press("C")

@@ -87,6 +87,19 @@ async def test_a_gate_stays_closed_when_its_dialog_is_left() -> None:
     await source.rig.kill()
 
 
+async def test_a_held_run_says_so_before_a_gate_s_name_is_typed() -> None:
+    source = await started()
+    async with CockpitApp(source).run_test(size=(120, 40)) as pilot:
+        await shown(pilot, "ready: copy")
+        assert await source.rig.submit(it.Hold(reason="errors on s0")) == ""
+        await shown(pilot, "HELD")
+        for key, label in (("g", "gate"), ("a", "abort")):
+            await pilot.press(key)
+            await shown(pilot, f"{label}: tom holds: errors on s0")
+            assert len(pilot.app.screen_stack) == 1, "no dialog is opened"
+    await source.rig.kill()
+
+
 async def test_an_override_needs_its_reason_and_then_the_name() -> None:
     source = await started()
     async with CockpitApp(source).run_test(size=(120, 40)) as pilot:

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from cockpit.replay.against import compare, course
+from cockpit.replay.against import compare, played
 from cockpit.replay.player import Player
 from cockpit.state import RunState
 from cockpit.ui.app import CockpitApp
@@ -107,7 +107,7 @@ async def test_before_and_after_of_a_step_stand_side_by_side_and_lead_there(play
 
 
 async def test_two_runs_are_a_page_whose_rows_lead_to_their_steps(player: Player) -> None:
-    one = course(player.recording.state_after(player.recording.total) or RunState(), player.recording.timeline)
+    one = played(player.recording.state_after(player.recording.total) or RunState(), player.recording.timeline)
     app = CockpitApp(player)
     app.asides["versus"] = Versus(compare(one, one))
     async with app.run_test(size=(130, 40)) as pilot:
@@ -129,7 +129,7 @@ async def test_a_live_screen_says_where_time_can_be_moved() -> None:
             await pilot.press(key)
             await shown(pilot, f"{label}: time moves in `cockpit watch` and `cockpit replay`")
         await pilot.press("V")
-        await shown(pilot, "compare: `cockpit replay RUN --against OTHER` compares two runs")
+        await shown(pilot, "compare: needs `replay --against OTHER`")
         await pilot.press("exclamation_mark")
         await shown(pilot, "PANIC")
     await source.rig.kill()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from typing import cast
 
+from msgspec.structs import replace
+from textual.events import Key
+from textual.widgets import Input
+
+from cockpit.events import Asked
+from cockpit.pairing.marks import Hand
 from cockpit.plan.model import Manual
 from cockpit.ui import looking
 from cockpit.ui.app import CockpitApp
+from cockpit.ui.asking import Question
 from cockpit.ui.dialogs import Ask, Choose
+from cockpit.ui.hand import put
+from cockpit.ui.pair import Pair
 from tests.engine.world import Rig, small_plan
-from tests.ui.seat import RigSource
+from tests.ui.seat import RigSource, started
 from tests.ui.test_keys import app_of, shown, until
 
 CHECK = Manual(
@@ -46,3 +55,48 @@ async def test_a_named_person_s_answer_is_chosen_from_the_plan_s() -> None:
         await until(pilot, lambda: rig.state.step("s0/copy").state == "done")
         assert "Ann answered: slow: two seconds" in str(rig.journal.lines)
     await rig.kill()
+
+
+class Shared:
+    """A shared session as the screen knows it: whose hand a key comes from, and what is not taken."""
+
+    refusal = ""
+
+    def name(self, hand: Hand | None) -> tuple[str, str]:
+        return ("bob", "tmux 3.4 client pid 7 account bob, in-band") if hand is not None else ("", "no mark")
+
+    def refuses(self, hand: Hand | None) -> str:
+        return self.refusal
+
+    def changed(self) -> None:
+        pass
+
+
+async def test_an_answer_at_a_shared_screen_carries_who_pressed_enter_and_one_without_a_mark_can_be_refused() -> None:
+    source = await started()
+    app, pair = CockpitApp(source), Shared()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, "ready: copy")
+        app.pair = cast(Pair, pair)
+        await source.rig.ledger.write(
+            Asked(name="key", question="Is it right?", secret=False, exact="yes"), "conductor"
+        )
+        await until(
+            pilot,
+            lambda: isinstance(app.screen, Question) and any(field.has_focus for field in app.screen.query(Input)),
+        )
+        await pilot.press(*"yes")
+        enter = Key("enter", None)
+        put(enter, Hand(client=7, uid=1001))
+        app.post_message(enter)
+        await until(pilot, lambda: bool(source.told))
+        assert source.told == [("key", "yes", *pair.name(Hand(client=7, uid=1001)))]
+        pair.refusal = "it did not come from a terminal of this session"
+        await until(
+            pilot,
+            lambda: isinstance(app.screen, Question) and any(field.has_focus for field in app.screen.query(Input)),
+        )
+        await pilot.press(*"yes", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Question) and pair.refusal in app.screen._why)
+        assert len(source.told) == 1
+    await source.rig.kill()

@@ -76,7 +76,13 @@ def test_a_database_behind_a_link_is_replaced_where_it_is_with_its_mode(tmp_path
     link.symlink_to("target")
     (tmp_path / "from").symlink_to("source")
     former = target.read_bytes()
-    params = {"source": str(tmp_path / "from"), "target": str(link), "captured_existed": "1", "captured_token": "t"}
+    params = {
+        "source": str(tmp_path / "from"),
+        "target": str(link),
+        "captured_existed": "1",
+        "captured_token": "t",
+        "others": "ignore",
+    }
     assert told("sqlite-copy", "apply && verify", **params).returncode == 0
     assert link.is_symlink()
     assert target.stat().st_mode & 0o777 == 0o640

@@ -34,6 +34,14 @@ USERS = {"igloo": 2001, "malcolm": 2002, "simon": 2003, "don": 2004}
 NEWCOMER, NUMBER = "newcomer", 2005
 LISTS, BOXES = ("cafe", "announce"), ("igloo", "malcolm")
 ALIASES = ("trac", "code", "rt", "planet")
+SCRIPTS = (
+    *(
+        f"usr/local/bin/{name}"
+        for name in ("account_request", "project_request", "createlist", "createtrac", "addtoproject", "crontabfor")
+    ),
+    "usr/local/sbin/new-account",
+)
+"""What admins have written for users, and for themselves."""
 PAGES = {"community": "community.haskell.org", "projects": "the projects", "code": "code of the projects"}
 TTL = 4
 HOUR = 3.0
@@ -81,7 +89,7 @@ class Community(Stage):
         *("etc/accounts", "etc/trac", "etc/rt", "etc/mailman", "etc/cron.d", "etc/mail/hold", "etc/mail/redirect"),
         *("var/mail", "var/check", "var/notices", "var/backups"),
     )
-    borrowed = ("data-sizes", "script-off", "writes-refused", "production-mode")
+    borrowed = ("data-sizes", "script-off", "script-on", "writes-refused", "production-mode")
     shared = ("sqlite-dump", "sqlite-restore")
     answers = tuple(f"{service}/{step}={said}" for step, (service, said) in ANSWERS.items())
 
@@ -104,7 +112,7 @@ class Community(Stage):
         for name in (*PAGES, *ALIASES, "old-community"):
             for host in (etch, lun):
                 host.put(f"etc/sites/{name}", "")
-        lun.put("bin/backup-mirror", '#!/bin/sh\ndate >> "$HOME/var/backups/mirror.runs"\n', 0o755)
+        lun.put("usr/local/sbin/backup-mirror", '#!/bin/sh\ndate >> "$HOME/var/backups/mirror.runs"\n', 0o755)
         lun.put("var/backups/mirror.runs", "")
         if (etch.home / "home/igloo").exists():
             return
@@ -141,7 +149,8 @@ class Community(Stage):
                 LETTER,
                 0o600,
             )
-        etch.put("bin/createlist", "#!/bin/sh\necho created\n", 0o755)
+        for script in SCRIPTS:
+            etch.put(script, "#!/bin/sh\necho your request was noted\n", 0o755)
         etch.put("etc/mailman/running", "")
         etch.put("etc/cron.d/planet", "17 * * * * srv/planet/bin/planet\n")
         for tracker in ("trac", "rt"):

@@ -139,6 +139,11 @@ def attention(state: RunState, drives: bool, can_drive: bool, screen: int, guest
     return lines
 
 
+def meanwhile(told: list[Line]) -> list[Line]:
+    """What people ask of each other now, for a screen that shows the past of the run: whatever it is, one must go back to it."""
+    return [[(" now ", "headwarn"), *line, ("  $ goes there", "key")] for line in told]
+
+
 def _left(until: float, now: float) -> tuple[str, str]:
     return (f"  {max(0, round(until - now))} s left", "dim")
 

@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     protocol_version = "HTTP/1.0"
+    wbufsize = 65536
+    """An answer leaves in one piece: who ends the program meanwhile leaves none, and not the half of one."""
     name, root, domain = "", Path(), ""
 
     def do_GET(self) -> None:

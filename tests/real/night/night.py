@@ -195,7 +195,7 @@ class Night:
             if seen.open or gate.kind != "human":
                 continue
             if override or rules.gate_readiness(self.state, gate.id, time.time()).ok:
-                await self.send(it.OpenGate(gate=gate.id, typed=gate.target or gate.id, override=override))
+                await self.send(it.OpenGate(gate=gate.id, typed=gate.typed, override=override))
 
     async def _answer(self) -> None:
         for view in self._views():

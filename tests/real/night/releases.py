@@ -104,7 +104,8 @@ class Releases:
     def past(self) -> list[Past]:
         """Both hosts as they are now."""
         asked = {"programs": "supervisorctl status | sed 's/ *pid .*//'", "crontab": "crontab -l"}
-        skip = ["/root/.cockpit*", "/root/.cache*"]
+        # A compiler's cache, of no consequence.
+        skip = ["/root/.cache*"]
         paths = ["/srv", "/etc", "/var/lib/karl", "/usr/local", "/root", "/home"]
         return [remember(host, paths, asked=asked, skip=skip) for host in (self.karl, self.staging)]
 

@@ -4,6 +4,10 @@
     ...
     assert not differences(before, old, but={"/srv/shop/data/writes": grown})
 
+Below these paths all is read. Beside them whatever the host has of its own anywhere is compared, so that nothing is left out by
+not being named: a file in /tmp, a package's file that was changed or is gone. Only what is in PASSING is not, each with its reason,
+and what a night names in `skip`. Who listens on which port is asked of every host.
+
 What users did since is no difference: `but` maps patterns of paths (or names of `asked`) to a judge of (before, after), which
 says what is wrong with the change, '' when nothing is. A path that was not there before, or is not any more, is None.
 
@@ -18,13 +22,22 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.real.rig import RealHost
 
+PASSING = {
+    "/root/.cockpit*": "what the night writes down of its own jobs",
+    "/var/log/*": "what daemons say, which grows",
+    "/var/lib/postgresql/*": "PostgreSQL's own files, which change all the time: databases, roles and rows are asked of it",
+    "/var/spool/postfix/defer*/[0-9A-F]": "Postfix's folders for what waits, made when something first does: its queue is asked",
+    "/var/spool/postfix/flush/*": "for which domains something has waited, as Postfix keeps it for itself",
+    "/var/spool/postfix/pid/*": "a lock for each kind of Postfix's processes, made when the first one is started",
+}
+"""Patterns of paths that are compared on no host, with the reason."""
 KEYS = "/root/.ssh/authorized_keys"
 """It has one key more for as long as a host copies from this one."""
 
@@ -74,25 +87,32 @@ class Past:
     skip: tuple[str, ...]
     entries: dict[str, Entry] = field(repr=False)
     answers: dict[str, bytes] = field(repr=False)
+    own: frozenset[str] = field(repr=False)
+    """What the host has of its own, or has taken away of what it would share with this machine."""
 
 
 def remember(
     host: RealHost, paths: Sequence[str], *, asked: Mapping[str, str] | None = None, skip: Sequence[str] = ()
 ) -> Past:
-    """Read everything below `paths`, and what the shell texts of `asked` print (a dump, a queue, a zone). `skip` are patterns
-    of paths that are nobody's state: logs, sockets, caches of a daemon."""
-    texts = dict(asked or {})
+    """Read everything below `paths` and whatever else is the host's own, and what the shell texts of `asked` print (a dump, a
+    queue, a zone). `skip` are patterns of paths that are nobody's state: sockets, caches of a daemon, a database that is asked."""
+    texts = {"listening": "ss -Hlnt | awk '{ print $4 }' | sort -u", **(asked or {})}
     entries: dict[str, Entry] = {}
     several: dict[tuple[int, int], list[str]] = {}
+    passing = (*PASSING, *skip)
     for path in paths:
         top = host.file(path)
         if os.path.lexists(top):
-            _read(host, top, tuple(skip), entries, several)
+            _read(host, top, passing, entries, several)
+    own = frozenset(_own(host, host.upper, passing))
+    for path in sorted(own - entries.keys()):
+        if os.path.lexists(top := host.file(path)):
+            _add(path, top, entries, several)
     for names in several.values():
         for name in names:
             entries[name] = replace(entries[name], names=tuple(sorted(names)))
     answers = {name: host.run(f"( {text} ) 2>&1", check=False).encode() for name, text in texts.items()}
-    return Past(tuple(paths), texts, tuple(skip), entries, answers)
+    return Past(tuple(paths), texts, tuple(skip), entries, answers, own)
 
 
 def differences(
@@ -103,8 +123,14 @@ def differences(
     judges = dict(but or {})
     now = remember(host, past.paths, asked=past.asked, skip=past.skip)
     found: list[str] = []
-    for path in sorted(past.entries.keys() | now.entries.keys()):
+    for path in sorted(past.entries.keys() | now.entries.keys() | now.own):
         was, is_ = past.entries.get(path), now.entries.get(path)
+        if was is None and path not in past.own and not path.startswith(tuple(f"{one}/" for one in past.paths)):
+            # Until now it was this machine's.
+            was = _shared(host, path)
+            is_ = replace(is_, names=()) if is_ is not None else None
+        if was is is_ is None:
+            continue
         judge = next((judges[pattern] for pattern in judges if fnmatchcase(path, pattern)), None)
         if was is not None and is_ is not None:
             if judge is not None and was.content != is_.content:
@@ -171,17 +197,52 @@ def _read(
     name = "/" + str(path.relative_to(host.root))
     if any(fnmatchcase(name, pattern) for pattern in skip):
         return
+    if _add(name, path, into, several).kind == "folder":
+        for entry in sorted(path.iterdir()):
+            _read(host, entry, skip, into, several)
+
+
+def _add(name: str, path: Path, into: dict[str, Entry], several: dict[tuple[int, int], list[str]]) -> Entry:
+    into[name] = entry = _entry(path)
+    found = path.lstat()
+    if entry.kind == "file" and found.st_nlink > 1:
+        several.setdefault((found.st_dev, found.st_ino), []).append(name)
+    return entry
+
+
+def _entry(path: Path) -> Entry:
     found = path.lstat()
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
     mode = 0 if kind == "link" else stat.S_IMODE(found.st_mode)
-    held = os.fsencode(path.readlink()) if kind == "link" else path.read_bytes() if kind == "file" else b""
+    match kind:
+        case "link":
+            held = os.fsencode(path.readlink())
+        case "file":
+            held = path.read_bytes()
+        case _:
+            held = b"" if kind == "folder" else str(found.st_rdev).encode()
     changed = found.st_mtime_ns if kind in {"file", "link"} else 0
-    into[name] = Entry(kind, mode, (found.st_uid, found.st_gid), held, changed, _attributes(path))
-    if kind == "file" and found.st_nlink > 1:
-        several.setdefault((found.st_dev, found.st_ino), []).append(name)
-    if kind == "folder":
-        for entry in sorted(path.iterdir()):
-            _read(host, entry, skip, into, several)
+    return Entry(kind, mode, (found.st_uid, found.st_gid), held, changed, _attributes(path))
+
+
+def _own(host: RealHost, folder: Path, skip: tuple[str, ...]) -> Iterator[str]:
+    """The paths in the host's own layer."""
+    for path in sorted(folder.iterdir()):
+        name = "/" + str(path.relative_to(host.upper))
+        if any(fnmatchcase(name, pattern) for pattern in skip):
+            continue
+        yield name
+        if path.is_dir() and not path.is_symlink():
+            yield from _own(host, path, skip)
+
+
+def _shared(host: RealHost, path: str) -> Entry | None:
+    """What this machine has at a path, if the host shows it."""
+    for folder in Path(path).parents:
+        above = host.upper / str(folder).lstrip("/")
+        if above.exists() and "trusted.overlay.opaque" in os.listxattr(above):
+            return None
+    return _entry(Path(path)) if os.path.lexists(path) else None
 
 
 _KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFREG: "file"}

@@ -116,6 +116,7 @@ probe() {
 capture() {
     sane || return
     if [ -n "$(info things)" ]; then echo "was=up"; else echo "was=down"; fi
+    if [ -e "$folder/run" ]; then echo "run=there"; else echo "run=absent"; fi
 }
 
 apply() {
@@ -150,11 +151,18 @@ verify() {
 undo() {
     sane || return
     settled
-    if [ "${captured_was-}" = up ] || [ -z "$(info things)$(instances)" ]; then
-        echo "it stays as it was, ${captured_was:-down}"
+    if [ "${captured_was-}" = up ]; then
+        echo "it stays as it was, up"
         return
     fi
-    stop_game && echo "it is saved and down"
+    told="it stays as it was, down"
+    if [ -n "$(info things)$(instances)" ]; then
+        stop_game || return
+        told="it is saved and down"
+    fi
+    # What it said while it ran: where nothing was before, that would keep a folder from going that was copied here.
+    if [ "${captured_run-}" = absent ]; then as_user "rm -rf run" || return; fi
+    echo "$told"
 }
 
 verify_undo() {
@@ -162,6 +170,10 @@ verify_undo() {
     if [ "${captured_was-}" = up ]; then
         [ -n "$(info things)" ] && echo "it is up, as before"
         return
+    fi
+    if [ "${captured_run-}" = absent ] && [ -e "$folder/run" ]; then
+        echo "$folder/run is still there"
+        return 1
     fi
     [ -z "$(info things)$(instances)" ] && echo "nothing answers on port $port, and nothing runs out of $folder" && return
     echo "it is still up"

@@ -1,12 +1,12 @@
 # recipe: Let a user bring a file to another host by scp, read it, and remove it again
 # group: files
 # danger: low a file is in the home there for a moment
-# undo: nothing to take back: the file is removed at once
+# undo: removes the file, if it was left there
 # param: user who logs in
 # param: key the file of the private key, on this host
 # param: host where to
 # param: host_key the host's public key as `type text`
-# needs: cmp scp ssh
+# needs: cksum cmp scp ssh
 # shellcheck shell=sh disable=SC2154
 
 sane() {
@@ -20,18 +20,37 @@ sane() {
     return 2
 }
 
+# Where the file is here and there, always the same: what is cut off leaves both, and the next try, or undo, removes them.
+placed() {
+    name=.cockpit-scp-$(printf '%s\n' "$user" "$key" "$host" | cksum | tr ' ' -)
+    work=$HOME/$name
+}
+
+# Calls $1 with the options of ssh and scp.
+over() {
+    printf '%s %s\n' "$host" "$host_key" > "$work/known" || return
+    "$1" -q -i "$key" -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o StrictHostKeyChecking=yes \
+        -o UserKnownHostsFile="\"$work/known\"" -o GlobalKnownHostsFile=none -o ConnectTimeout=10 -o LogLevel=ERROR
+}
+
+there_and_back() {
+    said=$(scp "$@" "$work/file" "$user@$host:$name" 2>&1) && brought=1 && said=$(scp "$@" "$user@$host:$name" "$work/back" 2>&1) &&
+        said=$(ssh "$@" -n "$user@$host" "echo changed >> $name && rm $name" 2>&1) && cmp -s "$work/file" "$work/back"
+}
+
+removed() {
+    ssh "$@" -n "$user@$host" "rm -f $name"
+}
+
 # Brings a file over and back, and compares.
 tried() {
-    work=$(mktemp -d) || return 2
-    printf '%s %s\n' "$host" "$host_key" > "$work/known"
-    date > "$work/file"
-    name=.cockpit-$$-$(date +%s)
-    set -- -q -i "$key" -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o StrictHostKeyChecking=yes \
-        -o UserKnownHostsFile="$work/known" -o GlobalKnownHostsFile=none -o ConnectTimeout=10 -o LogLevel=ERROR
-    said=$(scp "$@" "$work/file" "$user@$host:$name" 2>&1) && said=$(scp "$@" "$user@$host:$name" "$work/back" 2>&1) &&
-        said=$(ssh "$@" -n "$user@$host" "echo changed >> $name && rm $name" 2>&1) && cmp -s "$work/file" "$work/back"
+    placed
+    brought=
+    rm -rf "$work" && mkdir -m 700 "$work" && date > "$work/file" || return 2
+    over there_and_back
     status=$?
-    rm -rf "$work"
+    # Our folder stays while the file may be there.
+    if [ "$status" = 0 ] || over removed > /dev/null 2>&1 || [ -z "$brought" ]; then rm -rf "$work"; fi
     [ "$status" = 0 ] && echo "$user brought a file to $host, changed it and removed it" && return
     echo "$user cannot modify files on $host: $(printf '%s\n' "$said" | tail -n 1)"
     return 1
@@ -56,5 +75,16 @@ verify() {
 }
 
 undo() {
+    placed
+    if [ -d "$work" ] && ! over removed; then
+        echo "$name may be left in the home of $user on $host, who cannot log in there: remove it, and $work here"
+        return 1
+    fi
+    rm -rf "$work"
     echo "nothing is left of it"
+}
+
+verify_undo() {
+    placed
+    [ ! -e "$work" ]
 }

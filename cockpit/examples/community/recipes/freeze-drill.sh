@@ -3,7 +3,7 @@
 # danger: low a folder of its own comes and goes
 # undo: takes the folder away, if it was left
 # param: folder the folder whose file system it is tried on
-# needs: mount umount mktemp
+# needs: mount umount
 # shellcheck shell=sh disable=SC2154
 
 place=$folder/.freeze-drill

@@ -96,10 +96,21 @@ master() {
     read -r pid 2> /dev/null < "$path" && grep -q '^\(apache\|httpd\)' "/proc/$pid/comm" 2> /dev/null && echo "$pid"
 }
 
+# The file whose lock says who changes $1 on this host. Nobody else can open it, and so keep the lock: it is in a folder of root's,
+# or in the home of who is not root.
+latch() {
+    latch=/run
+    [ -d "$latch" ] || latch=/var/run
+    [ "$(id -u)" = 0 ] || latch=$HOME
+    latch=$latch/.cockpit-$1.lock
+    (umask 077 && : >> "$latch")
+}
+
 # Runs a function as the only one on this host that changes a web server of this kind: of two that edit one file, or have it
 # read again at the same time, one would be lost. The kernel takes the lock back from who dies.
 alone() {
     command -v flock > /dev/null || refuse "there is no flock here"
+    latch "$program" || refuse "the lock of who changes the web server cannot be made"
     (
         left=600
         until flock -n 9; do
@@ -108,7 +119,7 @@ alone() {
             sleep 0.2
         done
         "$@" 9<&-
-    ) 9< "$(command -v "$program")"
+    ) 9>> "$latch"
 }
 
 # Whether the daemon has begun with a process that was not there before.

@@ -74,25 +74,36 @@ swapped() {
     printf '%s' "$text" | from=$1 to=$2 nth=$3 LC_ALL=C awk '{ print ($0 == ENVIRON["from"] && ++n == ENVIRON["nth"] + 0 ? ENVIRON["to"] : $0) }'
 }
 
+# The file whose lock says who changes $1 on this host. Nobody else can open it, and so keep the lock: it is in a folder of root's,
+# or in the home of who is not root.
+latch() {
+    latch=/run
+    [ -d "$latch" ] || latch=/var/run
+    [ "$(id -u)" = 0 ] || latch=$HOME
+    latch=$latch/.cockpit-$1.lock
+    (umask 077 && : >> "$latch")
+}
+
+# Runs the function $2 as the only one on this host that changes $1: of two that read one file and write it, the first change would
+# be lost. The kernel takes the lock back from who dies, and what that has started does not keep it.
 locked() {
-    # Runs a function as the only one on this host that changes a table of cron: of two that read one table and write it, the
-    # first change would be lost. The kernel takes the lock back from who dies.
     if ! command -v flock > /dev/null; then
-        echo "there is no flock here, without which two steps could write one table at once; nothing was changed"
-        return 1
+        echo "there is no flock here, without which two steps could write one file at once; nothing was changed"
+        return 2
     fi
+    latch "$1" || return 2
     (
         left=600
         until flock -n 9; do
             left=$((left - 1))
             if [ "$left" -le 0 ]; then
-                echo "another step has been changing a table of cron for two minutes; nothing was changed"
-                return 1
+                echo "another step has kept $latch locked for two minutes; nothing was changed"
+                return 2
             fi
             sleep 0.2
         done
-        "$@"
-    ) 9< "$(command -v crontab)"
+        "$2" 9>&-
+    ) 9>> "$latch"
 }
 
 write_jobs() {
@@ -167,7 +178,7 @@ mark() {
 apply() {
     sane || return 1
     case ${within:-60} in *[!0-9]*) echo "the seconds to wait are a whole number"; return 1 ;; esac
-    locked mark || return 1
+    locked cron mark || return 1
     tries=0
     while busy=$(running | head -n 1) && [ -n "$busy" ]; do
         tries=$((tries + 1))
@@ -201,7 +212,7 @@ verify() {
 }
 
 undo() {
-    sane && locked unmark
+    sane && locked cron unmark
 }
 
 unmark() {

@@ -24,7 +24,7 @@ sane() {
         *) echo "the file is no absolute path: $place; nothing was changed"; return 2 ;;
     esac
     if [ -L "$place" ] && ! place=$(readlink -f -- "$place"); then
-        echo "the link $file leads nowhere; nothing was changed"
+        echo "the link ${file:-/etc/motd} leads nowhere; nothing was changed"
         return 2
     fi
     if [ -d "$place" ] || [ ! -d "${place%/*}/" ]; then
@@ -51,25 +51,36 @@ there() {
     [ -n "$(begins)" ]
 }
 
+# The file whose lock says who changes $1 on this host. Nobody else can open it, and so keep the lock: it is in a folder of root's,
+# or in the home of who is not root.
+latch() {
+    latch=/run
+    [ -d "$latch" ] || latch=/var/run
+    [ "$(id -u)" = 0 ] || latch=$HOME
+    latch=$latch/.cockpit-$1.lock
+    (umask 077 && : >> "$latch")
+}
+
+# Runs the function $2 as the only one on this host that changes $1: of two that read one file and write it, the first change would
+# be lost. The kernel takes the lock back from who dies, and what that has started does not keep it.
 locked() {
-    # Runs a function as the only one on this host that puts a notice into a file of this folder: of two that read one file and
-    # write it, the first change would be lost. The kernel takes the lock back from who dies.
     if ! command -v flock > /dev/null; then
         echo "there is no flock here, without which two steps could write one file at once; nothing was changed"
         return 2
     fi
+    latch "$1" || return 2
     (
         left=600
         until flock -n 9; do
             left=$((left - 1))
             if [ "$left" -le 0 ]; then
-                echo "another step has been changing a notice for two minutes; nothing was changed"
+                echo "another step has kept $latch locked for two minutes; nothing was changed"
                 return 2
             fi
             sleep 0.2
         done
-        "$@"
-    ) 9< "${place%/*}/"
+        "$2" 9>&-
+    ) 9>> "$latch"
 }
 
 probe() {
@@ -86,7 +97,7 @@ capture() {
 
 apply() {
     sane || return 2
-    locked put_up
+    locked notice put_up
 }
 
 put_up() {
@@ -136,7 +147,7 @@ $check" 2> /dev/null < /dev/null) || {
 
 undo() {
     sane || return 2
-    locked take_out
+    locked notice take_out
 }
 
 take_out() {

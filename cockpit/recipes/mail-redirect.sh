@@ -22,9 +22,16 @@ apply() {
     printf '%s\n' "$target" > "$redirect.new" && mv "$redirect.new" "$redirect" && echo "mail goes to $target from here"
 }
 
+told_why() {
+    # What is to be said of a message that has not left.
+    [ -z "$unseen" ] || { echo "the queue of this host cannot be seen: mailq fails" && return 2; }
+    echo "a test message to $address stays in the queue of this host"
+    return 1
+}
+
 stuck() {
     # Whether a message to the address waits here still; one that cannot be seen has not left.
-    waiting=$(mailq) || return 0
+    unseen='' waiting=$(mailq) || { unseen=1 && return; }
     printf '%s\n' "$waiting" | grep -q " $address\$"
 }
 
@@ -34,18 +41,14 @@ sent() {
     tries=0
     while stuck; do
         tries=$((tries + 1))
-        [ "$tries" -le 150 ] || return 1
+        [ "$tries" -le 150 ] || told_why || return
         sleep 0.2
     done
 }
 
 verify() {
     token="redirect-$$-$(date +%s)"
-    sent "$token" || {
-        status=$?
-        echo "a test message stays in the queue of this host"
-        return "$status"
-    }
+    sent "$token" || return
     if grep -q "$token" "$box" 2> /dev/null; then
         echo "a test message was delivered here instead"
         return 1

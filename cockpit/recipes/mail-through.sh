@@ -20,9 +20,16 @@ apply() {
         echo "a test message to $address is on its way"
 }
 
+told_why() {
+    # What is to be said of a message that has not left.
+    [ -z "$unseen" ] || { echo "the queue of this host cannot be seen: mailq fails" && return 2; }
+    echo "a test message to $address stays in the queue of this host"
+    return 1
+}
+
 stuck() {
     # Whether a message to the address waits here still; one that cannot be seen has not left.
-    waiting=$(mailq) || return 0
+    unseen='' waiting=$(mailq) || { unseen=1 && return; }
     printf '%s\n' "$waiting" | grep -q " $address\$"
 }
 
@@ -31,7 +38,7 @@ verify() {
     tries=0
     while stuck; do
         tries=$((tries + 1))
-        [ "$tries" -le 40 ] || return 1
+        [ "$tries" -le 40 ] || told_why || return
         sleep 0.2
     done
     echo "nothing to $address is stuck here"

@@ -131,9 +131,19 @@ ours() {
         $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
 }
 
+# The file whose lock says who changes $1 on this host. Nobody else can open it, and so keep the lock: it is in a folder of root's,
+# or in the home of who is not root.
+latch() {
+    latch=/run
+    [ -d "$latch" ] || latch=/var/run
+    [ "$(id -u)" = 0 ] || latch=$HOME
+    latch=$latch/.cockpit-$1.lock
+    (umask 077 && : >> "$latch")
+}
+
 # Gives the table our line $1, which must answer $2, or takes ours away; built and asked beside it first. One at a time.
 change() {
-    (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
+    latch postfix && (flock 9 && changed "$@" 9>&-) 9>> "$latch"
 }
 
 # The new table takes the place of the old one; a link stays, and what it leads to is replaced.

@@ -69,10 +69,20 @@ ours() {
         $0 == "# cockpit " ENVIRON["TAG"] " " ENVIRON["KEY"] { below = 1 }' "$file"
 }
 
+# The file whose lock says who changes $1 on this host. Nobody else can open it, and so keep the lock: it is in a folder of root's,
+# or in the home of who is not root.
+latch() {
+    latch=/run
+    [ -d "$latch" ] || latch=/var/run
+    [ "$(id -u)" = 0 ] || latch=$HOME
+    latch=$latch/.cockpit-$1.lock
+    (umask 077 && : >> "$latch")
+}
+
 # Gives the table our line $1, or takes ours away; its map is built beside it first. One at a time. Sendmail sees a new map by
 # itself.
 change() {
-    (flock 9 && changed "$@" 9<&-) 9< "$(dirname "$file")"
+    latch sendmail && (flock 9 && changed "$@" 9>&-) 9>> "$latch"
 }
 
 # The new table takes the place of the old one; a link stays, and what it leads to is replaced.
@@ -114,7 +124,8 @@ sent() {
     tries=0
     while [ "$tries" -lt 20 ]; do
         tries=$((tries + 1))
-        id=$(sendmail -bp | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
+        listed=$(sendmail -bp) || { echo "Sendmail does not show its queue, where a test message may stay" && return 2; }
+        id=$(printf '%s\n' "$listed" | TOKEN="$token@" awk 'index($0, ENVIRON["TOKEN"]) { id = $1; sub(/[X-]+$/, "", id); print id; exit }')
         case $id in
             '') break ;;
             # It is being tried, and would be written again behind our back.
@@ -123,6 +134,7 @@ sent() {
             *) find "${queue:-/var/spool/mqueue}" -type f -name "[A-Za-z]f$id" -exec rm -f {} + ;;
         esac
     done
+    [ -z "$id" ] || { echo "the test message $id from $token@localhost stays in the queue: remove it" && return 2; }
     [ -n "$fate" ] && return
     echo "Sendmail takes no test message: $(echo "$said" | tail -n 1)"
     return 2

@@ -50,7 +50,8 @@ active() {
 }
 
 enabled() {
-    case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime) ;; *) return 1 ;; esac
+    # A unit that a generator makes, as of an init script, is made anew each time the host starts.
+    case $(property UnitFileState) in enabled | enabled-runtime | linked | linked-runtime | generated) ;; *) return 1 ;; esac
 }
 
 ears() {
@@ -79,6 +80,11 @@ capture() {
 }
 
 disabled() {
+    # To disable the unit of an init script would change the links of that, not back to what they were.
+    if [ "$(property UnitFileState)" = generated ]; then
+        systemctl --quiet mask -- "$unit"
+        return
+    fi
     # What was enabled for this run of the host alone, and what a generator enables each time anew, stays with the first of these.
     for how in disable "--runtime disable" mask; do
         # shellcheck disable=SC2086  # words

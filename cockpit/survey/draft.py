@@ -334,10 +334,13 @@ def _jobs(found: Inventory, ids: Ids) -> Iterator[Service]:
 def _others(found: Inventory, ids: Ids) -> Iterator[Service]:
     inner, steps = Ids(), list[Step]()
     for item in found.of("listen"):
-        proto, address, port, process = (item.field(number) for number in range(4))
-        if process in KNOWN | WEB | MAIL | BASES or (proto == "tcp" and port in {"22", "25", "80", "443"}):
+        proto, address, port, process, unit = (item.field(number) for number in range(5))
+        # Whose program nobody could see is taken for what is usual there.
+        usual = not process and proto == "tcp" and port in {"22", "25", "80", "443"}
+        if process in KNOWN | WEB | MAIL | BASES or usual:
             continue
-        title = f"{process or 'something'} listens on {proto} {address}:{port}"
+        whose = f" of {unit}" if unit else ""
+        title = f"{process or 'something'}{whose} listens on {proto} {address}:{port}"
         steps.append(draft(inner.make(process or "port", port), "prepare", title))
     if steps:
         yield Service(id=ids.make("listening"), title="What else listens", wave=4, steps=tuple(steps), tags=("other",))

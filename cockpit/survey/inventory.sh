@@ -89,12 +89,21 @@ groups() {
 }
 
 # --- what listens ---
+# With the program, and with the unit that it runs in, where systemd keeps account of that.
+unit_of='function unit_of(pid,    file, line, name) { file = "/proc/" pid "/cgroup"; name = ""
+    while (pid != "" && (getline line < file) > 0)
+        if (line ~ /^(0:|[0-9]+:name=systemd):/ && match(line, /\/[^\/]+\.service(\/|$)/)) { name = substr(line, RSTART + 1, RLENGTH - 1); sub(/\/$/, "", name) }
+    close(file)
+    return name }
+'
 if have ss; then
-    ss -Hlntup 2> /dev/null | awk '{ p = ""; if (match($0, /users:\(\("[^"]*"/)) p = substr($0, RSTART + 9, RLENGTH - 10)
-        n = split($5, a, ":"); port = a[n]; address = substr($5, 1, length($5) - length(port) - 1); print "listen\t" $1 "\t" address "\t" port "\t" p }' | sort -u
+    ss -Hlntup 2> /dev/null | awk "$unit_of"'{ p = pid = ""; if (match($0, /users:\(\("[^"]*"/)) p = substr($0, RSTART + 9, RLENGTH - 10)
+        if (match($0, /pid=[0-9]+,fd=[0-9]+\)\)[ \t]*$/)) { pid = substr($0, RSTART + 4); sub(/,.*/, "", pid) }
+        n = split($5, a, ":"); port = a[n]; address = substr($5, 1, length($5) - length(port) - 1); print "listen\t" $1 "\t" address "\t" port "\t" p "\t" unit_of(pid) }' | sort -u
 elif have netstat; then
-    netstat -lntup 2> /dev/null | awk '/^(tcp|udp)/ { n = split($4, a, ":"); port = a[n]; address = substr($4, 1, length($4) - length(port) - 1)
-        p = $NF; sub(/^[0-9]*\//, "", p); print "listen\t" substr($1, 1, 3) "\t" address "\t" port "\t" (p ~ /^-$|:|LISTEN/ ? "" : p) }' | sort -u
+    netstat -lntup 2> /dev/null | awk "$unit_of"'/^(tcp|udp)/ { n = split($4, a, ":"); port = a[n]; address = substr($4, 1, length($4) - length(port) - 1)
+        p = pid = ""; for (i = 6; i <= NF && pid == ""; i++) if ($i ~ /^[0-9]+\//) { p = pid = $i; sub(/^[0-9]+\//, "", p); sub(/:$/, "", p); sub(/\/.*/, "", pid) }
+        print "listen\t" substr($1, 1, 3) "\t" address "\t" port "\t" p "\t" unit_of(pid) }' | sort -u
 else
     note "neither ss nor netstat: what listens is not known"
 fi
@@ -273,6 +282,19 @@ sockets() {
     if have ss; then ss -Hlxp 2> /dev/null | awk '/"(mysqld|mariadbd)"/ { print $5 }'; else awk '$NF ~ /^\/.*(mysql|maria)/ { print $NF }' /proc/net/unix 2> /dev/null; fi |
         grep '^/' | grep -v 'mysqlx[.]sock$' | sort -u
 }
+# Whether a place, or a folder that leads to it, belongs to a person, who can put there what they like.
+theirs() {
+    at=$(readlink -f -- "$1") least=$(begins UID_MIN)
+    while [ -n "$at" ]; do
+        # shellcheck disable=SC2012  # the owner of one place
+        owner=$(ls -ldn -- "$at" 2> /dev/null | awk 'NR == 1 { print $3 + 0 }')
+        ! people | cut -d : -f 3 | grep -qx -e "${owner:-0}" || return 0
+        # Who is not listed, as in a directory, is no package's account either.
+        [ "${owner:-0}" -lt "$least" ] || packages | cut -d : -f 3 | grep -qx -e "$owner" || return 0
+        at=${at%/*}
+    done
+    return 1
+}
 if [ -d /var/lib/mysql ] || [ -n "$(sockets)" ]; then
     client=mariadb
     have mariadb || client=mysql
@@ -282,7 +304,12 @@ if [ -d /var/lib/mysql ] || [ -n "$(sockets)" ]; then
     { sockets | grep . || echo; } | while IFS= read -r place; do
         where=
         case $place in '' | /run/mysqld/mysqld.sock | /var/run/mysqld/mysqld.sock | /var/lib/mysql/mysql.sock | /tmp/mysql.sock) ;; *) where="socket $place" ;; esac
-        if have "$client" && found=$(bounded "$client" ${place:+--socket="$place"} --connect-timeout=5 -N -B -r -e "$ask" 2> /dev/null < /dev/null); then
+        # The server could ask the client of root for a password, or for a file.
+        if [ -n "$place" ] && theirs "$place"; then
+            note "the MySQL or MariaDB at $place was not asked for its databases: that place belongs to a person"
+            continue
+        fi
+        if have "$client" && found=$(bounded "$client" ${place:+--socket="$place"} --local-infile=0 --connect-timeout=5 -N -B -r -e "$ask" 2> /dev/null < /dev/null); then
             [ -z "$found" ] || printf '%s\n' "$found" | where=$where awk '{ print "database\tmysql\t" $0 "\t" ENVIRON["where"] }'
         else
             note "MySQL or MariaDB is installed and could not be asked for its databases${where:+ on $where}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -36,6 +37,17 @@ SAME = {
     "mysqld": "mariadbd",
 }
 """Services that listen under another name than theirs."""
+INTERPRETERS = re.compile(
+    r"(python|perl|ruby|node|nodejs|java|php|lua|tclsh|mono|dotnet|beam\.smp|busybox|(ba|da|k|z)?sh|env|nice|ionice|setsid"
+    r"|su|sudo|runuser|setpriv|start-stop-daemon|screen|tmux)[\d.]*"
+)
+"""What runs other programs: that one of these listens says nothing of another."""
+KEEPERS = {
+    "supervisor": frozenset({"supervisor", "supervisord"}),
+    "rc.local": frozenset({"rc-local", "rc.local"}),
+    "runit": frozenset({"runit", "runsvdir"}),
+}
+"""The units in which programs run that something else than systemd has started."""
 NAMES = {
     "systemd": "systemd service",
     "sysv": "init script",
@@ -57,10 +69,6 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 def starts(found: Inventory) -> Iterator[Start]:
     """What is started or runs, each once, but for what listens (that is told as such) and what every host has of its own."""
-    listening = {item.field(3) for item in found.of("listen")} | KNOWN
-    asked = {item.field(0) for item in found.of("database")}
-    listening |= {"postgres"} if "postgresql" in asked else set()
-    listening |= {"mariadbd", "mysqld"} if "mysql" in asked else set()
     packaged = {PurePosixPath(item.field(0)).name for item in found.of("packaged")}
     seen, commands = set[str](), set[str]()
     for item in found.of("unit"):
@@ -73,7 +81,7 @@ def starts(found: Inventory) -> Iterator[Start]:
         own = name.partition("@")[0] in OWN and (kind == "sysv" or how == "packaged" or name in packaged)
         if key in seen or own:
             continue
-        if {name, program, SAME.get(name, name)} & listening:
+        if _listens(found, kind, name, program):
             continue
         seen.add(key)
         yield Start(kind=kind, name=name, title=_told(kind, name, how, command))
@@ -83,6 +91,23 @@ def starts(found: Inventory) -> Iterator[Start]:
             yield Start(
                 kind="process", name=user, title=f"process of {user}, started by nothing that was found: {command}"
             )
+
+
+def _listens(found: Inventory, kind: str, name: str, program: str) -> bool:
+    """Whether it is told as what listens: its unit does, or a program of its name where nobody knows the listener's unit."""
+    called = {name, SAME.get(name, name)}
+    told = set(KNOWN)
+    for item in found.of("listen"):
+        heard, unit = item.field(3), item.field(4).removesuffix(".service")
+        base = unit.partition("@")[0]
+        if unit and called & {unit, base}:
+            return True
+        if heard and (not unit or base in KEEPERS.get(kind, ())):
+            told.add(heard)
+    asked = {item.field(0) for item in found.of("database")}
+    told |= {"postgres"} if "postgresql" in asked else set()
+    told |= {"mariadbd", "mysqld"} if "mysql" in asked else set()
+    return bool(called & told) or (program in told and not INTERPRETERS.fullmatch(program))
 
 
 def _told(kind: str, name: str, how: str, command: str) -> str:

@@ -132,7 +132,8 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
             (name, [f"mysql-{what}" for what in ("counts", "dump", "figures", "promote", "readonly", "restore")])
             for name in ("client", "sql")
         ),
-        ("locked", ["cron-stop", "cron-start"]),
+        ("locked", ["cron-stop", "cron-start", "login-notice", "supervisor-enable"]),
+        ("sent", [f"sendmail-{what}" for what in ("hold", "redirect", "release", "virtual")]),
         ("read_jobs", ["cron-stop", "cron-start"]),
         ("write_jobs", ["cron-stop", "cron-start"]),
         ("elsewhere_here", ["cron-stop", "cron-start"]),
@@ -161,10 +162,22 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
             for name in ("drained",)
         ),
         ("queued", ["mail-hold", "mail-release", "no-stragglers"]),
-        ("stuck", ["mail-through", "mail-redirect"]),
+        *((name, ["mail-through", "mail-redirect"]) for name in ("stuck", "told_why")),
         ("noted", ["mail-hold", "mail-release"]),
         ("kept", ["mail-hold", "mail-release"]),
     ],
 )
 def test_services_and_the_lab_s_queues_are_seen_in_one_way(function: str, recipes: list[str]) -> None:
     assert len({functions(name)[function] for name in recipes}) == 1
+
+
+def test_whatever_takes_a_lock_takes_one_that_only_its_own_account_can_open_and_hands_it_to_nobody() -> None:
+    taking = {path.stem: path.read_text() for path in RECIPES.glob("*.sh")}
+    taking = {name: text for name, text in taking.items() if re.search(r"\bflock (-n )?9\b", text)}
+    assert len(taking) > 25
+    # It takes turns by its ledger, in a folder that is closed to others.
+    del taking["mail-sweep"]
+    assert len({functions(name).get("latch") for name in taking}) == 1
+    for name, text in taking.items():
+        assert '9>> "$latch"' in text, name
+        assert re.search(r'"\$[@2]" 9[<>]&-', text), name

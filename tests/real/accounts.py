@@ -59,12 +59,16 @@ needs_accounts = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 @contextlib.contextmanager
-def accounts(*names: str) -> Iterator[None]:
-    """Accounts without a home and without a password, and no more of them afterwards."""
+def accounts(*names: str, grouped: bool = False) -> Iterator[None]:
+    """Accounts without a home and without a password, and no more of them afterwards. `grouped`: each has a group of its own."""
     made: list[str] = []
     try:
         for name in names:
-            subprocess.run(["useradd", "-M", "-N", "-s", "/usr/sbin/nologin", name], check=True, capture_output=True)
+            subprocess.run(
+                ["useradd", "-M", "-U" if grouped else "-N", "-s", "/usr/sbin/nologin", name],
+                check=True,
+                capture_output=True,
+            )
             made.append(name)
         yield
     finally:

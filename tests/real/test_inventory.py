@@ -70,6 +70,19 @@ PRETENCE = r"""
 cd "$1" && if [ "$1" = /home/ann/pipe ]; then mkfifo postmaster.pid; else printf "$$\n$1\n1\n$2\n$3\n" >postmaster.pid; fi
 exec /home/ann/postgres 1000000
 """
+LURE = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+open("/proc/self/comm", "w").write("mysqld")
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.path.join(sys.argv[1], "db.sock"))
+os.chmod("db.sock", 0o777)
+server.listen()
+while True:
+    server.accept()[0].sendall(b"who are you")
+    open("asked", "w").close()
+"""
+"""What calls itself MariaDB, and remembers that somebody came."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +142,10 @@ def old(rig: Rig) -> RealHost:
         words = ["--reuid=ann", "--regid=ann", "--clear-groups", "sh", "-c", PRETENCE, "sh", place, port, sockets]
         host.spawn("/usr/bin/setpriv", *words)
     until(lambda: host.run("pgrep -u ann -cx postgres") == f"{len(PRETENDERS)}\n", host.said, 60)
+    for owner, folder in (("ann", "/srv/lure"), ("mysql", "/srv/lure/deeper")):
+        host.run(f"install -d -o {owner} {folder}")
+        host.spawn("/usr/bin/setpriv", f"--reuid={owner}", "--clear-groups", "python3", "-c", LURE, folder)
+        until(lambda folder=folder: host.run(f"ls {folder}/db.sock", check=False), host.said, 60)  # type: ignore[misc]
     host.spawn("python3", "-m", "http.server", "4201", "--directory", "/srv/www")
     until(lambda: listening(host, 4201), lambda: "nothing listens on 4201", 60)
     for sock, name in (("/run/mysqld/mysqld.sock", "blog"), ("/srv/second/db.sock", "shop")):
@@ -184,16 +201,17 @@ def test_the_draft_names_everything_that_is_there_and_passes_check(
         'cron job of ann: */5 * * * * planet --run "$(touch /tmp/owned)"', "cron job in /etc/cron.d/backup: 0 3 * * * root backup.sh",
         "daily /etc/cron.daily/rotate-own", "timer digest.timer: OnCalendar=Mon 04:00", "of root: mail-the-report",
         "List announce.lists.old.test", "List staff", "account ann, uid ", "mail is forwarded to bob@elsewhere.test", "group editors, gid 4000: ann",
-        "postgresql rt", "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "copy of /srv/trac.db", "/srv/gone is no folder", "/srv/one is no folder", "python3 listens on tcp 0.0.0.0:4201",
+        "postgresql we ird'", "mysql blog", "sqlite /srv/trac.db", "copy of /srv/trac.db", "/srv/gone is no folder", "/srv/one is no folder", "python3 listens on tcp 0.0.0.0:4201",
         "systemd service queue-worker: /srv/app/worker --queue 'a b'", "systemd service by-hand, not enabled: /srv/app/once",
         "init script feeder: /etc/init.d/feeder", "supervisor program mailer: /srv/app/mailer --all", "supervisor program other: sleep 9",
         "rc.local starts: /usr/local/bin/ticker $(touch /tmp/owned) &", "process of root, started by nothing that was found: python3 /srv/app/left-behind.py",
         f"process of ann, started by nothing that was found: python3 -c {WORKER}",
         "account elder, uid 450", "group elder, gid ", "account dora, uid 500", "group dora, gid ", "account eve, uid 504",
         "account deploy, uid 505", "group broker, gid ", "group brokers, gid 503: ann",
-        "postgresql rt", "postgresql rt at port 5499", "postgresql past at port 5499", "mysql shop at socket /srv/second/db.sock",
+        "postgresql rt at port 5499", "postgresql past at port 5499", "mysql shop at socket /srv/second/db.sock",
     ):  # fmt: skip
         assert words in titles, f"{words} is not in:\n{titles}"
+    assert "postgresql rt" in titles.splitlines()
     assert "not.this" not in titles
     assert "notes.db" not in titles
     assert "e2scrub" not in titles
@@ -245,6 +263,16 @@ def test_who_calls_a_process_a_server_is_asked_as_nobody_else_and_runs_nothing(
     users = set(re.findall("connection authorized: user=(\\w+)", old.run("cat /srv/archive/log")))
     assert users == {"postgres"}
     assert not old.run("ls /tmp/owned 2>/dev/null", check=False)
+
+
+def test_nobody_who_may_be_anybody_is_asked_with_the_rights_of_root(
+    drafted: Plan, old: RealHost, tmp_path: Path
+) -> None:
+    """Root's client would show its password to whoever listens there."""
+    told = (tmp_path / "plan.yaml").read_text()
+    for place in ("/srv/lure", "/srv/lure/deeper"):
+        assert f"at {place}/db.sock was not asked for its databases: that place belongs to a person" in told
+        assert not old.run(f"ls {place}/asked 2>/dev/null", check=False)
 
 
 def test_names_that_try_to_be_commands_stay_names(drafted: Plan) -> None:

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,48 +18,41 @@ from cockpit.pairing.place import Place, clear, made, place_of
 from cockpit.pairing.presence import list_format, read
 from cockpit.pairing.tmux import LISTED, SESSION, installed
 from tests.pairing.people import Person, lacking, until
+from tests.real.accounts import accounts, become, missing
 
-OWNER, OTHER = "cockpit-ann", "cockpit-bob"
+OWNER, OTHER = f"ck-ann-{os.getpid()}", f"ck-bob-{os.getpid()}"
 
 
-def missing() -> str:
-    if os.geteuid():
-        return "two accounts need root: run the tests as root"
-    if lacking():
-        return lacking()
-    absent = [tool for tool in ("useradd", "userdel", "setpriv") if shutil.which(tool) is None]
-    if absent:
-        return f"{', '.join(absent)} missing: sudo apt-get install -y passwd util-linux"
+def absent() -> str:
+    """Why two accounts cannot be at one session here; '' when they can."""
+    if missing() or lacking():
+        return missing() or lacking()
+    if shutil.which("setpriv") is None:
+        return "setpriv missing: sudo apt-get install -y util-linux"
     return "" if installed() >= LISTED else "tmux is older than 3.3: sudo apt-get install -y tmux"
 
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.skipif(bool(absent()), reason=absent()),
     pytest.mark.xdist_group("pairing-accounts"),
 ]
 
 
 @pytest.fixture(scope="module")
-def accounts() -> Iterator[None]:
-    for name in (OWNER, OTHER):
-        subprocess.run(["useradd", "--no-create-home", name], check=True, capture_output=True)
-    yield
-    for name in (OWNER, OTHER):
-        subprocess.run(["userdel", name], check=False, capture_output=True)
+def people() -> Iterator[None]:
+    with accounts(OWNER, OTHER, grouped=True):
+        yield
 
 
-def acting(deed: Callable[[], str], name: str = OWNER) -> str:
-    """Do something as an account, in a process of its own; what it says."""
-    person = pwd.getpwnam(name)
+def acting(deed: Callable[[], str]) -> str:
+    """Do something as the owner, in a process of its own; what it says."""
     out, into = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            os.initgroups(name, person.pw_gid)
-            os.setgid(person.pw_gid)
-            os.setuid(person.pw_uid)
+            become(OWNER)
             os.write(into, deed().encode())
             status = 0
         except BaseException as error:
@@ -74,7 +68,7 @@ def acting(deed: Callable[[], str], name: str = OWNER) -> str:
 
 
 @pytest.fixture
-def place(accounts: None, tmp_path: Path) -> Iterator[Place]:
+def place(people: None, tmp_path: Path) -> Iterator[Place]:
     """A session of the owner's, whose pane shows what is typed."""
 
     def begin() -> str:
@@ -149,12 +143,17 @@ def test_a_third_account_that_reaches_the_socket_is_turned_away_by_tmux(place: P
     assert "access not allowed" in tried.stdout + tried.stderr
 
 
-def test_a_reader_types_nothing_but_reading_is_no_wall(place: Place, tmp_path: Path) -> None:
+@pytest.fixture
+def desk(people: None) -> Iterator[Path]:
+    """A folder of the owner's: not below pytest's own, which other accounts cannot enter."""
+    made = Path(tempfile.mkdtemp(prefix="ck-", dir="/tmp"))
+    os.chown(made, pwd.getpwnam(OWNER).pw_uid, -1)
+    yield made
+    shutil.rmtree(made)
+
+
+def test_a_reader_types_nothing_but_reading_is_no_wall(place: Place, desk: Path) -> None:
     """What docs/pairing.md warns of: a reader runs a program as the owner through a format."""
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents:
-        if parent != Path("/") and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
     words = acting(lambda: "\n".join(access.allow(place, OTHER, installed(), write=False)))
     assert "against slips, not against intent" in words
     bob = arrives(place, "-r")
@@ -163,7 +162,7 @@ def test_a_reader_types_nothing_but_reading_is_no_wall(place: Place, tmp_path: P
     bob.types("pn\r")
     bob.picture(0.5)
     assert "key" not in "\n".join(bob.picture())
-    left = tmp_path / "by-the-owner"
+    left = desk / "by-the-owner"
     as_other = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--init-groups"]
     trick = [*as_other, "tmux", "-S", str(place.socket), "list-clients", "-F", f"#(touch {left})"]
 
@@ -203,7 +202,7 @@ def test_who_cannot_be_let_in_is_told_why(place: Place) -> None:
     assert "has no access list" in old
 
 
-def test_a_folder_that_another_account_has_put_there_is_not_used(accounts: None, tmp_path: Path) -> None:
+def test_a_folder_that_another_account_has_put_there_is_not_used(people: None, tmp_path: Path) -> None:
     trap = place_of(tmp_path)
     trap.path.mkdir()
     os.chown(trap.path, pwd.getpwnam(OTHER).pw_uid, -1)

@@ -105,7 +105,12 @@ def test_s26_a_script_is_disabled_and_enabled(host: RealHost) -> None:
     again = trial(host, "script-on", "stat -c '%a %n' /srv/*", file=name)
     again.there_and_back()
     again.cut_anywhere()
-    host.run(f"rm {_quoted(name)}")
+    # Its own mode counts, not that of a link to it; and who may not read a script cannot run it.
+    host.run(f"chmod 711 {_quoted(name)}; ln -s {_quoted(name)} /srv/link")
+    for file in (name, "/srv/link"):
+        trial(host, "script-on", "stat -c '%a %n' /srv/*", file=file).there_and_back(shells=("dash",))
+    trial(host, "script-off", "stat -c '%a %n' /srv/*", file="/srv/link").there_and_back(shells=("dash",))
+    host.run(f"rm {_quoted(name)} /srv/link")
 
 
 def test_s33_the_drill_of_read_only_leaves_nothing(host: RealHost) -> None:
@@ -150,6 +155,13 @@ def test_looks_find_what_is_so_and_what_is_not(host: RealHost) -> None:
         assert "/srv/data cannot be measured whole: du: " in said
         assert "closed/in" in said
     host.run("rm -r /srv/data/closed")
+    # What has vanished while it looked is none.
+    for why, status in (("No such file or directory", 0), ("Permission denied", 2)):
+        du = f'#!/bin/sh\n/usr/bin/du "$@"\necho "du: cannot access \'./gone\': {why}" >&2\nexit 1'
+        write(host, "/usr/local/bin/du", du, "755")
+        said = trial(host, "data-sizes", paths="/srv/data").must("verify", status)
+        assert ("1 data sets" if status == 0 else f"./gone': {why}") in said
+    host.run("rm /usr/local/bin/du")
     looks(trial(host, "services-answer", ports="80 53", checks="true\ntest -d '/srv/data'"), "4 of 4")
     trial(host, "services-answer", ports="80").blind("ss", ops={"apply": 2, "verify": 2})
     assert "port 4711" in trial(host, "services-answer", ports="80 4711").must("verify", 1)

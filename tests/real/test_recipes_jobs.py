@@ -225,7 +225,7 @@ def test_a_table_is_changed_by_one_step_at_a_time(old: RealHost) -> None:
     table(old, PLANET + "\n")
     stop = cron(old, "cron-stop")
     before = stop.seen()
-    other = old.spawn("/usr/bin/flock", "/usr/bin/crontab", "/usr/bin/tail", "-f", "/dev/null")
+    other = old.spawn("/usr/bin/flock", "/run/.cockpit-cron.lock", "/usr/bin/tail", "-f", "/dev/null")
     until(lambda: "tail -f" in old.run("ps -eo args"), lambda: "another step begins", 30)
     stop.capture()
     with ThreadPoolExecutor(1) as pool:
@@ -241,6 +241,25 @@ def test_a_table_is_changed_by_one_step_at_a_time(old: RealHost) -> None:
     old.run("mkdir /srv/bin; ln -s $(which crontab awk id grep cat head) /srv/bin")
     assert "there is no flock here" in bare.must("apply", 1, "env PATH=/srv/bin /usr/bin/dash")
     stop.back()
+
+
+def test_nobody_else_and_nothing_that_outlives_a_step_keeps_a_table_locked(old: RealHost) -> None:
+    """Whoever may run crontab can open it, and a file that can be opened can be locked."""
+    table(old, PLANET + "\n")
+    who = ("/usr/bin/setpriv", "--reuid=mover", "--regid=mover", "--clear-groups")
+    held = old.spawn(*who, "/usr/bin/flock", "/usr/bin/crontab", "/usr/bin/tail", "-f", "/dev/null")
+    until(lambda: "tail -f" in old.run("ps -eo args"), lambda: "somebody holds a lock", 30)
+    # A child of the step stays behind, as a daemon that is told of a new table does.
+    old.run(
+        "printf '#!/bin/sh\\nsleep 100000 > /dev/null 2>&1 &\\nexec /usr/bin/crontab \"$@\"\\n' > /usr/local/bin/crontab"
+    )
+    old.run("chmod 755 /usr/local/bin/crontab")
+    stop = cron(old, "cron-stop")
+    stop.there_and_back()
+    old.run("pgrep -x sleep")
+    assert old.run(f"{' '.join(who)} flock -n /run/.cockpit-cron.lock echo taken || :") == ""
+    old.run("rm /usr/local/bin/crontab; pkill -x sleep; pkill -x tail")
+    held.wait()
 
 
 def submit(host: RealHost, user: str, text: str, when: str = "now + 2 hours") -> None:

@@ -107,6 +107,9 @@ def test_whoever_logs_in_reads_the_notice_until_it_is_taken_back(old: RealHost, 
     assert "cannot be asked" in unread.must("verify", 2)
     notice.must("undo")
     assert "Read only" not in login(old)
+    old.run("mv /etc/motd /srv/kept; ln -s /srv/none/motd /etc/motd")
+    assert "the link /etc/motd leads nowhere" in notice.must("apply", 2)
+    old.run("mv /srv/kept /etc/motd")
     missing = Trial(old, "login-notice", {"text": "new", "file": "/etc/it's a notice"}, state="ls /etc | grep notice")
     missing.there_and_back()
 

@@ -20,7 +20,7 @@ from tests.real.mailing import (
 )
 from tests.real.rig import RealHost, rigged
 from tests.real.trial import Trial
-from tests.real.world import listening, until
+from tests.real.world import listening, until, write
 from tests.real.world.sendmail import DAEMON, needs_sendmail, sendmail
 
 pytestmark = needs_sendmail
@@ -89,6 +89,21 @@ def test_a_held_message_goes_back_to_old(pair: Pair) -> None:
     until_arrived(pair.old, "handed back")
     assert arrived(pair.new, "handed back") == 0
     assert hold.seen() == before
+
+
+def test_a_test_message_does_not_stay_without_a_word(pair: Pair) -> None:
+    hold = pair.hold()
+    before = hold.seen()
+    hold.there()
+    for command, text, says in (
+        ("sendmail", 'case $* in -bp) exit 75 ;; esac\nexec /usr/sbin/sendmail "$@"', "does not show its queue"),
+        ("find", "exit 0", "stays in the queue: remove it"),
+    ):
+        write(pair.new, f"/usr/local/sbin/{command}", f"#!/bin/sh\n{text}", "755")
+        assert says in hold.must("verify", 2)
+        pair.new.run(f"rm /usr/local/sbin/{command}; find /var/spool/mqueue -type f -delete")
+    hold.back()
+    hold.same(before, "a test message is left")
 
 
 def test_what_old_does_not_take_stays_held_and_is_delivered_when_released(pair: Pair) -> None:

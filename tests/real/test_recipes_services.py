@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import nullcontext
+
 import pytest
 
+from cockpit.survey.inventory import parse, script
 from tests.real.rig import RealHost, Rig
-from tests.real.trial import EVIL, Trial, evil_left
+from tests.real.trial import EVIL, Trial, evil_left, without
 from tests.real.world import listening, needs_world, until, write
 
 pytestmark = needs_world
@@ -103,6 +107,21 @@ def test_a_unit_is_restarted_once_for_a_change_and_a_broken_one_is_not(host: Rea
     wrong = unit(host, "systemd-restart", newer=f"/srv/{EVIL}")
     assert wrong.ask("probe").status == 2
     host.run("mv /run/good /etc/nginx/nginx.conf; systemctl stop nginx")
+
+
+def test_a_survey_tells_what_listens_with_its_unit(host: RealHost) -> None:
+    """So that of two units with one interpreter the one that listens nowhere is told, too."""
+    host.run("systemctl start nginx.service; nohup socat tcp-listen:7070,fork exec:cat > /dev/null 2>&1 &")
+    until(lambda: listening(host, 8080) and listening(host, 7070), lambda: "the listeners", 60)
+    for lists, hidden in (("ss", ()), ("netstat", ("ss",))):
+        if not host.run(f"command -v {lists}", check=False):
+            continue
+        with without(host, *hidden) if hidden else nullcontext():
+            found = parse(host.run(f"sh -s <<'COCKPIT_END'\n{script()}\nCOCKPIT_END").encode())
+        heard = {item.field(2): item.fields[3:] for item in found.of("listen")}
+        assert heard["8080"] == ("nginx", "nginx.service"), lists
+        assert heard["7070"] == ("socat", ""), lists
+    host.run("pkill -x socat; systemctl stop nginx.service")
 
 
 APP = (
@@ -226,6 +245,48 @@ def test_what_a_generator_enables_is_masked_and_comes_back(host: RealHost) -> No
         )
         trial.back()
     host.run("systemctl stop made.service; rm /etc/systemd/system-generators/made; systemctl daemon-reload")
+
+
+SCRIPT = """\
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides: oldgame
+# Required-Start:
+# Required-Stop:
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+case $1 in start) sleep 1000 & ;; esac
+"""
+
+
+def test_what_systemd_makes_of_an_init_script_is_masked_and_comes_back(host: RealHost) -> None:
+    """Neither enabled nor disabled: it is made anew each time the host starts, and starts then."""
+    generator = "usr/lib/systemd/system-generators/systemd-sysv-generator"
+    host.run("mkdir -p /etc/systemd/system-generators")
+    shutil.copy(f"/{generator}", host.inner("/etc/systemd/system-generators/"))
+    write(host, "/etc/init.d/oldgame", SCRIPT, "755")
+    host.run(
+        "for level in 2 3 4 5; do ln -s ../init.d/oldgame /etc/rc$level.d/S01oldgame; done;"
+        "systemctl daemon-reload; systemctl start oldgame.service"
+    )
+    state = (
+        "systemctl show -p LoadState -p ActiveState -p UnitFileState oldgame.service; ls -l /etc/rc?.d/*oldgame;"
+        "find /etc/systemd/system /run/systemd/system -name '*oldgame*'"
+    )
+    assert "UnitFileState=generated" in host.run(state)
+    stop = unit(host, "systemd-stop", "oldgame.service")
+    stop.state = state
+    stop.there_and_back(shells=("dash",))
+    stop.cut_anywhere()
+    stop.there()
+    host.run("systemctl daemon-reload; systemctl start multi-user.target")
+    assert "ActiveState=inactive\nUnitFileState=masked" in host.run(state)
+    stop.must("verify")
+    stop.back()
+    host.run(
+        "systemctl stop multi-user.target oldgame.service; rm -r /etc/systemd/system-generators /etc/rc?.d/*oldgame; systemctl daemon-reload"
+    )
 
 
 def test_a_unit_that_others_start_is_stopped_for_good_only_with_them(host: RealHost) -> None:

@@ -184,7 +184,7 @@ def waits_its_turn(shop: Shop) -> None:
     host, away = shop.host, shop.trial("user-redirect")
     before = away.seen()
     program = "nginx" if shop.server == "nginx" else "apache2"
-    other = host.spawn("/usr/bin/flock", f"/usr/sbin/{program}", "/usr/bin/tail", "-f", "/dev/null")
+    other = host.spawn("/usr/bin/flock", f"/run/.cockpit-{program}.lock", "/usr/bin/tail", "-f", "/dev/null")
     until(lambda: "tail -f" in host.run("ps -eo args"), lambda: "another step begins", 30)
     away.capture()
     with ThreadPoolExecutor(1) as pool:

@@ -102,3 +102,51 @@ def test_what_is_started_and_listens_nowhere_is_told_once_and_a_host_s_own_is_no
         "supervisor program mailer: /srv/app/mailer",
         "process of ann, started by nothing that was found: /home/ann/bot",
     ]
+
+
+SHARED = b"""\
+listen\ttcp\t127.0.0.1\t4201\tpython3\tsite.service
+listen\ttcp\t0.0.0.0\t80\tcelery\tflower@2.service
+listen\ttcp\t0.0.0.0\t4444\tmushd\tsupervisor.service
+listen\ttcp\t0.0.0.0\t5555\tsidekiq\t
+listen\tudp\t0.0.0.0\t7\t\t
+listen\ttcp\t0.0.0.0\t443\t\t
+unit\tsystemd\tsite.service\tenabled\t/usr/bin/python3 /srv/site.py
+unit\tsystemd\tqueue.service\tenabled\t/usr/bin/python3 /srv/queue.py
+unit\tsystemd\tflower@2.service\tenabled\t/srv/venv/bin/celery flower
+unit\tsystemd\tworker.service\tenabled\t/srv/venv/bin/celery worker
+unit\tsystemd\tbare.service\tenabled\t
+unit\tsystemd\tsidekiq.service\tenabled\t/srv/bin/sidekiq
+unit\tsupervisor\tbot\tenabled\tpython3 /srv/bot.py
+unit\tsupervisor\tgame\tenabled\t/srv/game/mushd
+unit\tsupervisor\tbeat\tenabled\tcelery beat
+"""
+
+
+def test_a_worker_is_told_though_another_program_of_its_interpreter_listens(tmp_path: Path) -> None:
+    steps = drafted(tmp_path, SHARED + b"end\n")
+    told = [step.title for ref, step in steps.items() if ref.startswith("workers/")]
+    assert told == [
+        "systemd service queue: /usr/bin/python3 /srv/queue.py",
+        "systemd service worker: /srv/venv/bin/celery worker",
+        "systemd service bare",
+        "supervisor program bot: python3 /srv/bot.py",
+        "supervisor program beat: celery beat",
+    ]
+    assert [step.title for ref, step in steps.items() if ref.startswith("listening/")] == [
+        "python3 of site.service listens on tcp 127.0.0.1:4201",
+        "celery of flower@2.service listens on tcp 0.0.0.0:80",
+        "mushd of supervisor.service listens on tcp 0.0.0.0:4444",
+        "sidekiq listens on tcp 0.0.0.0:5555",
+        "something listens on udp 0.0.0.0:7",
+    ]
+
+
+def test_where_no_unit_is_known_an_interpreter_that_listens_proves_nothing(tmp_path: Path) -> None:
+    bare = SHARED.replace(b"site.service\nlisten", b"\nlisten").replace(b"flower@2.service\nlisten", b"\nlisten")
+    steps = drafted(tmp_path, bare + b"unit\tsysv\tfeeder\tenabled\t/etc/init.d/feeder\nend\n")
+    told = [step.title for ref, step in steps.items() if ref.startswith("workers/")]
+    assert "systemd service queue: /usr/bin/python3 /srv/queue.py" in told
+    assert "systemd service site: /usr/bin/python3 /srv/site.py" in told
+    assert "supervisor program bot: python3 /srv/bot.py" in told
+    assert "init script feeder: /etc/init.d/feeder" in told

@@ -51,7 +51,7 @@ def test_a_file_of_jobs_behind_a_link_is_changed_where_it_is(tmp_path: Path) -> 
     text = "1 2 3 4 5 nobody /no/such/command of a test\n"
     table.write_text(text)
     link.symlink_to("table")
-    params = {"line": text.strip(), "file": str(link), "captured_running": "1"}
+    params = {"line": text.strip(), "file": str(link), "captured_running": "1", "HOME": str(tmp_path)}
     for recipe, op, left in (
         ("cron-stop", "apply", f"#stopped for the cutover: {text}"),
         ("cron-stop", "undo", text),
@@ -135,3 +135,24 @@ def test_monitoring_that_reads_a_whole_folder_sees_one_file_only(tmp_path: Path)
     assert file.read_text() == "before\n"
     assert seen.read_text().splitlines() == ["check"] * 4
     assert sorted(path.name for path in tmp_path.iterdir()) == [".seen", "check"]
+
+
+@pytest.mark.parametrize("recipe", ["mail-through", "mail-redirect"])
+@pytest.mark.parametrize(
+    ("queue", "status", "says"),
+    [
+        ("return 75", 2, "the queue of this host cannot be seen"),
+        ("echo '4711 ann@a.test'", 1, "stays in the queue of this host"),
+        ('[ -e "$box" ] || { touch "$box"; return 75; }', 0, ""),
+    ],
+)
+def test_a_queue_that_cannot_be_seen_is_not_one_in_which_a_message_stays(
+    tmp_path: Path, recipe: str, queue: str, status: int, says: str
+) -> None:
+    """Nor one that it has left; one look that fails is made again."""
+    stubs = f"mailq() {{ {queue}; }}\nsendmail() {{ cat > /dev/null; }}\nsleep() {{ :; }}"
+    box = str(tmp_path / "box")
+    said = told(recipe, "verify", stubs, address="ann@a.test", redirect="/x", target="t", box=box, captured_token="t")
+    assert said.returncode == status, said
+    assert says in said.stdout
+    assert said.stdout.count("\n") == 1, said

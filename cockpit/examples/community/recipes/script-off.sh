@@ -7,7 +7,7 @@
 # shellcheck shell=sh disable=SC2154
 
 mode() {
-    stat -c %a -- "$file"
+    stat -Lc %a -- "$file"
 }
 
 probe() {

@@ -7,12 +7,12 @@
 # shellcheck shell=sh disable=SC2154
 
 mode() {
-    stat -c %a -- "$file"
+    stat -Lc %a -- "$file"
 }
 
 probe() {
     now=$(mode) || return 2
-    case $now in *[1357][1357][1357]) ;; *) return 1 ;; esac
+    case $now in *[57][57][57]) ;; *) return 1 ;; esac
 }
 
 capture() {

@@ -147,8 +147,11 @@ class RealHost:
         sh(
             f"chmod 700 {root}/root {root}/root/.ssh; chmod 600 {root}/root/.ssh/authorized_keys; chown -R 0:0 {root}/root/.ssh"
         )
+        # The lock of this machine's own accounts shows through for the moment that another test makes one.
         sh(
-            f"chroot {root} /usr/sbin/useradd -m -s /bin/sh mover; echo 'mover:river' | chroot {root} /usr/sbin/chpasswd;"
+            f"n=0; until chroot {root} /usr/bin/id mover >/dev/null 2>&1 || chroot {root} /usr/sbin/useradd -m -s /bin/sh mover"
+            " || [ $((n += 1)) -gt 50 ]; do sleep 0.2; done;"
+            f"until echo 'mover:river' | chroot {root} /usr/sbin/chpasswd || [ $((n += 1)) -gt 50 ]; do sleep 0.2; done;"
             f"mkdir -p {root}/home/mover/.ssh; cp {root}/root/.ssh/authorized_keys {root}/home/mover/.ssh/;"
             f"chroot {root} chown -R mover:mover /home/mover/.ssh; chmod 700 {root}/home/mover/.ssh"
         )

@@ -62,6 +62,8 @@ async def test_taken_back_from_the_last_safe_point_charon_is_as_before_but_for_w
         await crowd.see("line", "daichi", 3)
         async with conducting(tmp_path / "run", home.plan(tmp_path / "plan")) as night:
             await night.go(before=points, seconds=900)
+            # Somebody has been there before all goes back, however quick that is.
+            await crowd.see("visit", "emi", 1, by="neko-base")
             await night.back(seconds=900)
             await crowd.see("line", GAMES, 3, by=home.old.address)
             await crowd.see("visit", "emi", 2, by="charon")

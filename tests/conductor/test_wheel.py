@@ -150,6 +150,8 @@ async def test_a_wheel_that_the_journal_does_not_take_is_nobody_s(
 
 async def test_who_only_watches_can_hold_and_the_driver_alone_releases(run: Run) -> None:
     async with screen(run, "ann") as ann, screen(run, "eve", token="") as eve:
+        assert await ann.source.send(it.RunNext(service="s0")) is None
+        await ann.until(lambda: ann.state.step("s0/copy").state == "done" and not run.engine.busy)
         assert await ann.source.send(it.RunToGate(service="s0")) is None
         assert "reason" in (await eve.source.send(it.Hold(reason="")) or "")
         assert await eve.source.send(it.Hold(reason="old still takes mail")) is None

@@ -91,7 +91,7 @@ def question(state: RunState, gate: str) -> str:
 
     planned = gate_of(state, gate)
     lines = put(state, planned) if planned is not None else []
-    word = planned.target or planned.id if planned is not None else gate
+    word = planned.typed if planned is not None else gate
     lines.append(f"To confirm, type {word} and Enter; anything else is a no.")
     return "\n".join(harmless(line) for line in lines)
 

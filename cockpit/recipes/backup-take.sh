@@ -45,6 +45,13 @@ whole() {
     [ $? -le 1 ] && sums > "$archive.part.now"
 }
 
+added() {
+    # What differs from the last look, at the end of the archive: the last of a name counts.
+    LC_ALL=C comm -13 "$archive.part.taken" "$archive.part.now" | names > "$archive.part.names"
+    mv -f -- "$archive.part.now" "$archive.part.taken" && tar -C "$source" -rf "$archive.part" -T "$archive.part.names"
+    [ $? -le 1 ] && sums > "$archive.part.now"
+}
+
 apply() {
     if probe; then echo "$archive is taken already" && return; fi
     case ${tries:-10} in *[!0-9]*) echo "tries: $tries is no number" && return 1 ;; esac
@@ -63,16 +70,11 @@ apply() {
         names < "$archive.part.now" | LC_ALL=C sort > "$archive.part.names"
         if names < "$archive.part.taken" | LC_ALL=C sort | LC_ALL=C comm -23 - "$archive.part.names" | grep -q .; then
             # What is gone cannot be taken out of an archive.
-            whole || { left && echo "$source cannot all be read: nothing was written" && return 1; }
-            continue
-        fi
-        LC_ALL=C comm -13 "$archive.part.taken" "$archive.part.now" | names > "$archive.part.names"
-        mv -f -- "$archive.part.now" "$archive.part.taken" && tar -C "$source" -rf "$archive.part" -T "$archive.part.names"
-        if [ $? -gt 1 ] || ! sums > "$archive.part.now"; then
-            left
-            echo "$source cannot all be read: nothing was written"
-            return 1
-        fi
+            whole
+        else
+            # What goes just now cannot be added to it: all of it anew tells that from what cannot be read.
+            added || whole
+        fi || { left && echo "$source cannot all be read: nothing was written" && return 1; }
     done
     printf '%s  %s\n' "$(sum_of "$archive.part")" "$(basename -- "$archive")" > "$archive.sha256" || return
     mv -f -- "$archive.part.now" "$archive.manifest" && mv -f -- "$archive.part" "$archive" && left || return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +109,28 @@ def test_hard_links_are_files_of_a_backup(tmp_path: Path) -> None:
     trial.must("capture")
     trial.must("apply")
     assert "the 2 files" in trial.must("verify")
+
+
+def test_a_file_that_goes_while_it_is_added_to_a_backup_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live database writes a journal beside itself, and takes it away: between the look and the archive, too."""
+    source, first = tmp_path / "source", tmp_path / "first"
+    source.mkdir()
+    (source / "db").write_text("1")
+    tar = tmp_path / "bin" / "tar"
+    tar.parent.mkdir()
+    tar.write_text(
+        "#!/bin/sh\n"
+        f"if [ ! -e '{first}' ]; then {shutil.which('tar')} \"$@\"; status=$?; : >'{first}'; echo 2 >'{source}/db-journal'; exit $status; fi\n"
+        f"rm -f '{source}/db-journal'; exec {shutil.which('tar')} \"$@\"\n"
+    )
+    tar.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tar.parent}:{os.environ['PATH']}")
+    trial = Scratch("backup-take", source=source, archive=tmp_path / "backup.tar")
+    trial.must("capture")
+    assert "1 files" in trial.must("apply")
+    assert "the 1 files" in trial.must("verify")
 
 
 def released(place: Path, *tags: str) -> Path:

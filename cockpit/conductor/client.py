@@ -26,6 +26,7 @@ class LiveSource:
     With `token` the screen may drive, without it, it watches."""
 
     transport = None
+    present = None
 
     def __init__(
         self,

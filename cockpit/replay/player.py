@@ -27,6 +27,21 @@ class Player:
     label = "REPLAY"
     drives = False
 
+    @property
+    def screen(self) -> int:
+        """It is attached to nothing."""
+        return 0
+
+    @property
+    def guest(self) -> bool:
+        """It came by no door."""
+        return False
+
+    @property
+    def present(self) -> tuple[RunState, float] | None:
+        """What is recorded is over."""
+        return None
+
     def __init__(
         self,
         recording: Recording | Sequence[Record],

@@ -173,13 +173,13 @@ class CockpitApp(App[None]):
         transport = self.source.transport
         return Seat(
             can_drive=self.source.can_drive,
-            drives=bool(getattr(self.source, "drives", False)),
+            drives=self.source.drives,
             replay=transport is not None and not transport.grows,
             moves=transport is not None,
             past=transport is not None and transport.grows and not transport.following,
             compares="versus" in self.asides,
-            screen=int(getattr(self.source, "screen", 0)),
-            guest=bool(getattr(self.source, "guest", False)),
+            screen=self.source.screen,
+            guest=self.source.guest,
         )
 
     def flush(self) -> None:
@@ -197,7 +197,7 @@ class CockpitApp(App[None]):
         label = label_of(self.source.label, self.state.mode)
         lines = screen(
             self.state, self.view, self.seat, label, (size.width, size.height), now, message, self._bar(size.width),
-            {name: aside.paint for name, aside in self.asides.items()}, getattr(self.source, "present", None),
+            {name: aside.paint for name, aside in self.asides.items()}, self.source.present,
         )  # fmt: skip
         self.canvas.show(lines)
         self.witness.painted(self, self.state.seq)

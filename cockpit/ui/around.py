@@ -113,7 +113,7 @@ def rows(sides: Sides, width: int) -> list[Row]:
     """All that is told of both moments, in columns of `width`."""
     before, after = sides.before, sides.after
     found: list[Row] = []
-    steps = [_step(state, sides.ref, width) for state in (before, after)]
+    steps = [_step(state, sides.ref) for state in (before, after)]
     for number in range(max(len(lines) for lines in steps)):
         one, two = (lines[number] if number < len(lines) else [] for lines in steps)
         found.append(("step" if not number else "", one, two))
@@ -143,7 +143,7 @@ def _head(word: str, state: RunState | None, chosen: str) -> Line:
     return [mark, (word, "title"), (f"  {when(state.utc)} UTC, event {state.seq}", "dim")]
 
 
-def _step(state: RunState | None, ref: str, width: int) -> list[Line]:
+def _step(state: RunState | None, ref: str) -> list[Line]:
     if state is None:
         return [[]]
     step = state.step(ref)

@@ -23,6 +23,26 @@ class Source(Protocol):
         ...
 
     @property
+    def drives(self) -> bool:
+        """Whether this screen holds the wheel now."""
+        ...
+
+    @property
+    def screen(self) -> int:
+        """This screen's number among those that are attached; 0 where it is attached to nothing."""
+        ...
+
+    @property
+    def guest(self) -> bool:
+        """It came by the door for other accounts."""
+        ...
+
+    @property
+    def present(self) -> tuple[RunState, float] | None:
+        """What is so now, and the UTC of now, while a live run's past is shown."""
+        ...
+
+    @property
     def label(self) -> str:
         """LIVE, REHEARSAL, READ-ONLY or REPLAY."""
         ...

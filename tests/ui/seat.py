@@ -16,6 +16,9 @@ class RigSource:
     """Live on a `Rig`. `drive=False` is what `cockpit watch` has: nothing to act with."""
 
     transport = None
+    present = None
+    screen = 0
+    guest = False
 
     def __init__(self, rig: Rig, drive: bool = True) -> None:
         self.rig = rig

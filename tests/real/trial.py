@@ -41,6 +41,9 @@ EVIL = 'it\'s "here" $(touch /tmp/owned) `touch /tmp/owned` \\ * ; & | > <\ttab 
 """A value that a careless quotation would run, split or lose. It is one line: so are the values that recipes print."""
 
 
+MARK = "+trace+"
+"""What a traced shell writes before each command, in a write of its own."""
+
 BLIND: Mapping[Op, int] = {"probe": 2, "capture": 1, "apply": 1, "verify": 2}
 """How the functions of a recipe end that cannot see what it is about."""
 
@@ -342,19 +345,17 @@ class Trial:
 
     def _trace(self, op: Op, point: int | None) -> tuple[int, int]:
         """How many commands there were, and how it ended."""
-        count, line = 0, b""
+        count = 0
         # Each write is one of its own and there is room for one: the shell, which writes a line word by word, waits with its
-        # next command until this one was counted.
+        # next command until this one was counted. Lines of a pipeline's shells run into each other; their marks do not.
         trace, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
         with self._file(self.script(op)) as file, open(trace, "rb", 0) as lines:
             with open(end, "wb", 0) as writing:
-                process = self._start(f"dash -x {file}", writing.fileno())
+                process = self._start(f"env PS4={MARK} dash -x {file}", writing.fileno())
             while word := lines.read(65536):
-                line += word
-                *whole, line = line.split(b"\n")
-                count += sum(one.startswith(b"+") for one in whole)
-                if point is not None and count >= point:
+                count += word == MARK.encode()
+                if point is not None and count >= point and word.endswith(b"\n"):
                     select.select([lines], [], [], 0.02)
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)

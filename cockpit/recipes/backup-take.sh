@@ -31,7 +31,15 @@ probe() {
         [ "$noted" = "$(sum_of "$archive")" ]
 }
 
+able() {
+    # Other makers' tar calls it the same whether a file changed or could not be read.
+    case $(tar --version 2> /dev/null) in *"GNU tar"*) return ;; esac
+    echo "this needs GNU tar, which tells a file that changed from one that cannot be read" >&2
+    return 1
+}
+
 capture() {
+    able || return
     [ -d "$source" ] || { echo "there is no folder $source" >&2 && return 1; }
     for one in "$archive" "$archive.sha256" "$archive.manifest" "$archive.part"; do
         [ ! -e "$one" ] || { echo "$one is there already: a backup gets a name of its own" >&2 && return 1; }
@@ -55,6 +63,7 @@ added() {
 apply() {
     if probe; then echo "$archive is taken already" && return; fi
     case ${tries:-10} in *[!0-9]*) echo "tries: $tries is no number" && return 1 ;; esac
+    able || return
     umask 077
     : > "$archive.part" && archive=$(cd -- "$(dirname -- "$archive")" && printf '%s/%s' "$PWD" "$(basename -- "$archive")") || return
     whole || { left && echo "$source cannot all be read: nothing was written" && return 1; }

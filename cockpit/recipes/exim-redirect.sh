@@ -151,10 +151,21 @@ changed() {
     if [ ! -s "$file" ] && [ "${fresh:-}" = 1 ]; then rm -f "$file"; fi
 }
 
+# Removes the test message, which the daemon may have in hand just now, or may have delivered.
+unsent() {
+    [ -n "$id" ] || return 0
+    for _ in 1 2 3 4 5; do
+        if "$exim" -Mrm "$id" > /dev/null 2>&1; then return; fi
+        sleep 0.2
+    done
+}
+
 # Hands in a test message and has it delivered at once: what became of it, as Exim logs it, in `fate`. One that waits or fails
 # is removed.
 sent() {
+    id=
     for try in 1 2 3; do
+        unsent
         token="cockpit-$(date +%s)-$$-$try"
         said=$(printf 'From: <>\nTo: <%s>\nSubject: a test of the cutover\n\n%s\n' "$address" "$token" |
             "$exim" -i -odf -v -f '<>' -- "$address" 2>&1)
@@ -164,12 +175,13 @@ sent() {
         case $fate:$said in :*[Ss]'pool file '*) ;; *) break ;; esac
     done
     if [ -z "$id" ] || [ -z "$fate" ]; then
+        unsent
         echo "Exim takes no test message: $(echo "$said" | tail -n 1)"
         return 2
     fi
     case $fate in
         '=>'*) ;;
-        *) "$exim" -Mrm "$id" > /dev/null 2>&1 ;;
+        *) unsent ;;
     esac
 }
 

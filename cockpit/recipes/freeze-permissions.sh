@@ -101,7 +101,7 @@ ${except-}
 END
     shift
     # find wants to come back to where it began.
-    (cd / && find "$at" "$@")
+    (cd / && LC_ALL=C find "$at" "$@")
 }
 
 writable() {
@@ -110,15 +110,22 @@ writable() {
 }
 
 unfrozen() {
-    # The first path that can be written, as $left.
-    if left=$(writable -print); then left=${left%%"$nl"*} && return; fi
-    echo "not all of $at can be looked into"
+    # The first path that can be written, as $left. One that goes while it is looked at is no fault.
+    left=$(writable -print 2>&1 | awk '
+        /^find: .*: No such file or directory$/ { next }
+        /^find: / { first = $0; exit }
+        /^\// && first == "" { first = $0 }
+        END { print first }')
+    case $left in "find: "*) ;; *) [ -d "$at" ] && return ;; esac
+    echo "not all of $at can be looked into: ${left:-it is gone}"
     return 1
 }
 
 probe() {
-    able && unfrozen || return 2
-    [ -r "$kept" ] && [ -z "$left" ]
+    able || return 2
+    [ -r "$kept" ] || return 1
+    unfrozen || return 2
+    [ -z "$left" ]
 }
 
 capture() {

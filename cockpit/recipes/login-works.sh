@@ -32,8 +32,20 @@ sane() {
 }
 
 known() {
-    # The file of the host key, always of this name: what is cut off leaves one, which the next look, or undo, removes.
+    # The file of the host key, one for each process that looks.
     known=$HOME/.cockpit-login-$(printf '%s\n' "$user" "$key" "${host-}" "${port-}" | cksum | tr ' ' -)
+}
+
+left() {
+    # Files of those that were cut off: the next look, or undo, removes them. Who has ended works nowhere.
+    known
+    for file in "$known".*; do
+        if [ -e "$file" ] && [ ! -e "/proc/${file##*.}/cwd/." ]; then printf '%s\n' "$file"; fi
+    done
+}
+
+tidy() {
+    left | while IFS= read -r file; do rm -f "$file"; done
 }
 
 logged_in() {
@@ -45,9 +57,10 @@ logged_in() {
         ssh "$@" 2>&1
         return
     fi
-    known
+    tidy
+    known && known=$known.$$
     case ${port:-22} in 22) name=${host:-127.0.0.1} ;; *) name="[${host:-127.0.0.1}]:$port" ;; esac
-    rm -f "$known" && (umask 077 && printf '%s %s\n' "$name" "$host_key" > "$known") || return 2
+    (umask 077 && printf '%s %s\n' "$name" "$host_key" > "$known") || return 2
     ssh -o UserKnownHostsFile="\"$known\"" -o GlobalKnownHostsFile=none "$@" 2>&1
     status=$?
     rm -f "$known"
@@ -97,11 +110,9 @@ verify() {
 
 undo() {
     # It only logged in.
-    known
-    rm -f "$known"
+    tidy
 }
 
 verify_undo() {
-    known
-    [ ! -e "$known" ]
+    [ -z "$(left)" ]
 }

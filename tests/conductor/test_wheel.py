@@ -272,7 +272,7 @@ async def test_a_headless_run_goes_on_when_the_wheel_comes_back_from_who_opened_
         driving = asyncio.create_task(Headless(run.ledger, run.engine, clock, orders).run())
         await ann.until(lambda: "pilot-good" in ann.state.gates and ann.state.gates["pilot-good"].asked is not None)
         assert await ann.source.send(it.RequestWheel()) is None
-        await asyncio.sleep(0.3)
+        await ann.until(lambda: ann.state.driver == "ann")
         alone = it.OpenGate(gate="pilot-good", typed="pilot-good", override="nobody comes")
         assert await ann.source.send(alone) is None
         assert await ann.source.send(it.OfferWheel(to=roster.AUTOPILOT)) is None

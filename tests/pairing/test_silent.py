@@ -14,7 +14,7 @@ from tests.terminal import Terminal
 
 pytestmark = needs_tmux
 
-SLOW = "import time; print('not yet', flush=True); time.sleep(60)"
+SLOW = "import sys; print('not yet', flush=True); sys.stdin.readline(); print('a line came', flush=True); sys.stdin.readline()"
 """A screen that is not up yet, on a terminal that is as tmux made it."""
 
 
@@ -25,6 +25,9 @@ def test_a_mark_that_comes_before_the_screen_is_up_is_not_shown(tmp_path: Path) 
         person = Terminal(["tmux", "-u", "-S", str(place.socket), "attach", "-t", SESSION], environment(), (80, 24))
         person.expect("not yet")
         person.send("n")
+        # What is typed behind it has come to the terminal: so has whatever the key sends there.
+        person.send("\r")
+        person.expect("a line came")
         until = time.monotonic() + 1.5
         while time.monotonic() < until:
             person.read(0.2)

@@ -149,9 +149,9 @@ class RealHost:
         )
         # The lock of this machine's own accounts shows through for the moment that another test makes one.
         sh(
-            f"n=0; until chroot {root} /usr/bin/id mover >/dev/null 2>&1 || chroot {root} /usr/sbin/useradd -m -s /bin/sh mover"
-            " || [ $((n += 1)) -gt 50 ]; do sleep 0.2; done;"
-            f"until echo 'mover:river' | chroot {root} /usr/sbin/chpasswd || [ $((n += 1)) -gt 50 ]; do sleep 0.2; done;"
+            'tried() { n=0; until "$@"; do [ $((n += 1)) -le 300 ] || exit 1; sleep 0.2; done; };'
+            f"there() {{ chroot {root} /usr/bin/id mover >/dev/null 2>&1 || chroot {root} /usr/sbin/useradd -m -s /bin/sh mover; }};"
+            f"known() {{ echo 'mover:river' | chroot {root} /usr/sbin/chpasswd; }}; tried there; tried known;"
             f"mkdir -p {root}/home/mover/.ssh; cp {root}/root/.ssh/authorized_keys {root}/home/mover/.ssh/;"
             f"chroot {root} chown -R mover:mover /home/mover/.ssh; chmod 700 {root}/home/mover/.ssh"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.real.rig import RealHost, Rig
@@ -298,6 +300,10 @@ def test_a_login_that_works_is_proven_and_one_that_does_not_is_told(new: RealHos
         login.must(mend)  # type: ignore[arg-type]
         login.same(before, f"what a cut leaves is not removed by {mend}")
     assert "stands in /home/gus" in login.must("verify")
+    # Several look at the same time.
+    with ThreadPoolExecutor(4) as several:
+        assert [said.status for said in several.map(lambda _: login.ask("verify"), range(16))] == [0] * 16
+    login.same(before, "what several have used is left")
     for wrong, status, says in (
         ({"user": "cat"}, 1, "cannot log in"),
         ({"home": "/home/other"}, 1, "not in /home/other"),

@@ -35,6 +35,10 @@ def test_a_backup_is_taken_and_comes_back_file_by_file(host: RealHost) -> None:
     take = Trial(host, "backup-take", {"source": "/srv/site", "archive": archive}, STATE)
     take.there_and_back()
     take.cut_anywhere()
+    write(host, "/usr/local/bin/tar", '#!/bin/sh\nexec busybox tar "$@"\n', "755")
+    for op in ("capture", "apply"):
+        assert "GNU tar" in take.must(op, 1)  # type: ignore[arg-type]
+    host.run("rm /usr/local/bin/tar")
     take.there()
     assert "there already" in take.ask("capture").said
     back = {"archive": archive, "into": f"/srv/into {NAME}", "evidence": "/srv/evidence"}

@@ -3,6 +3,7 @@ forced to a secondary, a user who brings a file over."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -155,6 +156,10 @@ def test_a_user_brings_a_file_over_or_cannot(old: RealHost, rig: Rig) -> None:
     scp.must("undo")
     scp.must("verify_undo")
     scp.same(before, "a cut leaves something")
+    # Several look at the same time.
+    with ThreadPoolExecutor(3) as several:
+        assert [said.status for said in several.map(lambda _: scp.ask("verify"), range(6))] == [0] * 6
+    scp.same(before, "what several have used is left")
     wrong = {
         "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHXLk2qYzPpd7wIDi1lX1rC1dcXlWXZ6cJNCyZCbmNl",
         "user": "nobody",

@@ -124,6 +124,11 @@ def test_folders_are_made_and_taken_away(host: RealHost) -> None:
     one = trial(host, "folders", "ls -lR /srv", folders="/srv/a /srv/a/b")
     one.there_and_back()
     one.cut_anywhere()
+    host.run("mkdir -m 777 /srv/a; mkdir /srv/a/b")
+    assert not one.recognised()
+    for op in ("apply", "verify"):
+        assert "/srv/a is no folder of ours that nobody else may read" in one.must(op, 1)  # type: ignore[arg-type]
+    assert host.run("stat -c %a /srv/a; rm -r /srv/a") == "777\n"
 
 
 def test_s34_a_tracker_goes_into_production_and_back(host: RealHost) -> None:

@@ -205,6 +205,33 @@ def test_a_test_message_that_the_daemon_delivers_first_is_sent_once_more(pair: P
         pair.new.run("rm -f /usr/local/bin/exim4 /run/faster")
 
 
+LOCKED = """#!/bin/sh
+case $* in
+    *-odf*) [ -e /run/locked ] || {
+        for last; do :; done
+        /usr/sbin/exim4 -i -odq -f '<>' -- "$last"
+        id=$(/usr/sbin/exim4 -bp | awk '$3 ~ /-.*-/ { print $3; exit }')
+        echo "$id" >/run/locked; printf '  delivering %s\\nSpool file is locked (another process is handling this message)\\n' "$id"; exit; } ;;
+    -Mrm*) [ -e /run/kept ] || { touch /run/kept; echo 'Message is locked'; exit 1; } ;;
+esac
+exec /usr/sbin/exim4 "$@"
+"""
+"""An Exim whose daemon has the first test message in hand while it is to be delivered, and while it is to be removed."""
+
+
+def test_a_test_message_that_the_daemon_has_in_hand_does_not_stay_in_the_queue(pair: Pair) -> None:
+    hold = pair.hold()
+    hold.there(already=False)
+    write(pair.new, "/usr/local/bin/exim4", LOCKED, "755")
+    try:
+        assert "stays in the queue" in hold.must("verify")
+        assert pair.new.run("cat /run/locked").strip()
+        assert "-" not in pair.new.run("exim4 -bp")
+    finally:
+        pair.new.run("rm -f /usr/local/bin/exim4 /run/locked /run/kept")
+    hold.back()
+
+
 def test_values_that_are_no_domain_address_or_host_are_refused(pair: Pair) -> None:
     refuses_evil(pair.hold(), "domain", "address", "back_to", "holds")
     refuses_evil(pair.redirect(), "domain", "address", "target", "routes")

@@ -293,6 +293,32 @@ def test_without_perl_permissions_freeze_files_and_folders_and_say_what_else_the
     by_modes(host).there_and_back(shells=SHELLS[:1])
 
 
+CHURN = """
+import os
+while os.path.isdir("../lists"):
+    for n in range(16):
+        os.link("still", f".lock{n}")
+    for n in range(16):
+        os.unlink(f".lock{n}")
+"""
+"""Names that come and go, of a file that nobody has open and nobody but root can write."""
+
+
+def test_a_path_that_goes_while_it_is_looked_at_is_no_fault(host: RealHost) -> None:
+    trial = by_modes(host, others="ignore")
+    host.run(f'cd "{LISTS}/lists"; : > still; chmod 444 still')
+    busy = host.spawn("sh", "-c", f'cd "{LISTS}/lists" && exec python3 -c "$0"', CHURN)
+    try:
+        assert {trial.ask("probe").status for _ in range(40)} == {1}
+        trial.there(already=False)
+        assert {trial.ask("verify").status for _ in range(20)} == {0}
+        assert {trial.ask("probe").status for _ in range(20)} == {0}
+        trial.back()
+    finally:
+        host.run(f'mv "{LISTS}/lists" "{LISTS}/over"')
+        busy.wait(60)
+
+
 def test_an_owner_freezes_his_own_tree_and_cannot_say_what_others_have_open(host: RealHost) -> None:
     host.run(f'cd "{LISTS}/lists"; echo x > drop; mkfifo pipe; chown mover drop pipe; chmod 222 drop; chmod 620 pipe')
     trial = by_modes(host)

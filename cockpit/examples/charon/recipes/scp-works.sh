@@ -20,10 +20,28 @@ sane() {
     return 2
 }
 
-# Where the file is here and there, always the same: what is cut off leaves both, and the next try, or undo, removes them.
+# Where the file is here and there: of this name in both homes, with the number of the process that tries behind it.
 placed() {
     name=.cockpit-scp-$(printf '%s\n' "$user" "$key" "$host" | cksum | tr ' ' -)
     work=$HOME/$name
+}
+
+# Whether a try that was cut off has left this folder. Who has ended works nowhere, even while it waits to be buried.
+abandoned() {
+    [ -e "$1" ] && [ ! -e "/proc/${1##*.}/cwd/." ]
+}
+
+# Removes what such tries have left, here and there. The folder stays while the file may be there.
+tidied() {
+    placed
+    status=0
+    for work in "$work".*; do
+        abandoned "$work" || continue
+        name=${work##*/}
+        if [ ! -e "$work/file" ] || over removed; then rm -rf "$work"; else status=1; fi
+    done
+    placed
+    return "$status"
 }
 
 # Calls $1 with the options of ssh and scp.
@@ -34,7 +52,8 @@ over() {
 }
 
 there_and_back() {
-    said=$(scp "$@" "$work/file" "$user@$host:$name" 2>&1) && brought=1 && said=$(scp "$@" "$user@$host:$name" "$work/back" 2>&1) &&
+    said=$(ssh "$@" -n "$user@$host" true 2>&1) && brought=1 &&
+        said=$(scp "$@" "$work/file" "$user@$host:$name" 2>&1) && said=$(scp "$@" "$user@$host:$name" "$work/back" 2>&1) &&
         said=$(ssh "$@" -n "$user@$host" "echo changed >> $name && rm $name" 2>&1) && cmp -s "$work/file" "$work/back"
 }
 
@@ -44,8 +63,8 @@ removed() {
 
 # Brings a file over and back, and compares.
 tried() {
-    placed
-    brought=
+    tidied > /dev/null 2>&1
+    name=$name.$$ work=$work.$$ brought=
     rm -rf "$work" && mkdir -m 700 "$work" && date > "$work/file" || return 2
     over there_and_back
     status=$?
@@ -75,16 +94,16 @@ verify() {
 }
 
 undo() {
-    placed
-    if [ -d "$work" ] && ! over removed; then
-        echo "$name may be left in the home of $user on $host, who cannot log in there: remove it, and $work here"
+    if ! tidied; then
+        echo "$name.* may be left in the home of $user on $host, who cannot log in there: remove it, and $work.* here"
         return 1
     fi
-    rm -rf "$work"
     echo "nothing is left of it"
 }
 
 verify_undo() {
     placed
-    [ ! -e "$work" ]
+    for folder in "$work".*; do
+        if abandoned "$folder"; then return 1; fi
+    done
 }

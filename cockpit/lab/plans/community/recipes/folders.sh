@@ -6,15 +6,25 @@
 # needs: stat
 # shellcheck shell=sh disable=SC2154
 
+ours() {
+    [ -d "$1" ] && [ "$(stat -c '%u %a' -- "$1")" = "$(id -u) 700" ] && return
+    echo "$1 is no folder of ours that nobody else may read"
+    return 1
+}
+
 probe() {
     set -f
-    for folder in $folders; do [ -d "$folder" ] || return 1; done
+    for folder in $folders; do ours "$folder" > /dev/null || return 1; done
 }
 
 capture() {
     set -f
-    made=
-    for folder in $folders; do [ -d "$folder" ] || made="$folder $made"; done
+    made=$(for folder in $folders; do
+        while [ ! -d "$folder" ]; do
+            printf '%s\n' "$folder"
+            folder=$(dirname -- "$folder")
+        done
+    done | LC_ALL=C sort -ru | tr '\n' ' ')
     # The other way round: what lies inside goes first.
     echo "made=$made"
 }
@@ -22,19 +32,18 @@ capture() {
 apply() {
     set -f
     umask 077
-    for folder in $folders; do mkdir -p -- "$folder" || return; done
+    for folder in $folders; do
+        # What others made stays as it is: undo could not give it back.
+        [ -e "$folder" ] || mkdir -p -- "$folder" || return
+        ours "$folder" || return
+    done
     echo "the folders are there"
 }
 
 verify() {
     set -f
-    for folder in $folders; do
-        [ -d "$folder" ] && [ "$(stat -c %u -- "$folder")" = "$(id -u)" ] || {
-            echo "$folder is no folder of ours"
-            return 1
-        }
-    done
-    echo "each is a folder of ours"
+    for folder in $folders; do ours "$folder" || return; done
+    echo "each is a folder that only we may read"
 }
 
 undo() {

@@ -13,6 +13,10 @@ import time
 from pathlib import Path
 
 from cockpit.journal.folder import NoSuchRun, RunFolder, answers, find, list_runs
+from cockpit.text import harmless
+
+LONGEST = 1000
+"""Signs of a sentence that tells of a file of somebody else's."""
 
 
 def operator() -> str:
@@ -127,7 +131,8 @@ def found(name: str, *, packed: bool = False) -> RunFolder | None:
             raise NoSuchRun(f"{name} is a pack: it can be replayed, reported and verified, but not run")
         return _unpacked(file)
     except NoSuchRun as error:
-        print(f"cockpit: {error}", file=sys.stderr)
+        # What is wrong with a pack is told in words of who packed it.
+        print(f"cockpit: {harmless(str(error), LONGEST)}", file=sys.stderr)
         return None
 
 
@@ -147,7 +152,7 @@ def _unpacked(file: Path) -> RunFolder:
     except pack.BadPack as error:
         raise NoSuchRun(str(error)) from None
     if why:
-        print(f"cockpit: {why}", file=sys.stderr)
+        print(f"cockpit: {harmless(why, LONGEST)}", file=sys.stderr)
     return run
 
 

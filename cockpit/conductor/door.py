@@ -48,6 +48,10 @@ class Door:
             return f"{peer.account} has no access to this run (any more); its owner gives it with `cockpit access`"
         return ""
 
+    def confirms(self, peer: Peer) -> bool:
+        """Whether a peer may come in and confirm as the second person."""
+        return not self.refusal(peer) and self._ledger.state.access[peer.account].may == "confirm"
+
     def knock(self, peer: Peer, writer: asyncio.StreamWriter) -> str:
         """A connection is there: why it is turned away, '' when it may go on, until it is told to have `left`."""
         why = self.refusal(peer)

@@ -24,6 +24,11 @@ MOST_BYTES = 256 << 20
 LARGEST, LARGEST_FILE = (500, 200), 2 << 20
 """Columns and rows of a screen that is kept, and bytes of its picture."""
 
+DRIVER = ""
+"""Whose share the driver's screens use."""
+
+MOST_SHARES = 256
+
 HIDDEN = "▒"
 """Stands in every cell that showed a secret."""
 
@@ -62,15 +67,25 @@ class Screens:
         self._idle = asyncio.Event()
         self._idle.set()
         now = clock.monotonic()
-        # Whoever only watches must not use up what the driver's screens need.
-        self._shares = {True: _Share(20.0, 2.0, 5000, 16, now), False: _Share(5.0, 0.2, 500, 4, now)}
+        self._shares = {DRIVER: _Share(20.0, 2.0, 5000, 16, now)}
         self._left_out = 0
         self._complained = ""
 
-    def saw(self, who: str, screen: Seen, drives: bool = True) -> None:
-        """Keep what somebody's screen showed, or count it where there are too many, or it is no screen."""
-        share = self._shares[drives]
-        if not _sane(screen) or len(self._waiting) >= share.waiting or not share.taken(self._clock.monotonic()):
+    def admits(self, whose: str = DRIVER) -> bool:
+        """Whether one more screen of those people may be kept; their share is used then. What may not is counted. Whoever only
+        watches uses up neither what the driver's screens need nor what another account's do."""
+        now = self._clock.monotonic()
+        if whose not in self._shares and len(self._shares) < MOST_SHARES:
+            self._shares[whose] = _Share(5.0, 0.2, 500, 4, now)
+        share = self._shares.get(whose)
+        if share is not None and len(self._waiting) < share.waiting and share.taken(now):
+            return True
+        self._left_out += 1
+        return False
+
+    def saw(self, who: str, screen: Seen) -> None:
+        """Keep what somebody's screen showed, which was admitted; count it where it is no screen."""
+        if not _sane(screen):
             self._left_out += 1
             return
         self._waiting.append((who, screen))

@@ -16,13 +16,12 @@ from cockpit.conductor import wire
 from cockpit.conductor.asking import Asker
 from cockpit.conductor.door import Door
 from cockpit.conductor.roster import AUTOPILOT, Client, Peer, Roster, peer_of
-from cockpit.conductor.screens import Screens
+from cockpit.conductor.screens import DRIVER, Screens
 from cockpit.conductor.wheel import Wheel
 from cockpit.engine.engine import Engine
 from cockpit.engine.ledger import JournalBroken, Ledger
 from cockpit.events import Record, WheelTaken
 from cockpit.journal.seek import HEADER, number_of, offset_after
-from cockpit.picture.seen import Seen
 from cockpit.text import harmless
 
 CHUNK = 256 * 1024
@@ -30,6 +29,8 @@ MOST_CLIENTS = 64
 """Connections, from the moment that they are made."""
 GUEST_PAUSE = 0.05
 """Seconds between two things that another account asks."""
+GUEST_LINE = 64 * 1024
+"""Bytes of what another account asks; screens are longer."""
 HELLO = 30.0
 """Seconds within which a client says who it is."""
 GUEST_REST = 1.0
@@ -198,6 +199,15 @@ class Server:
 
     async def _listen(self, reader: asyncio.StreamReader, client: Client) -> None:
         while line := await reader.readline():
+            if wire.shows(line):
+                # What is turned away was not even read, and costs a rest.
+                rest = GUEST_PAUSE if self._saw(client, line) else GUEST_REST
+                del line
+                if client.guest:
+                    await self._clock.sleep(rest)
+                continue
+            if client.guest and len(line) > GUEST_LINE:
+                raise ValueError("a line that is no screen, and as long as one")
             ask = wire.wanted(line)
             del line
             if isinstance(ask, wire.Here):
@@ -205,24 +215,24 @@ class Server:
                 if client.guest:
                     await self._clock.sleep(GUEST_REST)
                 continue
-            if isinstance(ask, Seen):
-                self._saw(client, ask)
-                if client.guest:
-                    await self._clock.sleep(GUEST_PAUSE)
-                continue
             refusal = await self._asked(client, ask)
             client.writer.write(wire.encode(wire.Reply(id=ask.id, refusal=refusal)))
             await client.writer.drain()
             if client.guest:
                 await self._clock.sleep(GUEST_PAUSE)
 
-    def _saw(self, client: Client, screen: Seen) -> None:
-        """What somebody saw when they confirmed; of failures the driver's screen alone tells."""
+    def _saw(self, client: Client, line: bytes) -> bool:
+        """What somebody saw: all that the driver's screen tells; of others what they saw when they answered as the second
+        person. False when there was no room for it, or nothing of theirs is kept. Raises msgspec.MsgspecError."""
         watches = self._wheel.holder is not client
-        if self._screens is None or (watches and screen.why != "confirmed"):
-            return
-        if not (client.guest and self._door.refusal(client.peer)):
-            self._screens.saw(client.words(), screen, drives=not watches)
+        if self._screens is None or (client.guest and not self._door.confirms(client.peer)):
+            return False
+        if not self._screens.admits(f"uid {client.peer.uid}" if watches else DRIVER):
+            return False
+        screen = wire.shown(line)
+        if not watches or (screen.why == "confirmed" and screen.of.startswith(("confirm ", "decline "))):
+            self._screens.saw(client.words(), screen)
+        return True
 
     async def _asked(self, client: Client, ask: wire.Ask | wire.Tell) -> str:
         """Do what a client asks, or say why not."""

@@ -110,12 +110,21 @@ SCREEN_LIMIT = 1 << 20
 """Bytes of a screen that is taken; a full one of 500 × 150 cells has about 200 KB."""
 
 
-def wanted(line: bytes) -> Ask | Tell | Here | Seen:
-    """What a screen wants or tells. Raises msgspec.MsgspecError."""
-    if line.startswith(b'{"saw"'):
-        if len(line) > SCREEN_LIMIT:
-            raise msgspec.ValidationError("a screen of more than 1 MB")
-        return _saws.decode(line)
+def shows(line: bytes) -> bool:
+    """Whether a line is what a screen shows. Raises msgspec.ValidationError for one that is too long."""
+    found = line.startswith(b'{"saw"')
+    if found and len(line) > SCREEN_LIMIT:
+        raise msgspec.ValidationError("a screen of more than 1 MB")
+    return found
+
+
+def shown(line: bytes) -> Seen:
+    """What a screen shows. Raises msgspec.MsgspecError."""
+    return _saws.decode(line)
+
+
+def wanted(line: bytes) -> Ask | Tell | Here:
+    """What a screen wants or tells of itself. Raises msgspec.MsgspecError."""
     if line.startswith(b'{"here"'):
         return _heres.decode(line)
     return _tells.decode(line) if line.startswith(b'{"tell"') else _asks.decode(line)

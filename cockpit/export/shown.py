@@ -8,6 +8,8 @@ from cockpit.events import Record, ScreenKept
 from cockpit.export.file import written
 from cockpit.export.making import NoSuchMoment, Source
 from cockpit.journal.screens import ScreenGone, kept
+from cockpit.picture.svg import NotOurs, again
+from cockpit.text import harmless, unseen
 from cockpit.ui.paint import when
 
 
@@ -15,20 +17,27 @@ def listed(source: Source) -> Iterator[str]:
     """A line for each screen that was kept, and whether its files are what the journal says."""
     for record, event in _all(source):
         size = f"{event.width}x{event.height}"
-        line = f"{record.seq:>9}  {when(record.utc)} UTC  {event.why:<9}  {size:<9} {event.by:<16} {event.of}"
+        by, of = harmless(event.by, 200), harmless(event.of, 1000)
+        line = f"{record.seq:>9}  {when(record.utc)} UTC  {event.why:<9}  {size:<9} {by:<16} {of}"
         try:
             kept(source.file.parent, event.file, event.svg, event.text)
         except ScreenGone as error:
-            line += f"  ({error})"
+            line += f"  ({harmless(str(error), 200)})"
         yield line
 
 
 def screen(source: Source, seq: int) -> tuple[bytes, str]:
-    """(SVG, text) of the screen that event `seq` tells of. Raises NoSuchMoment and ScreenGone."""
+    """(SVG, text) of the screen that event `seq` tells of. A run may have come from somebody else: what is no picture of ours, or
+    would act on a terminal, does not come out. Raises NoSuchMoment and ScreenGone."""
     near: list[int] = []
     for record, event in _all(source):
         if record.seq == seq:
-            return kept(source.file.parent, event.file, event.svg, event.text)
+            picture, text = kept(source.file.parent, event.file, event.svg, event.text)
+            try:
+                again(picture)
+                return picture, "".join(f"{unseen(line)}\n" for line in text.removesuffix("\n").split("\n"))
+            except NotOurs as error:
+                raise ScreenGone(f"{event.file}.svg is no picture of ours: {error}") from None
         near.append(record.seq)
     near.sort(key=lambda other: abs(other - seq))
     words = f"the nearest are {', '.join(map(str, sorted(near[:5])))}" if near else "none was kept in this run"

@@ -190,6 +190,6 @@ def check(run: RunFolder, file: Path) -> str:
     except JournalDamaged as error:
         return f"{file} holds a journal that is not the one that was packed: {error}"
     if (there.seq, there.head) != (note.events, note.head):
-        told = f"event {note.events} and head {note.head}"
+        told = f"event {note.events} and head {note.head[:64]}"
         return f"{file} says {told}; its journal ends with event {there.seq} and head {there.head}"
     return ""

@@ -21,6 +21,7 @@ Cell = tuple[str, str]
 """One cell of a terminal: its sign and its ink. A wide sign is followed by a cell with no sign."""
 
 _WORDS = ("bold", "dim", "italic", "underline", "reverse")
+_LONGEST = 80
 _INK = re.compile(rf"((?:(?:{'|'.join(_WORDS)}) ?)*)(#[0-9a-f]{{6}})? ?(?:on (#[0-9a-f]{{6}}))?")
 
 
@@ -38,9 +39,14 @@ class Ink(msgspec.Struct, frozen=True):
         return (back, fore) if "reverse" in self.words else (fore, back)
 
 
-@lru_cache(4096)
 def ink(words: str) -> Ink:
     """The ink of its words; the plain one for what are none."""
+    # What is remembered must not be as long as somebody likes.
+    return _ink(words) if len(words) <= _LONGEST else Ink()
+
+
+@lru_cache(4096)
+def _ink(words: str) -> Ink:
     found = _INK.fullmatch(words)
     return Ink(frozenset(found[1].split()), found[2] or "", found[3] or "") if found else Ink()
 

@@ -125,6 +125,8 @@ def _element(element: ElementTree.Element, top: bool = False) -> Iterator[str]:
             raise NotOurs(f"its <{name}> has {short[:40]}")
         yield f' {short.replace("{xml}", "xml:")}="{escape(value)}"'
     yield f">{_escaped(element.text or '')}"
+    if len(element) and not top:
+        raise NotOurs(f"its <{name}> holds an element")
     for child in element:
         yield from _element(child)
     yield f"</{name}>"

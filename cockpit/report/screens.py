@@ -68,15 +68,21 @@ class Screens:
 
     def beside(self, gates: tuple[GateFact, ...]) -> tuple[GateFact, ...]:
         """The gates with their screens. A screen belongs to the first such deed after the last event that was on it: it was
-        looked at before, and may have been written down a moment later."""
+        looked at before, and may have been written down a moment later. Of several the last counts: those before it were of
+        tries that came to nothing, and the second person looks after the first."""
         found = dict(enumerate(gates))
         for screen in self.rows:
             for number, gate in found.items():
                 wanted = {f"{verb} {gate.gate}" for verb in _VERBS[gate.opened]}
                 if screen.why == "confirmed" and screen.of in wanted and gate.seq > screen.shown:
-                    found[number] = gate if gate.screen else replace(gate, screen=screen.seq)
+                    if not screen.of.startswith("confirm ") or _name(screen.by) == _name(gate.second):
+                        found[number] = replace(gate, screen=screen.seq)
                     break
         return tuple(found.values())
+
+
+def _name(words: str) -> str:
+    return words.partition(" (")[0]
 
 
 def shown(folder: Path, report: Report) -> Mapping[int, Shown]:

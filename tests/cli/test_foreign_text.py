@@ -12,11 +12,15 @@ from msgspec.structs import replace
 
 from cockpit.cli import access, confirm
 from cockpit.cli.main import main
-from cockpit.events import AccessGiven, DoorChanged, RunStarted, SecondAsked
+from cockpit.events import AccessGiven, DoorChanged, RunStarted, ScreenKept, SecondAsked
+from cockpit.journal.screens import ScreenFiles
+from cockpit.picture.ink import Picture
+from cockpit.picture.svg import svg
 from cockpit.reduce import fold
 from tests.conductor.seats import TOKEN, Run, conducted
 from tests.engine.world import small_plan
-from tests.report.making import told
+from tests.journal.test_pack import made
+from tests.report.making import told, written
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 
@@ -55,6 +59,54 @@ class Foreign:
     @asynccontextmanager
     async def visiting(self, path: Path, name: str, token: str = "") -> AsyncIterator[Foreign]:
         yield self
+
+
+def test_what_is_wrong_with_a_pack_is_told_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = written(tmp_path / "journal.jsonl", told([RunStarted(run="night", plan=small_plan())])).read_bytes()
+    for note, says in (
+        ({"pack": 2, "version": EVIL}, "newer program"),
+        ({"head": EVIL * 1000}, "its journal ends with"),
+    ):
+        file = made(tmp_path / "a.cockpit", ("journal.jsonl", journal), note=note)
+        main(["report", str(file), "--out", str(tmp_path / "r.md")])
+        said = capsys.readouterr()
+        assert says in said.err
+        assert harmless(said.err + said.out)
+        assert len(said.err) < 3000
+
+
+def foreign_screen(folder: Path, svg: str) -> None:
+    """A run of somebody else's making, with a screen whose hashes fit."""
+    kept = ScreenFiles(folder).write("x", svg, f"one{EVIL}\ntwo\n")
+    event = ScreenKept(
+        why="confirmed", of=f"open-gate{EVIL}", by=f"eve{EVIL}", shown=1, page="board", width=1, height=1, version="",
+        file=kept.file, bytes=kept.bytes, svg=kept.svg, text=kept.text,
+    )  # fmt: skip
+    written(folder / "journal.jsonl", told([RunStarted(run="night", plan=small_plan()), event]))
+
+
+def test_a_kept_screen_of_somebody_else_is_listed_and_printed_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign_screen(tmp_path, svg(Picture(1, 1, ((("x", ""),),)), "x"))
+    assert main(["replay", str(tmp_path), "--screen"]) == 0
+    assert main(["replay", str(tmp_path), "--screen", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "open-gate" in said
+    assert "one·]0;owned·" in said
+    assert "\ntwo\n" in said
+    assert harmless(said)
+
+
+@pytest.mark.parametrize("inside", ["<script>alert(1)</script>", "<text>" * 3000 + "x" + "</text>" * 3000])
+def test_a_kept_picture_that_is_not_ours_is_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], inside: str
+) -> None:
+    foreign_screen(tmp_path, f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>')
+    assert main(["replay", str(tmp_path), "--screen", "2", "--export", "svg", str(tmp_path / "x.svg")]) == 2
+    assert "is no picture of ours" in capsys.readouterr().err
+    assert not (tmp_path / "x.svg").exists()
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 0
 
 
 async def test_the_question_and_the_refusal_of_another_account_s_conductor_are_text(

@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -21,14 +22,14 @@ from cockpit import intents as it
 from cockpit.clock import SystemClock
 from cockpit.conductor import roster, server, wire
 from cockpit.conductor.client import LiveSource
-from cockpit.conductor.screens import Screens, without_secrets
+from cockpit.conductor.screens import DRIVER, Screens, without_secrets
 from cockpit.engine.ledger import Ledger
 from cockpit.events import Event, Record, RunStarted, ScreenKept, Trouble, Who
 from cockpit.journal.reader import records
 from cockpit.journal.redaction import Redactor
 from cockpit.journal.screens import ScreenGone, kept
 from cockpit.journal.writer import JournalWriter
-from cockpit.picture.ink import text_of
+from cockpit.picture.ink import _ink, ink, text_of
 from cockpit.picture.seen import Field, Seen
 from cockpit.picture.svg import again
 from tests.conductor.seats import Run, conducted, screen
@@ -65,6 +66,10 @@ class Keeping:
     def events(self, kind: type[Event]) -> list[Record]:
         return [record for record in records(self.folder / "journal.jsonl") if isinstance(record.event, kind)]
 
+    def saw(self, who: str, shown: Seen, whose: str = DRIVER) -> None:
+        if self.screens.admits(whose):
+            self.screens.saw(who, shown)
+
     async def settled(self) -> list[ScreenKept]:
         async with asyncio.timeout(120):
             while not self.screens._idle.is_set():
@@ -87,7 +92,7 @@ async def at(tmp_path: Path) -> AsyncIterator[Keeping]:
 
 
 async def test_a_screen_is_kept_as_picture_and_text_and_the_journal_proves_both(at: Keeping) -> None:
-    at.screens.saw("tom", seen("one", "  two", "三 three"))
+    at.saw("tom", seen("one", "  two", "三 three"))
     event = (await at.settled())[0]
     assert (event.why, event.of, event.by, event.shown, event.width, event.height) == (
         "confirmed", "open-gate good", "tom", 7, 40, 3,
@@ -111,7 +116,7 @@ async def test_a_screen_is_kept_as_picture_and_text_and_the_journal_proves_both(
 async def test_no_secret_gets_into_what_is_kept_however_it_came_to_the_screen(at: Keeping) -> None:
     longer = "x" * 60 + SECRET
     field = Field(x=2, y=2, width=12, height=1, typed=longer)
-    at.screens.saw("tom", seen(f"a {SECRET}b", "nothing", f"> {SECRET[-12:]}", of=f"note {SECRET}", fields=(field,)))
+    at.saw("tom", seen(f"a {SECRET}b", "nothing", f"> {SECRET[-12:]}", of=f"note {SECRET}", fields=(field,)))
     event = (await at.settled())[0]
     picture, text = kept(at.folder, event.file, event.svg, event.text)
     files = b"".join(path.read_bytes() + path.name.encode() for path in (at.folder / "screens").iterdir())
@@ -140,7 +145,7 @@ async def test_what_acts_on_a_terminal_or_a_page_is_shown_and_does_not_act(at: K
         seen(HOSTILE, of=HOSTILE, width=200), page=HOSTILE, version=HOSTILE,
         lines=(((HOSTILE, 'bold" onload="x()'),), (("\x1b[2J\x9b31m", "\x1b[31m"),)),
     )  # fmt: skip
-    at.screens.saw(HOSTILE, evil)
+    at.saw(HOSTILE, evil)
     event = (await at.settled())[0]
     picture, text = kept(at.folder, event.file, event.svg, event.text)
     assert again(picture)
@@ -152,12 +157,12 @@ async def test_what_acts_on_a_terminal_or_a_page_is_shown_and_does_not_act(at: K
 
 async def test_more_screens_than_may_be_kept_are_counted(at: Keeping) -> None:
     for _ in range(60):
-        at.screens.saw("tom", seen("one"))
-    at.screens.saw("tom", msgspec.structs.replace(seen("one"), width=0))
-    at.screens.saw("tom", msgspec.structs.replace(seen("one"), height=100_000))
+        at.saw("tom", seen("one"))
+    at.saw("tom", msgspec.structs.replace(seen("one"), width=0))
+    at.saw("tom", msgspec.structs.replace(seen("one"), height=100_000))
     first = len(await at.settled())
     assert first == 16
-    at.screens.saw("tom", seen("two"))
+    at.saw("tom", seen("two"))
     found = await at.settled()
     assert len(found) == first + 1
     assert found[0].left_out + found[-1].left_out == 60 - first + 2
@@ -165,15 +170,15 @@ async def test_more_screens_than_may_be_kept_are_counted(at: Keeping) -> None:
 
 async def test_who_watches_cannot_use_up_what_the_driver_s_screens_need(at: Keeping) -> None:
     for _ in range(40):
-        at.screens.saw("ann", seen("watcher"), drives=False)
-    at.screens.saw("tom", seen("driver"))
+        at.saw("ann", seen("watcher"), "uid 7")
+    at.saw("tom", seen("driver"))
     assert [event.by for event in await at.settled()] == ["ann"] * 4 + ["tom"]
 
 
 async def test_a_screen_whose_picture_would_be_huge_is_not_kept(at: Keeping) -> None:
     colours = tuple(("x", f"#{number % 4096:06x}") for number in range(500))
-    at.screens.saw("tom", msgspec.structs.replace(seen("x"), width=500, height=200, lines=(colours,) * 200))
-    at.screens.saw("tom", seen("one"))
+    at.saw("tom", msgspec.structs.replace(seen("x"), width=500, height=200, lines=(colours,) * 200))
+    at.saw("tom", seen("one"))
     assert [(event.left_out, event.width) for event in await at.settled()] == [(1, 40)]
 
 
@@ -185,10 +190,10 @@ async def test_a_disk_that_takes_no_screen_is_told_once_and_stops_nobody(
 
     monkeypatch.setattr("cockpit.journal.screens.os.fdatasync", full)
     for _ in range(3):
-        at.screens.saw("tom", seen("one"))
+        at.saw("tom", seen("one"))
     await at.screens.settled()
     monkeypatch.undo()
-    at.screens.saw("tom", seen("two"))
+    at.saw("tom", seen("two"))
     found = await at.settled()
     assert [event.left_out for event in found] == [3]
     said = [record.event.message for record in at.events(Trouble) if isinstance(record.event, Trouble)]
@@ -199,10 +204,11 @@ async def test_a_disk_that_takes_no_screen_is_told_once_and_stops_nobody(
 
 
 async def test_a_resumed_run_goes_on_counting_and_writes_over_nothing(at: Keeping) -> None:
-    at.screens.saw("tom", seen("one"))
+    at.saw("tom", seen("one"))
     await at.settled()
     second = Screens(at.folder, at.ledger, at.redactor, SystemClock())
     task = asyncio.create_task(second.run())
+    assert second.admits()
     second.saw("ann", seen("two"))
     await second.settled()
     found = await at.settled()
@@ -247,6 +253,84 @@ async def test_over_the_socket_the_driver_and_who_confirms_are_heard_and_nobody_
     found = {event.of: event for record in run.events(ScreenKept) if isinstance(event := record.event, ScreenKept)}
     assert {of: event.by.split()[0] for of, event in found.items()} == {"s0/copy": "tom", "confirm pilot-good": "ann"}
     task.cancel()
+
+
+class ByTheDoor:
+    """A raw connection of another account's."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def asked(self) -> bytes:
+        """Ask for a hold; what is answered, b"" when the connection is over."""
+        self.writer.write(wire.encode(wire.Ask(id=1, intent=it.Hold(reason="look at this"))))
+        async with asyncio.timeout(20):
+            while (line := await self.reader.readline()) and b'"refusal"' not in line:
+                pass
+        return line
+
+
+@contextlib.asynccontextmanager
+async def by_the_door(run: Run, folder: Path, may: Literal["watch", "confirm"]) -> AsyncIterator[ByTheDoor]:
+    with pytest.MonkeyPatch.context() as patch:
+        real = roster.peer_of
+
+        def peer_of(writer: asyncio.StreamWriter) -> roster.Peer:
+            other = "cockpit-door-" in str(writer.get_extra_info("sockname"))
+            return replace(real(writer), uid=NOBODY, account="nobody") if other else real(writer)
+
+        patch.setattr(server, "peer_of", peer_of)
+        patch.setenv("COCKPIT_DOORS", str(folder))
+        await run.server._door.ask(it.GiveAccess(account="nobody", may=may), Who(name="ann"), True)
+        reader, writer = await asyncio.open_unix_connection(run.ledger.state.door, limit=wire.LINE_LIMIT)
+        writer.write(wire.encode(wire.Hello(name="eve", after=0)))
+        yield ByTheDoor(reader, writer)
+        writer.close()
+
+
+async def test_of_another_account_only_what_it_saw_as_the_second_person_is_read_and_so_many(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is turned away is not even decoded: a megabyte of that would hold up every probe."""
+    decoded: list[bytes] = []
+    real = wire.shown
+    monkeypatch.setattr(wire, "shown", lambda line: decoded.append(line) or real(line))
+    monkeypatch.setattr(server, "GUEST_REST", 0.0)
+    keeper = Screens(tmp_path, run.ledger, Redactor(b""), SystemClock())
+    run.server._screens = keeper
+    task = asyncio.create_task(keeper.run())
+    async with by_the_door(run, tmp_path, "watch") as eve:
+        eve.writer.write(wire.encode(seen("x", of="confirm pilot-good")))
+        assert b'"refusal"' in await eve.asked()
+        assert not decoded
+    async with by_the_door(run, tmp_path, "confirm") as eve:
+        for of in ("open-gate pilot-good", *["confirm pilot-good"] * 30):
+            eve.writer.write(wire.encode(seen("x", of=of)))
+        assert b'"refusal"' in await eve.asked()
+    assert len(decoded) <= 6
+    async with asyncio.timeout(20):
+        while not keeper._idle.is_set():
+            await asyncio.sleep(0.01)
+    await run.ledger.write(Trouble(message="behind it"), "test")
+    told = [record.event for record in run.events(ScreenKept)]
+    assert {event.of for event in told if isinstance(event, ScreenKept)} == {"confirm pilot-good"}
+    # Who drives has a share of its own.
+    assert keeper.admits()
+    task.cancel()
+
+
+async def test_what_another_account_asks_is_short(run: Run, tmp_path: Path) -> None:
+    async with by_the_door(run, tmp_path, "confirm") as eve:
+        eve.writer.write(wire.encode(wire.Ask(id=1, intent=it.Hold(reason="x" * server.GUEST_LINE))))
+        assert await eve.asked() == b""
+    assert not run.ledger.state.holds
+
+
+def test_an_ink_as_long_as_somebody_likes_is_the_plain_one_and_not_remembered() -> None:
+    before = _ink.cache_info().currsize
+    assert ink("bold " * 1000) == ink("")
+    assert ink("bold #ff0000 on #00ff00").back == "#00ff00"
+    assert _ink.cache_info().currsize <= before + 2
 
 
 @pytest.mark.parametrize("by_door", [False, True])

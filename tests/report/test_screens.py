@@ -101,6 +101,43 @@ def test_a_picture_that_is_not_ours_does_not_get_into_the_page_though_its_hash_f
     assert "it holds &lt;script&gt;" in page
 
 
+def looked(folder: Path, *looks: tuple[str, str, int]) -> list[ev.ScreenKept]:
+    """Screens that were kept: of what, by whom, and the last event on them."""
+    from cockpit.journal.screens import ScreenFiles
+    from cockpit.picture.ink import Picture
+    from cockpit.picture.svg import svg
+
+    files, found = ScreenFiles(folder), []
+    for of_, by, last in looks:
+        file = files.write("x", svg(Picture(1, 1, ((("x", ""),),)), of_), "x\n")
+        found.append(ev.ScreenKept(
+            why="confirmed", of=of_, by=by, shown=last, page="board", width=1, height=1, version="",
+            file=file.file, bytes=file.bytes, svg=file.svg, text=file.text,
+        ))  # fmt: skip
+    return found
+
+
+def test_beside_a_gate_stands_the_screen_of_who_opened_it_at_last_and_of_no_earlier_try(tmp_path: Path) -> None:
+    night = plan(service("a", step("a/x")), gates=(Gate(id="good", before=("a/x",)), Gate(id="two", before=("a/x",))))
+    door = "another account's door"
+    kept = looked(
+        tmp_path,
+        ("open-gate good", "tom", 1),
+        ("confirm good", f"eve ({door})", 1),
+        ("open-gate good", "tom", 3),
+        ("open-gate two", "tom", 5),
+        ("confirm two", f"bob ({door})", 6),
+        ("confirm two", f"eve ({door})", 6),
+    )
+    bob = ev.Who(name="bob", account="bob", uid=7)
+    opened = [
+        ev.GateOpened(gate="good", by="tom"),
+        ev.GateOpened(gate="two", by="tom", second="bob", confirmed=bob),
+    ]
+    written(tmp_path / "journal.jsonl", told([began(night), *kept, *opened]))
+    assert {gate.gate: gate.screen for gate in of(tmp_path / "journal.jsonl").gates} == {"good": 4, "two": 6}
+
+
 def test_a_run_without_screens_says_so(recording: Path) -> None:
     assert "No screen was kept" in painted(of(recording), ".html")
 

@@ -65,7 +65,7 @@ def test_what_is_wrong_with_a_pack_is_told_as_text(tmp_path: Path, capsys: pytes
     journal = written(tmp_path / "journal.jsonl", told([RunStarted(run="night", plan=small_plan())])).read_bytes()
     for note, says in (
         ({"pack": 2, "version": EVIL}, "newer program"),
-        ({"head": EVIL * 1000}, "its journal ends with"),
+        ({"head": EVIL * 1000}, "says event 0 and head"),
     ):
         file = made(tmp_path / "a.cockpit", ("journal.jsonl", journal), note=note)
         main(["report", str(file), "--out", str(tmp_path / "r.md")])

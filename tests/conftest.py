@@ -9,8 +9,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.real import stood
+
+# How fast examples are made depends on what else this machine does.
+settings.register_profile("cockpit", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("cockpit")
 
 RECORDINGS = Path(__file__).parent / "recordings"
 REAL = Path(__file__).parent / "real"

@@ -140,6 +140,7 @@ async def test_no_more_connections_are_served_than_there_may_be(
 ) -> None:
     monkeypatch.setattr(server, "MOST_CLIENTS", 2)
     async with conducted(tmp_path) as run, screen(run, "ann") as ann:
+        await ann.until(lambda: run.server.clients == 1)
         _, silent = await asyncio.open_unix_connection(str(run.socket))
         async with asyncio.timeout(10):
             while run.server._connections < 2:

@@ -293,13 +293,10 @@ def test_without_perl_permissions_freeze_files_and_folders_and_say_what_else_the
     by_modes(host).there_and_back(shells=SHELLS[:1])
 
 
-CHURN = """
-import os
+CHURN = """import os
 while os.path.isdir("../lists"):
-    for n in range(16):
-        os.link("still", f".lock{n}")
-    for n in range(16):
-        os.unlink(f".lock{n}")
+    for n in range(16): os.link("still", f".lock{n}")
+    for n in range(16): os.unlink(f".lock{n}")
 """
 """Names that come and go, of a file that nobody has open and nobody but root can write."""
 

@@ -51,7 +51,8 @@ def test_a_database_that_is_written_to_all_the_time_is_copied_in_one_piece(host:
         "sh", "-c", "cd /srv; while [ ! -e stop ] && sqlite3 -cmd '.timeout 9000' src.db 'begin; insert into pairs values (1, 0); update pairs set b = 1; commit'; do :; done"
     )  # fmt: skip
     try:
-        until(lambda: host.run("sqlite3 /srv/src.db 'select count(*) from pairs'").strip() != "0", lambda: "a write")
+        count = "sqlite3 -cmd '.timeout 9000' /srv/src.db 'select count(*) from pairs'"
+        until(lambda: host.run(count).strip() != "0", lambda: "a write")
         copy = Trial(host, "sqlite-copy", {"source": "/srv/src.db", "target": "/srv/live.db"})
         copy.capture()
         copy.must("apply")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from cockpit import events as ev
 from cockpit.clock import Clock
@@ -17,10 +18,15 @@ from cockpit.engine.ports import Call, Hands, Outcome
 from cockpit.engine.rules import condition_holds
 from cockpit.plan.model import Manual, Op, Step
 from cockpit.plan.script import manual_text
-from cockpit.state import StepView
+from cockpit.state import Before, StepView
+
+Halt = Literal["panic", "a hold"]
 
 LOOK = 0.5
 """Seconds after which a wait looks whether other work is wanted."""
+
+AS_IT_WAS: frozenset[str] = frozenset({"failed", "undo_failed", "blocked", "skipped"})
+"""What a step is again when an undo of it did not begin: a verification has no say in these."""
 
 
 class Life:
@@ -36,24 +42,24 @@ class Life:
         self._ledger = ledger
         self._hands = hands
         self._clock = clock
-        self._halting = 0
+        self._halting: list[Halt] = []
         """Holds and panics that are on their way to the disk."""
 
     @contextmanager
-    def halting(self) -> Iterator[None]:
+    def halting(self, by: Halt) -> Iterator[None]:
         """While a hold or a panic is being written down: from here on nothing is begun, though the state does not say so yet."""
-        self._halting += 1
+        self._halting.append(by)
         try:
             yield
         finally:
-            self._halting -= 1
+            self._halting.remove(by)
 
     @property
-    def halted(self) -> str:
+    def halted(self) -> Halt | Literal[""]:
         """What stops everything that has not begun to act, '' when nothing does. An intent that is written right behind this
         stands before the hold in the journal, or is not written."""
         state = self._ledger.state
-        if state.panicked:
+        if state.panicked or "panic" in self._halting:
             return "panic"
         return "a hold" if self._halting or state.holds else ""
 
@@ -132,10 +138,11 @@ class Life:
             case _:
                 await pen.move("failed", op="apply", detail=self._impact(pen.step, outcome))
 
-    async def _confirm(self, pen: Pen, *, already: bool, detail: str) -> None:
+    async def _confirm(self, pen: Pen, *, already: bool, detail: str, besides: str = "") -> None:
+        """Verify what is applied or so already. `besides` is told whatever comes of it."""
         verified = await self._verified(pen)
         if verified.verdict == "ok":
-            said = verified.detail or detail
+            said = _joined(verified.detail or detail, besides)
             await pen.move("already" if already else "done", op="verify", detail=said, verified=True)
             return
         why = {
@@ -146,7 +153,8 @@ class Life:
         }.get(verified.verdict, "the verification failed")
         if already:
             why = why.replace("applied", "the probe says it is already so")
-        await pen.move("unverified", op="verify", detail=f"{why}: {verified.detail}".rstrip(": "))
+        said = _joined(f"{why}: {verified.detail}".rstrip(": "), besides)
+        await pen.move("unverified", op="verify", detail=said)
 
     async def _verified(self, pen: Pen) -> Outcome:
         """Verify, waiting where only time can tell. What the hands found by then is on disk, so that a crash makes no wait
@@ -187,12 +195,20 @@ class Life:
             return True
         await pen.move("undoing", op="undo")
         if self.halted:
-            # Nothing was taken back: what holds of it is looked at.
-            await self._confirm(pen, already=False, detail=f"{self.halted} came before the undo began")
+            await self._not_taken_back(pen)
             return False
         await self._intend(pen, "undo")
         await self._taken_back(pen, await self._act(pen, "undo"))
         return True
+
+    async def _not_taken_back(self, pen: Pen) -> None:
+        """An undo ends before its intent: what failed has failed still, and what is to hold is looked at."""
+        before = self._view(pen.step).before or Before(state="unverified")
+        why = f"{self.halted} came before the undo began" if self.halted else "interrupted before the undo began"
+        if before.state in AS_IT_WAS:
+            await pen.move(before.state, op=before.op, detail=_joined(before.detail, why))
+        else:
+            await self._confirm(pen, already=before.state == "already", detail="", besides=why)
 
     async def _taken_back(self, pen: Pen, outcome: Outcome) -> None:
         await self._outcome(pen, "undo", outcome)
@@ -273,13 +289,13 @@ class Life:
 
     async def _recover_between(self, pen: Pen, view: StepView) -> None:
         """No intent is open: either nothing was touched yet, or the outcome is known and the verification is missing."""
-        if view.state == "undoing":
+        if view.before is not None:
+            await self._not_taken_back(pen)
+        elif view.state == "undoing":
             if view.applied == "ok":
                 await self._confirm_undo(pen, Outcome(verdict="ok"))
-            elif view.applied == "failed":
-                await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
             else:
-                await self._confirm(pen, already=False, detail="interrupted before the undo began")
+                await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
         elif view.state == "verifying":
             await self._confirm(pen, already=view.applied != "ok", detail="")
         elif view.applied == "ok":
@@ -397,3 +413,10 @@ class Life:
 def _sentence(error: Exception) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _joined(said: str, besides: str) -> str:
+    """Both, and what is told besides once only."""
+    if not said or not besides or said == besides or said.endswith(f"; {besides}"):
+        return said or besides
+    return f"{said}; {besides}"

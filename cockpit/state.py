@@ -26,6 +26,14 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all state: immutable, so that old states stay true."""
 
 
+class Before(Data, frozen=True, kw_only=True):
+    """What a step was when somebody wanted it taken back."""
+
+    state: ev.StepState
+    op: Op | None = None
+    detail: str = ""
+
+
 class StepView(Data, frozen=True, kw_only=True):
     """What is known of one step. `state` is `draft`, `blocked` (until `rules.readiness` says otherwise) or what happened."""
 
@@ -41,6 +49,8 @@ class StepView(Data, frozen=True, kw_only=True):
     """An apply or undo whose outcome is not known yet."""
     applied: Literal["", "ok", "failed", "unknown"] = ""
     """Outcome of the last apply or undo that was intended; '' until it is known."""
+    before: Before | None = None
+    """What it was when an undo was asked for that has not been intended yet: should it not begin, nothing was taken back."""
     job: str = ""
     started: float = 0.0
     """UTC of the attempt's first move."""

@@ -16,7 +16,7 @@ from cockpit.clock import Clock
 from cockpit.engine import answering, rules, second
 from cockpit.engine.desk import Desk
 from cockpit.engine.ledger import JournalBroken, Ledger
-from cockpit.engine.life import Life
+from cockpit.engine.life import Halt, Life
 from cockpit.engine.ports import Hands
 from cockpit.engine.verdict import exit_status, verdict
 from cockpit.plan.model import Step
@@ -123,7 +123,10 @@ class Engine:
         refusal = self._desk.refusal(intent, who)
         if refusal:
             return refusal
-        with self._life.halting() if isinstance(intent, it.Hold | it.Panic) else contextlib.nullcontext():
+        with contextlib.ExitStack() as until_it_is_written:
+            if isinstance(intent, it.Hold | it.Panic):
+                by: Halt = "panic" if isinstance(intent, it.Panic) else "a hold"
+                until_it_is_written.enter_context(self._life.halting(by))
             await self._ledger.write(ev.IntentTaken(intent=encoded, who=who), actor)
             await self._carry_out(intent, actor, who)
         return ""

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from cockpit import events as ev
 from cockpit.clock import Clock
 from cockpit.engine.ledger import JournalBroken, Ledger
+from cockpit.engine.pen import Pen
 from cockpit.engine.ports import Call, Hands, Outcome
 from cockpit.engine.rules import condition_holds
 from cockpit.plan.model import Manual, Op, Step
 from cockpit.plan.script import manual_text
-from cockpit.state import StepView
+from cockpit.state import Before, StepView
+
+Halt = Literal["panic", "a hold"]
 
 LOOK = 0.5
 """Seconds after which a wait looks whether other work is wanted."""
+
+AS_IT_WAS: frozenset[str] = frozenset({"failed", "undo_failed", "blocked", "skipped"})
+"""What a step is again when an undo of it did not begin: a verification has no say in these."""
 
 
 class Life:
@@ -35,24 +42,24 @@ class Life:
         self._ledger = ledger
         self._hands = hands
         self._clock = clock
-        self._halting = 0
+        self._halting: list[Halt] = []
         """Holds and panics that are on their way to the disk."""
 
     @contextmanager
-    def halting(self) -> Iterator[None]:
+    def halting(self, by: Halt) -> Iterator[None]:
         """While a hold or a panic is being written down: from here on nothing is begun, though the state does not say so yet."""
-        self._halting += 1
+        self._halting.append(by)
         try:
             yield
         finally:
-            self._halting -= 1
+            self._halting.remove(by)
 
     @property
-    def halted(self) -> str:
+    def halted(self) -> Halt | Literal[""]:
         """What stops everything that has not begun to act, '' when nothing does. An intent that is written right behind this
         stands before the hold in the journal, or is not written."""
         state = self._ledger.state
-        if state.panicked:
+        if state.panicked or "panic" in self._halting:
             return "panic"
         return "a hold" if self._halting or state.holds else ""
 
@@ -62,7 +69,7 @@ class Life:
         """Run a step from its probe to its tick; nothing, where a hold came first. Raises JournalBroken only."""
         if self.halted:
             return
-        pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
+        pen = Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
         plan = self._ledger.state.plan
         if plan is not None and not condition_holds(plan, planned):
             reason = planned.when.reason if planned.when is not None else ""
@@ -92,7 +99,7 @@ class Life:
             await pen.move("waiting", op="apply", detail=manual_text(planned.action))
         await self._applied(pen, await self._act(pen, "apply"))
 
-    async def _capture(self, pen: _Pen) -> bool:
+    async def _capture(self, pen: Pen) -> bool:
         """Have on disk what undo needs; False when the step ends here.
 
         What was captured before the first apply stays: a second attempt must not capture its own doing. A recipe whose capture
@@ -121,7 +128,7 @@ class Life:
             await pen.write(ev.StepCaptured(ref=planned.ref, attempt=pen.attempt, captured=kept))
         return True
 
-    async def _applied(self, pen: _Pen, outcome: Outcome) -> None:
+    async def _applied(self, pen: Pen, outcome: Outcome) -> None:
         await self._outcome(pen, "apply", outcome)
         match outcome.verdict:
             case "ok" | "nothing":
@@ -131,10 +138,11 @@ class Life:
             case _:
                 await pen.move("failed", op="apply", detail=self._impact(pen.step, outcome))
 
-    async def _confirm(self, pen: _Pen, *, already: bool, detail: str) -> None:
+    async def _confirm(self, pen: Pen, *, already: bool, detail: str, besides: str = "") -> None:
+        """Verify what is applied or so already. `besides` is told whatever comes of it."""
         verified = await self._verified(pen)
         if verified.verdict == "ok":
-            said = verified.detail or detail
+            said = _joined(verified.detail or detail, besides)
             await pen.move("already" if already else "done", op="verify", detail=said, verified=True)
             return
         why = {
@@ -145,9 +153,10 @@ class Life:
         }.get(verified.verdict, "the verification failed")
         if already:
             why = why.replace("applied", "the probe says it is already so")
-        await pen.move("unverified", op="verify", detail=f"{why}: {verified.detail}".rstrip(": "))
+        said = _joined(f"{why}: {verified.detail}".rstrip(": "), besides)
+        await pen.move("unverified", op="verify", detail=said)
 
-    async def _verified(self, pen: _Pen) -> Outcome:
+    async def _verified(self, pen: Pen) -> Outcome:
         """Verify, waiting where only time can tell. What the hands found by then is on disk, so that a crash makes no wait
         shorter. Other work on the service breaks the wait off: an abort, an undo, or a skip of what was so before."""
         while True:
@@ -180,20 +189,28 @@ class Life:
         nothing was taken back. Raises JournalBroken only."""
         if self.halted:
             return False
-        pen = _Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
+        pen = Pen(self._ledger, self._clock, planned, self._attempt(planned), actor)
         if not planned.undoable:
             await pen.move("undone", op="undo", detail="it has no undo: what it did stays as it is")
             return True
         await pen.move("undoing", op="undo")
         if self.halted:
-            # Nothing was taken back: what holds of it is looked at.
-            await self._confirm(pen, already=False, detail=f"{self.halted} came before the undo began")
+            await self._not_taken_back(pen)
             return False
         await self._intend(pen, "undo")
         await self._taken_back(pen, await self._act(pen, "undo"))
         return True
 
-    async def _taken_back(self, pen: _Pen, outcome: Outcome) -> None:
+    async def _not_taken_back(self, pen: Pen) -> None:
+        """An undo ends before its intent: what failed has failed still, and what is to hold is looked at."""
+        before = self._view(pen.step).before or Before(state="unverified")
+        why = f"{self.halted} came before the undo began" if self.halted else "interrupted before the undo began"
+        if before.state in AS_IT_WAS:
+            await pen.move(before.state, op=before.op, detail=_joined(before.detail, why))
+        else:
+            await self._confirm(pen, already=before.state == "already", detail="", besides=why)
+
+    async def _taken_back(self, pen: Pen, outcome: Outcome) -> None:
         await self._outcome(pen, "undo", outcome)
         if outcome.verdict == "unknown":
             await pen.move("unknown", op="undo", detail=outcome.detail or "we lost sight of the undo")
@@ -202,7 +219,7 @@ class Life:
         else:
             await pen.move("undo_failed", op="undo", detail=outcome.detail or "the undo failed")
 
-    async def _confirm_undo(self, pen: _Pen, outcome: Outcome) -> None:
+    async def _confirm_undo(self, pen: Pen, outcome: Outcome) -> None:
         if outcome.verdict == "nothing":
             await pen.move("undone", op="undo", detail=outcome.detail or "it left nothing to take back")
             return
@@ -229,7 +246,7 @@ class Life:
     async def verify(self, planned: Step, actor: str) -> None:
         """Verify again: a done step that no longer holds is drifted; an unknown one is looked up on its host."""
         view = self._view(planned)
-        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        pen = Pen(self._ledger, self._clock, planned, view.attempt, actor)
         if view.state == "unknown" and view.intended is not None:
             await self.recover(planned, actor)
             return
@@ -249,7 +266,7 @@ class Life:
     async def recover(self, planned: Step, actor: str) -> None:
         """After a crash: find out what became of an intent without an outcome. Starts nothing on the host."""
         view = self._view(planned)
-        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        pen = Pen(self._ledger, self._clock, planned, view.attempt, actor)
         if view.intended is None:
             await self._recover_between(pen, view)
             return
@@ -270,15 +287,15 @@ class Life:
         else:
             await self._taken_back(pen, outcome)
 
-    async def _recover_between(self, pen: _Pen, view: StepView) -> None:
+    async def _recover_between(self, pen: Pen, view: StepView) -> None:
         """No intent is open: either nothing was touched yet, or the outcome is known and the verification is missing."""
-        if view.state == "undoing":
+        if view.before is not None:
+            await self._not_taken_back(pen)
+        elif view.state == "undoing":
             if view.applied == "ok":
                 await self._confirm_undo(pen, Outcome(verdict="ok"))
-            elif view.applied == "failed":
-                await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
             else:
-                await self._confirm(pen, already=False, detail="interrupted before the undo began")
+                await pen.move("undo_failed", op="undo", detail="the undo failed; we went away before we could say so")
         elif view.state == "verifying":
             await self._confirm(pen, already=view.applied != "ok", detail="")
         elif view.applied == "ok":
@@ -288,7 +305,7 @@ class Life:
         else:
             await pen.move("blocked", detail=f"interrupted before it acted; {self._untouched(pen.step)}")
 
-    async def _never_began(self, pen: _Pen, op: Op) -> None:
+    async def _never_began(self, pen: Pen, op: Op) -> None:
         """The host has no trace of the job. After an apply the probe says whether the state is there all the same; an undo is
         wanted still, whatever a probe of the new state says of the rest."""
         if op == "apply":
@@ -308,13 +325,13 @@ class Life:
 
     async def answered(self, planned: Step, detail: str, actor: str) -> None:
         """The owner of a manual step says that it is done. What the plan can observe or check is still looked at."""
-        pen = _Pen(self._ledger, self._clock, planned, self._view(planned).attempt, actor)
+        pen = Pen(self._ledger, self._clock, planned, self._view(planned).attempt, actor)
         await self._applied(pen, Outcome(verdict="ok", detail=detail))
 
     async def decide(self, planned: Step, applied: bool, reason: str, actor: str) -> None:
         """A person settles an unknown step. What they call applied is still verified."""
         view = self._view(planned)
-        pen = _Pen(self._ledger, self._clock, planned, view.attempt, actor)
+        pen = Pen(self._ledger, self._clock, planned, view.attempt, actor)
         detail = f"{actor} says: {reason}"
         outcome = Outcome(verdict="ok" if applied else "failed", detail=detail)
         if view.intended == "undo":
@@ -336,7 +353,7 @@ class Life:
         view = self._view(planned)
         return view.attempt if view.state == "blocked" and view.attempt else view.attempt + 1
 
-    async def _intend(self, pen: _Pen, op: Op) -> None:
+    async def _intend(self, pen: Pen, op: Op) -> None:
         host = self._ledger.state.hosts.get(pen.step.host)
         await pen.write(
             ev.StepIntended(
@@ -349,7 +366,7 @@ class Life:
             )
         )
 
-    async def _outcome(self, pen: _Pen, op: Op, outcome: Outcome) -> None:
+    async def _outcome(self, pen: Pen, op: Op, outcome: Outcome) -> None:
         known = {"ok": "ok", "nothing": "ok", "unknown": "unknown"}
         verdict = known.get(outcome.verdict, "failed")
         await pen.write(
@@ -364,7 +381,7 @@ class Life:
             )
         )
 
-    async def _act(self, pen: _Pen, op: Op) -> Outcome:
+    async def _act(self, pen: Pen, op: Op) -> Outcome:
         view = self._view(pen.step)
         call = Call(
             step=pen.step,
@@ -393,48 +410,13 @@ class Life:
         return detail
 
 
-class _Pen:
-    """Writes the events of one attempt of one step."""
-
-    def __init__(self, ledger: Ledger, clock: Clock, step: Step, attempt: int, actor: str) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._began = clock.monotonic()
-        self._actor = actor
-        self.step = step
-        self.attempt = attempt
-
-    def job(self, op: Op, run: str) -> str:
-        return f"{run}.{self.step.ref.replace('/', '.')}.{self.attempt}.{op}"
-
-    def took(self) -> float:
-        return round(self._clock.monotonic() - self._began, 6)
-
-    async def write(self, event: ev.Event) -> None:
-        await self._ledger.write(event, self._actor)
-
-    async def move(
-        self,
-        state: ev.StepState,
-        op: Op | None = None,
-        detail: str = "",
-        verified: bool = False,
-        until: float = 0.0,
-    ) -> None:
-        await self.write(
-            ev.StepMoved(
-                ref=self.step.ref,
-                attempt=self.attempt,
-                state=state,
-                op=op,
-                detail=detail,
-                took=self.took(),
-                verified=verified,
-                until=until,
-            )
-        )
-
-
 def _sentence(error: Exception) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _joined(said: str, besides: str) -> str:
+    """Both, and what is told besides once only."""
+    if not said or not besides or said == besides or said.endswith(f"; {besides}"):
+        return said or besides
+    return f"{said}; {besides}"

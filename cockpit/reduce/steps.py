@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cockpit import events as ev
 from cockpit.plan.model import Step
 from cockpit.reduce.tell import tell
-from cockpit.state import BUSY, RING, PassView, RunState, ServiceView, StepView
+from cockpit.state import BUSY, RING, Before, PassView, RunState, ServiceView, StepView
 
 HOLDS: frozenset[str] = frozenset({"done", "already"})
 
@@ -42,6 +42,7 @@ def of_step(state: RunState, record: ev.Record, event: StepEvent) -> RunState:
                 step,
                 intended=event.op,
                 applied="",
+                before=None,
                 told={},
                 job=event.job,
                 attempt=event.attempt,
@@ -110,6 +111,9 @@ def _moved(
     intended = step.intended if event.state in BUSY | {"unknown"} else None
     # How far something is says nothing of a wait.
     going_on = event.state in BUSY and event.state != "waiting" and not fresh
+    before = step.before if event.state in BUSY else None
+    if event.state == "undoing" and step.state != "undoing":
+        before = Before(state=step.state, op=step.op, detail=step.detail)
     step = replace(
         step,
         state=event.state,
@@ -121,10 +125,12 @@ def _moved(
         started=started,
         ended=ended,
         intended=intended,
+        before=before,
         fraction=step.fraction if going_on else -1.0,
         progress=step.progress if going_on else "",
     )
-    if event.state in {"running", "undoing"}:
+    if event.state == "running":
+        # An undo that does not come to its intent leaves the outcome of what was applied as it is.
         step = replace(step, applied="")
     if event.state == "undone":
         # Another time begins with the state of its own time.

@@ -125,30 +125,12 @@ def found(name: str, *, packed: bool = False) -> RunFolder | None:
             return find(name)
         if not packed:
             raise NoSuchRun(f"{name} is a pack: it can be replayed, reported and verified, but not run")
-        return _unpacked(file)
+        from cockpit.cli.unpacked import unpacked
+
+        return unpacked(file)
     except NoSuchRun as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return None
-
-
-def _unpacked(file: Path) -> RunFolder:
-    """The run of a pack, in a private folder that goes when this process ends. Raises NoSuchRun."""
-    import atexit
-    import shutil
-    import tempfile
-
-    from cockpit.journal import pack
-
-    under = Path(tempfile.mkdtemp(prefix="cockpit-pack-"))
-    atexit.register(shutil.rmtree, under, ignore_errors=True)
-    try:
-        run = pack.unpack(file, under, shutil.disk_usage(under).free // 2)
-        why = pack.check(run, file)
-    except pack.BadPack as error:
-        raise NoSuchRun(str(error)) from None
-    if why:
-        print(f"cockpit: {why}", file=sys.stderr)
-    return run
 
 
 def end(pid: int) -> None:

@@ -191,7 +191,7 @@ def _already(options: argparse.Namespace) -> Place | None:
 
 
 def _on(place: Place, began: Began, plan: Path) -> bool:
-    """Whether a session is on that plan. One that did not begin with a plan's file is on the plan that its run's journal names."""
+    """Whether a session is on that plan. One that did not begin with a plan's file is on the one that its run's journal names."""
     if began.plan:
         return Path(began.plan) == plan
     from cockpit.cli.run import plan_of

@@ -15,9 +15,6 @@ from pathlib import Path
 from cockpit.journal.folder import NoSuchRun, RunFolder, answers, find, list_runs
 from cockpit.text import harmless
 
-LONGEST = 1000
-"""Signs of a sentence that tells of a file of somebody else's."""
-
 
 def operator() -> str:
     """The name that a driver's deeds are written down under: $COCKPIT_NAME, else the account."""
@@ -121,6 +118,7 @@ def live(name: str) -> RunFolder | None:
 def found(name: str, *, packed: bool = False) -> RunFolder | None:
     """The run of that name; with `packed` also that of a pack in a file of that name, for whoever only reads: its folder goes
     when this process ends. None after saying why not."""
+    from cockpit.cli.unpacked import LONGEST, unpacked
     from cockpit.journal import pack
 
     file = Path(name)
@@ -129,31 +127,10 @@ def found(name: str, *, packed: bool = False) -> RunFolder | None:
             return find(name)
         if not packed:
             raise NoSuchRun(f"{name} is a pack: it can be replayed, reported and verified, but not run")
-        return _unpacked(file)
+        return unpacked(file)
     except NoSuchRun as error:
-        # What is wrong with a pack is told in words of who packed it.
         print(f"cockpit: {harmless(str(error), LONGEST)}", file=sys.stderr)
         return None
-
-
-def _unpacked(file: Path) -> RunFolder:
-    """The run of a pack, in a private folder that goes when this process ends. Raises NoSuchRun."""
-    import atexit
-    import shutil
-    import tempfile
-
-    from cockpit.journal import pack
-
-    under = Path(tempfile.mkdtemp(prefix="cockpit-pack-"))
-    atexit.register(shutil.rmtree, under, ignore_errors=True)
-    try:
-        run = pack.unpack(file, under, shutil.disk_usage(under).free // 2)
-        why = pack.check(run, file)
-    except pack.BadPack as error:
-        raise NoSuchRun(str(error)) from None
-    if why:
-        print(f"cockpit: {harmless(why, LONGEST)}", file=sys.stderr)
-    return run
 
 
 def end(pid: int) -> None:

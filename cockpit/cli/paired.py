@@ -45,7 +45,8 @@ def begun(options: argparse.Namespace, version: Version) -> int:
     if isinstance(started, int):
         return started
     folder, pid = started
-    began = Began(pid, options.demo_plan) if options.demo else Began(pid, "", str((options.plan or Path()).resolve()))
+    plan = "" if options.plan is None else str(options.plan.resolve())
+    began = Began(pid, options.demo_plan) if options.demo else Began(pid, "", plan)
     place = _session(folder, version, began)
     print(_line(folder), file=sys.stderr)
     if options.detached:
@@ -184,9 +185,25 @@ def _already(options: argparse.Namespace) -> Place | None:
         began = _began(place)
         if options.demo and began.demo == options.demo_plan:
             return place
-        if not options.demo and began.plan and Path(began.plan) == options.plan.resolve():
+        if not options.demo and not began.demo and _on(place, began, options.plan.resolve()):
             return place
     return None
+
+
+def _on(place: Place, began: Began, plan: Path) -> bool:
+    """Whether a session is on that plan. One that did not begin with a plan's file is on the one that its run's journal names."""
+    if began.plan:
+        return Path(began.plan) == plan
+    from cockpit.cli.run import plan_of
+    from cockpit.journal.opening import JournalUnreadable
+    from cockpit.journal.reader import JournalDamaged
+
+    try:
+        recorded = plan_of(place.run)
+    except (OSError, JournalUnreadable, JournalDamaged):
+        return False
+    # A source is text: what of a path is none is written into it as the plan's reader does.
+    return recorded is not None and recorded.source == os.fsencode(plan).decode("utf-8", "backslashreplace")
 
 
 def _found(name: str) -> Place | None:

@@ -32,9 +32,10 @@ def add(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """0; 1 when the journal is damaged, and the report tells where; 2 when there is nothing to report on or no place for it."""
     from cockpit.cli.live import found
+    from cockpit.export.file import Refused, written
     from cockpit.journal.opening import JournalUnreadable
     from cockpit.report.fold import of
-    from cockpit.report.forms import FORMS, form_of, painted, written
+    from cockpit.report.forms import FORMS, form_of, painted
     from cockpit.report.screens import shown
 
     files = [Path(name) for name in options.output]
@@ -61,7 +62,13 @@ def run(options: argparse.Namespace) -> int:
         print(painted(report, ".md"), end="")
     screens = shown(folder.path, report) if any(form_of(file) == ".html" for file in files) else {}
     for file in files:
-        written(file, painted(report, form_of(file) or ".md", screens))
+        text = painted(report, form_of(file) or ".md", screens)
+        try:
+            with written(str(file), force=True) as target:
+                target.write(text.encode())
+        except Refused as error:
+            print(f"cockpit: {error}", file=sys.stderr)
+            return 2
     for damage in journal.damages[:3]:
         print(f"cockpit: {folder.journal}:{damage.line}: {damage.why}; the report says so", file=sys.stderr)
     return 0 if journal.verified else 1

@@ -10,7 +10,7 @@ import os
 import struct
 from pathlib import Path
 
-from cockpit.accounts import common_group, group_of
+from cockpit.accounts import common_group_aside, group_of
 
 _NAME = "system.posix_acl_access"
 _VERSION = 2
@@ -25,7 +25,7 @@ class NoWayIn(Exception):
 
 def let_in(folder: Path, socket: Path, accounts: dict[str, int]) -> str:
     """Let the accounts (name → uid) read the folder and connect to the socket in it, and nobody else. Returns what was done, in
-    words. Raises NoWayIn, OSError."""
+    words. Looking for a group may take long: it is nothing for an event loop. Raises NoWayIn, OSError."""
     uids = sorted(accounts.values())
     try:
         # The folder comes last: nobody can be at the socket before it has its list.
@@ -47,7 +47,7 @@ def _write(path: Path, own: int, uids: list[int], may: int) -> None:
 
 def _by_group(folder: Path, socket: Path, accounts: dict[str, int]) -> str:
     """Without access lists: a group of ours in which all of them are."""
-    gid = common_group(accounts)
+    gid = common_group_aside(accounts)
     if gid is not None:
         os.chown(socket, -1, gid)
         socket.chmod(0o660)

@@ -154,7 +154,7 @@ class Door:
                 self.shut()
                 raise
         try:
-            return let_in(self._path.parent, self._path, accounts)
+            return await asyncio.to_thread(let_in, self._path.parent, self._path, accounts)
         except (NoWayIn, OSError):
             if not self._ledger.state.access:
                 self.shut()

@@ -147,15 +147,14 @@ def export_moment(source: Source, camera: Camera, name: str, form: str, seq: int
     return state.seq
 
 
-def aimed(source: Source, camera: Camera) -> Camera:
-    """The camera, once the service that it is to look at is known to be in the plan. Raises NoSuchMoment."""
+def aimed(source: Source, camera: Camera) -> None:
+    """Check that the service that the camera is to look at is in the plan. Raises NoSuchMoment."""
     wanted = camera.view.service
     first = next(iter(source.records(telling=False)), None)
     plan = reduce(RunState(), first).plan if first is not None else None
     if wanted and plan is not None and wanted not in {service.id for service in plan.services}:
         known = ", ".join(service.id for service in plan.services[:8])
         raise NoSuchMoment(f"the plan of this run has no service {wanted}; it has {known}")
-    return camera
 
 
 def clipped(source: Source, camera: Camera, begin: str, end: str) -> Camera:

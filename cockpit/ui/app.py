@@ -24,6 +24,7 @@ from cockpit.ui.aside import Aside
 from cockpit.ui.canvas import Canvas
 from cockpit.ui.compose import label_of, screen
 from cockpit.ui.hand import HAND, hand_of
+from cockpit.ui.news import is_news
 from cockpit.ui.paint import Line
 from cockpit.ui.questions import Attention
 from cockpit.ui.source import Source
@@ -34,9 +35,6 @@ from cockpit.ui.witness import Witness
 if TYPE_CHECKING:
     from cockpit.ui.pair import Pair
     from cockpit.ui.scrubber import Scrubber
-
-NEWS = 2.0
-"""Seconds after which an event is history, for which no bell rings."""
 
 FLUSH = 0.1
 """Seconds between paints."""
@@ -160,7 +158,7 @@ class CockpitApp(App[None]):
             self._ring_of(self.state, record, self.source.now())
 
     def _ring_of(self, state: RunState, record: Record, now: float) -> None:
-        if abs(now - record.utc) < NEWS and rings(state, record):
+        if is_news(record, now) and rings(state, record):
             self.bell()
 
     def now(self) -> float:

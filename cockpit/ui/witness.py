@@ -17,12 +17,10 @@ from cockpit.picture.ink import Span
 from cockpit.picture.seen import Field, Seen
 from cockpit.state import RunState
 from cockpit.ui.inks import words_of
+from cockpit.ui.news import is_news
 
 if TYPE_CHECKING:
     from cockpit.ui.app import CockpitApp
-
-HISTORY = 2.0
-"""Seconds after which an event is no news any more: nobody saw what is told while a screen catches up."""
 
 _CONFIRM = (
     it.OpenGate,
@@ -72,7 +70,7 @@ class Witness:
 
     def heard(self, app: CockpitApp, record: Record) -> None:
         """An event was folded; what it changed is not painted yet."""
-        if not app.seat.drives or abs(app.source.now() - record.utc) > HISTORY:
+        if not app.seat.drives or not is_news(record, app.source.now()):
             return
         found = turning_point(app.state, record)
         if found is not None:

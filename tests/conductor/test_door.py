@@ -10,6 +10,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def bound(folder: Path) -> tuple[Path, Path]:
     return place, place / "s"
 
 
+def refuse(path: Path, own: int, uids: list[int], may: int) -> None:
+    """A file system without access lists."""
+    raise OSError(errno.ENOTSUP, "Operation not supported")
+
+
 @pytest.mark.skipif(shutil.which("getfacl") is None, reason="getfacl missing: sudo apt-get install -y acl")
 def test_the_access_list_is_what_getfacl_reads(tmp_path: Path) -> None:
     folder, door = bound(tmp_path)
@@ -56,17 +62,57 @@ def test_the_access_list_is_what_getfacl_reads(tmp_path: Path) -> None:
 def test_where_the_file_system_keeps_no_lists_a_common_group_is_used_or_nobody_is_let_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, own: int, uids: list[int], may: int) -> None:
-        raise OSError(errno.ENOTSUP, "Operation not supported")
-
     monkeypatch.setattr(acl, "_write", refuse)
     folder, door = bound(tmp_path)
     me = pwd.getpwuid(os.getuid()).pw_name
     assert "others in it are turned away" in acl.let_in(folder, door, {me: os.getuid()})
     assert (folder.stat().st_mode & 0o777, door.stat().st_mode & 0o777) == (0o750, 0o660)
-    monkeypatch.setattr(accounts, "groups_of", lambda name: set())
+    monkeypatch.setattr(acl, "common_group_aside", lambda names: None)
     with pytest.raises(acl.NoWayIn, match="you share no group with nobody"):
         acl.let_in(folder, door, {"nobody": NOBODY})
+
+
+def test_the_accounts_are_not_listed_by_the_process_that_conducts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread would not do: Python lists accounts and groups with all its threads stopped."""
+    monkeypatch.setattr(acl, "_write", refuse)
+    for module, name in ((pwd, "getpwall"), (os, "getgrouplist")):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("listed here"))
+    folder, door = bound(tmp_path)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert "is open to the group" in acl.let_in(folder, door, {me: os.getuid()})
+    with pytest.raises(acl.NoWayIn, match="you share no group with no-such-one"):
+        acl.let_in(folder, door, {"no-such-one": 4_000_000_001})
+    monkeypatch.setattr(accounts, "PATIENCE", 0.001)
+    with pytest.raises(
+        TimeoutError, match=f"could not be listed within 0.001 s to find a group that you share with {me}"
+    ):
+        acl.let_in(folder, door, {me: os.getuid()})
+
+
+async def test_the_run_goes_on_while_accounts_are_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
+    going, over = threading.Event(), threading.Event()
+
+    def slow(folder: Path, socket: Path, names: dict[str, int]) -> str:
+        going.set()
+        assert over.wait(20), "the loop has gone on meanwhile"
+        return acl.let_in(folder, socket, names)
+
+    monkeypatch.setattr(door, "let_in", slow)
+    async with conducted(tmp_path) as run, screen(run, "ann") as ann:
+        given = asyncio.create_task(
+            run.server._door.ask(it.GiveAccess(account="nobody"), Who(name="ann", account="ann"), True)
+        )
+        async with asyncio.timeout(10):
+            while not going.is_set():
+                await asyncio.sleep(0.01)
+        assert await ann.source.send(it.Pause()) is None
+        assert not given.done()
+        over.set()
+        assert await given == ""
+        assert run.ledger.state.door
 
 
 async def visited(path: Path) -> str:

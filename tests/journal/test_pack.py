@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import io
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
+import tempfile
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from cockpit.cli import unpacked
 from cockpit.cli.main import main
 from cockpit.events import ScreenKept
 from cockpit.journal import keyframes, pack
 from cockpit.journal.folder import RunFolder
 from cockpit.journal.reader import end
 from cockpit.journal.screens import ScreenFiles, kept
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is unpacked and swept here is nobody else's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +156,100 @@ def test_nobody_acts_on_a_run_in_a_folder_that_goes_when_they_end(
     assert said.err == f"cockpit: {file} is a pack: it can be replayed, reported and verified, but not run\n"
     assert not said.out
     assert not list(there.iterdir())
+
+
+OPENED = """
+import signal
+import sys
+from pathlib import Path
+from cockpit.cli.live import found
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Tests that go on without a terminal may have it ignored.
+run = found(sys.argv[1], packed=True)
+print(run.path.parent, flush=True)
+sys.stdin.read()
+assert run.journal.is_file()
+"""
+
+
+def opened(file: Path, temporary: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A process that has opened a pack and ends with its input, and its folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OPENED, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_a_folder_whose_process_was_killed_goes_with_the_next_pack_and_no_other_one_does(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "night.cockpit"
+    file.write_bytes(packed(run))
+    (temporary := tmp_path / "temporary").mkdir()
+    foreign = temporary / "cockpit-pack-of-somebody"
+    (foreign / "kept").mkdir(parents=True)
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / ".lock").touch()
+    (temporary / "cockpit-pack-link").symlink_to(elsewhere)
+    (temporary / "cockpit-pack-file").touch()
+    (temporary / "cockpit-pack-empty").mkdir()
+    others = {foreign.name, "cockpit-pack-link", "cockpit-pack-file"}
+    if os.getuid() == 0:
+        (theirs := temporary / "cockpit-pack-theirs").mkdir()
+        (theirs / ".lock").touch()
+        os.chown(theirs, 65534, 65534)
+        others.add(theirs.name)
+    living, folder = opened(file, temporary)
+    left = []
+    for signum in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+        killed, its = opened(file, temporary)
+        assert all(not other.exists() for other in left), "the one before is gone"
+        killed.send_signal(signum)
+        assert killed.wait(20) == -signum
+        killed.communicate()
+        left.append(its)
+    assert (left[-1] / run.id / "journal.jsonl").is_file()
+    # A removal that was cut off.
+    (left[-1] / run.id / "journal.jsonl").unlink()
+    last, its = opened(file, temporary)
+    assert {path.name for path in temporary.iterdir()} == {*others, folder.name, its.name}
+    for process in (last, living):
+        process.communicate()
+        assert process.returncode == 0, "its run is there to the end"
+    assert {path.name for path in temporary.iterdir()} == others
+    assert list(elsewhere.iterdir()) == [elsewhere / ".lock"]
+    assert (foreign / "kept").is_dir()
+
+
+def test_a_folder_that_is_swept_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made, real = [], tempfile.mkdtemp
+
+    def at_once(prefix: str) -> str:
+        made.append(real(prefix=prefix))
+        if len(made) < 3:
+            unpacked._sweep()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", at_once)
+    flock, fast = fcntl.flock, []
+
+    def faster(lock: int, how: int) -> None:
+        if len(made) == 3 and not fast:
+            fast.append(lock)
+            unpacked._sweep()
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", faster)
+    under = unpacked._held()
+    assert len(made) == 4
+    assert list(tmp_path.iterdir()) == [under]
+    unpacked._sweep()
+    assert list(under.iterdir()) == [under / unpacked.LOCK]
 
 
 def test_a_journal_that_is_not_the_one_that_was_packed_is_told(

@@ -78,6 +78,42 @@ def test_a_run_in_a_session_of_its_own_from_its_beginning_to_its_end(
             os.kill(pid, 15)
 
 
+@pytest.mark.parametrize("way", ["resume", "join"])
+def test_a_session_that_began_without_the_plan_s_file_is_found_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("COCKPIT_RUNS", str(tmp_path / "runs"))
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(PLAN)
+    begun = cockpit("run", str(plan), "--detach")
+    assert begun.returncode == 0, begun.stderr
+    [run] = list_runs()
+    pair = [sys.executable, "-m", "cockpit", "pair"]
+    people: list[Person] = []
+    try:
+        if way == "resume":
+            for pid in _conductors(tmp_path):
+                os.kill(pid, 15)
+            until(lambda: not _conductors(tmp_path), what="the conductor's end")
+        people.append(Person([*pair, f"--{way}", run.id], (120, 40), COCKPIT_NAME="ann"))
+        people[0].sees("ann 120×40", 40)
+        people[0].sees("hand over", 40)
+        people.append(Person([*pair, str(plan)], (100, 30), COCKPIT_NAME="bob"))
+        people[0].sees("bob 100×30", 40)
+        assert [row.id for row in list_runs()] == [run.id], "no second run of the plan has begun"
+        other = tmp_path / "other.yaml"
+        other.write_text(PLAN)
+        people.append(Person([*pair, str(other)], (100, 30), COCKPIT_NAME="eve"))
+        until(lambda: len(list_runs()) == 2, 40, "a run of another plan")
+    finally:
+        for person in people:
+            person.close()
+        for row in list_runs():
+            cockpit("pair", "--end", row.id)
+        for pid in _conductors(tmp_path):
+            os.kill(pid, 15)
+
+
 def _conductors(folder: Path) -> list[int]:
     """The processes of ours that conduct a run in that folder."""
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -157,6 +158,27 @@ def test_the_command_says_what_is_wrong_and_where(run: Path, capsys: pytest.Capt
     assert main(["report", "last", "-o", "s.md"]) == 2
     assert "none of its 2 lines can be read" in capsys.readouterr().err
     assert not Path("s.md").exists()
+
+
+def test_the_command_writes_as_whatever_is_exported_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = f"{'r' * 250}.md"
+    Path(long).write_text("old")
+    os.mkfifo("pipe.md")
+    reader = os.open("pipe.md", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)
+        assert main(["report", "last", "-o", long, "-o", "pipe.md"]) == 0, (
+            "a name may be as long as the file system lets"
+        )
+        assert os.read(reader, 1 << 20) == Path(long).read_bytes()
+    finally:
+        os.close(reader)
+    Path("folder.md").mkdir()
+    assert main(["report", "last", "-o", "folder.md"]) == 2
+    assert capsys.readouterr().err == "cockpit: folder.md is a folder: name a file in it\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.md", "pipe.md", long, "runs"]
 
 
 def test_a_report_changes_nothing_in_the_run_s_folder(run: Path) -> None:

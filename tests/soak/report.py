@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.report.fold import of
-from cockpit.report.forms import painted, written
+from cockpit.report.forms import painted
 from cockpit.report.screens import shown
 from tests.conftest import RECORDINGS
 from tests.report.screened import screened
@@ -39,7 +39,7 @@ def run(modules: str = "") -> int:
         plain = folder / "recording.jsonl"
         plain.write_bytes(gzip.decompress((RECORDINGS / "karl.jsonl.gz").read_bytes()))
         report = of(screened(plain, folder, (120, 40)))
-        written(folder / "report.html", painted(report, ".html", shown(folder, report)))
+        (folder / "report.html").write_text(painted(report, ".html", shown(folder, report)), encoding="utf-8")
         script = Path(__file__).with_suffix(".mjs")
         words = ["node", str(script), str(at.resolve()), chromium, str(folder / "report.html")]
         began = time.monotonic()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from cockpit import intents as it
 from cockpit.engine import rules
+from cockpit.events import Record, StepMoved
 from cockpit.picture.ink import Picture, text_of
 from cockpit.picture.seen import Seen
 from cockpit.replay.player import Player
+from cockpit.ui import news
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.dialogs import Ask, Choose
 from tests.engine.world import Rig, small_plan
@@ -137,3 +140,28 @@ async def test_a_replay_and_a_screen_that_watches_tell_of_no_failure(recording: 
         await pilot.pause(0.3)
     assert source.kept == []
     await rig.kill()
+
+
+async def test_what_rings_is_kept_and_history_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = await started()
+    async with CockpitApp(source).run_test(size=(120, 40)) as pilot:
+        await shown(pilot, "ready: copy")
+        app, rung = app_of(pilot), []
+        app.bell = lambda: rung.append("bell")  # type: ignore[method-assign]
+
+        def told(age: float) -> tuple[int, int]:
+            """How often a failure of that age has rung, and how often it is kept."""
+            rung.clear()
+            app.witness._due.clear()
+            failed = StepMoved(ref="s0/copy", attempt=1, state="failed")
+            record = Record(seq=99, utc=source.now() - age, mono=0.0, actor="engine", event=failed)
+            app._ring(record)
+            app.witness.heard(app, record)
+            return len(rung), len(app.witness._due)
+
+        assert told(1.5) == (1, 1)
+        assert told(2.5) == (0, 0)
+        monkeypatch.setattr(news, "NEWS", 60.0)
+        assert told(50) == (1, 1)
+        app.witness._due.clear()
+    await source.rig.kill()

@@ -46,6 +46,15 @@ def test_the_group_with_the_fewest_members_is_taken_and_first_groups_count(names
     assert accounts.common_group(names) == gid
 
 
+def test_all_accounts_are_listed_once_and_only_where_there_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, all_of_them = [], pwd.getpwall
+    monkeypatch.setattr(pwd, "getpwall", lambda: listed.append("all") or all_of_them())
+    assert accounts.common_group(["bob"]) == 12
+    assert listed == ["all"]
+    assert accounts.common_group(["dora"]) == 11
+    assert listed == ["all"]
+
+
 def test_root_may_use_a_group_that_it_is_not_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert accounts.common_group(["eve"]) == 12
     monkeypatch.setattr(os, "geteuid", lambda: 0)

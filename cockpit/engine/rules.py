@@ -360,7 +360,9 @@ def rollback(state: RunState, service: str) -> Rollback:
             return Rollback(quality="impossible", text=f"impossible since {planned.id}")
         if not planned.undoable and planned.destructive:
             return Rollback(quality="impossible", text=f"impossible: {planned.id} has no undo")
-        if planned.point_of_no_return == "soft" and (view.applied != "failed" or view.intended is not None):
+        # What failed on its way there has not passed it; whether what failed on its way back still has, nobody knows.
+        passed = view.applied != "failed" or view.intended is not None or view.state == "undo_failed"
+        if planned.point_of_no_return == "soft" and passed:
             soft = True
     if not soft:
         return Rollback(quality="lossless", text="lossless")

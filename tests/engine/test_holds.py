@@ -93,6 +93,16 @@ async def test_a_point_of_no_return_that_failed_was_not_passed() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["undo_failed", "not back"])
+async def test_a_point_of_no_return_whose_undo_failed_counts_as_passed(trouble: str) -> None:
+    rig = await to(trouble, "switch")
+    assert rig.state.step("s0/switch").state == "undo_failed"
+    await rig.ledger.write(WriterSeen(service="s0", writer="new", writes=0), "probe")
+    await rig.ledger.write(WriterSeen(service="s0", writer="new", writes=7), "probe")
+    assert rules.rollback(rig.state, "s0").quality == "loses"
+    await rig.kill()
+
+
+@pytest.mark.parametrize("trouble", ["undo_failed", "not back"])
 async def test_an_undo_that_failed_has_failed_still(trouble: str) -> None:
     rig = await to(trouble, "copy")
     was = rig.state.step("s0/copy")

@@ -9,6 +9,9 @@ import dns.message
 import dns.query
 import dns.rdatatype
 
+ATTEMPTS = (5.0, 5.0, 10.0)
+"""Seconds for which an answer is waited for, each time that it is asked."""
+
 
 class NoAnswer(OSError):
     """The name cannot be looked up now."""
@@ -33,15 +36,24 @@ class Names:
         best = sorted(self._ask(domain, "MX"), key=lambda text: int(text.split()[0]))
         return self.address(best[0].split()[1].rstrip(".") if best else domain)
 
+    def _asked(self, name: str, type: str) -> dns.message.Message:
+        """Ask as everybody's resolver library does: again, when nothing comes."""
+        why = ""
+        for seconds in ATTEMPTS:
+            try:
+                return dns.query.udp(dns.message.make_query(name, type), self._resolver, timeout=seconds)
+            except dns.exception.Timeout as error:
+                why = str(error)
+            except (OSError, dns.exception.DNSException) as error:
+                raise NoAnswer(f"{name}: {error}") from None
+        raise NoAnswer(f"{name}: {why}")
+
     def _ask(self, name: str, type: str) -> list[str]:
         now = time.monotonic()
         until, texts = self._kept.get((name, type), (0.0, []))
         if now < until:
             return texts
-        try:
-            answer = dns.query.udp(dns.message.make_query(name, type), self._resolver, timeout=5)
-        except (OSError, dns.exception.DNSException) as error:
-            raise NoAnswer(f"{name}: {error}") from None
+        answer = self._asked(name, type)
         wanted = dns.rdatatype.from_text(type)
         sets = [rrset for rrset in answer.answer if rrset.rdtype == wanted]
         texts = [item.to_text() for rrset in sets for item in rrset]

@@ -36,7 +36,7 @@ Tried = tuple[Outcome, str, str]
 
 SERVED_BY = "X-Served-By"
 """The header in which a web application says on which host it runs."""
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 class Crowd:

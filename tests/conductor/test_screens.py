@@ -255,8 +255,8 @@ async def test_over_the_socket_the_driver_and_who_confirms_are_heard_and_nobody_
     task.cancel()
 
 
-class ByTheDoor:
-    """A raw connection of another account's."""
+class Wire:
+    """A raw connection that has said hello."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -271,7 +271,8 @@ class ByTheDoor:
 
 
 @contextlib.asynccontextmanager
-async def by_the_door(run: Run, folder: Path, may: Literal["watch", "confirm"]) -> AsyncIterator[ByTheDoor]:
+async def by_the_door(run: Run, folder: Path, may: Literal["watch", "confirm"]) -> AsyncIterator[Wire]:
+    """A raw connection of another account."""
     with pytest.MonkeyPatch.context() as patch:
         real = roster.peer_of
 
@@ -284,7 +285,7 @@ async def by_the_door(run: Run, folder: Path, may: Literal["watch", "confirm"]) 
         await run.server._door.ask(it.GiveAccess(account="nobody", may=may), Who(name="ann"), True)
         reader, writer = await asyncio.open_unix_connection(run.ledger.state.door, limit=wire.LINE_LIMIT)
         writer.write(wire.encode(wire.Hello(name="eve", after=0)))
-        yield ByTheDoor(reader, writer)
+        yield Wire(reader, writer)
         writer.close()
 
 
@@ -333,36 +334,28 @@ def test_an_ink_as_long_as_somebody_likes_is_the_plain_one_and_not_remembered() 
     assert _ink.cache_info().currsize <= before + 2
 
 
+@contextlib.asynccontextmanager
+async def at_home(run: Run) -> AsyncIterator[Wire]:
+    """A raw connection of the account that conducts."""
+    reader, writer = await asyncio.open_unix_connection(str(run.socket), limit=wire.LINE_LIMIT)
+    writer.write(wire.encode(wire.Hello(name="eve", after=0)))
+    yield Wire(reader, writer)
+    writer.close()
+
+
 @pytest.mark.parametrize("by_door", [False, True])
 async def test_a_screen_that_is_too_large_loses_its_connection_and_no_more(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_door: bool
+    run: Run, tmp_path: Path, by_door: bool
 ) -> None:
     """One that is only large is taken, by the door too: the yes of the second person comes behind it."""
-    path = run.socket
-    if by_door:
-        real = roster.peer_of
-
-        def peer_of(writer: asyncio.StreamWriter) -> roster.Peer:
-            other = "cockpit-door-" in str(writer.get_extra_info("sockname"))
-            return replace(real(writer), uid=NOBODY, account="nobody") if other else real(writer)
-
-        monkeypatch.setattr(server, "peer_of", peer_of)
-        monkeypatch.setenv("COCKPIT_DOORS", str(tmp_path))
-        await run.server._door.ask(it.GiveAccess(account="nobody"), Who(name="ann"), True)
-        path = Path(run.ledger.state.door)
-    reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.LINE_LIMIT)
-    writer.write(wire.encode(wire.Hello(name="eve", after=0)))
-    writer.write(wire.encode(seen("x" * (wire.SCREEN_LIMIT // 2))))
-    writer.write(wire.encode(wire.Ask(id=1, intent=it.Hold(reason="look at this"))))
-    async with asyncio.timeout(10):
-        while (line := await reader.readline()) and b'"refusal"' not in line:
-            pass
-        assert b'"refusal":""' in line
+    async with by_the_door(run, tmp_path, "confirm") if by_door else at_home(run) as eve:
+        eve.writer.write(wire.encode(seen("x" * (wire.SCREEN_LIMIT // 2))))
+        assert b'"refusal":""' in await eve.asked()
         assert run.ledger.state.holds
-        with contextlib.suppress(ConnectionError):
-            writer.write(wire.encode(seen("x" * wire.SCREEN_LIMIT)))
-            while await reader.readline():
-                pass
-    writer.close()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                eve.writer.write(wire.encode(seen("x" * wire.SCREEN_LIMIT)))
+                while await eve.reader.readline():
+                    pass
     async with screen(run) as driver:
         assert await driver.source.send(it.Pause()) is None

@@ -134,6 +134,10 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
         ),
         ("locked", ["cron-stop", "cron-start", "login-notice", "supervisor-enable"]),
         ("sent", [f"sendmail-{what}" for what in ("hold", "redirect", "release", "virtual")]),
+        *(
+            (name, [f"exim-{what}" for what in ("hold", "redirect", "release", "virtual")])
+            for name in ("sent", "unsent")
+        ),
         ("read_jobs", ["cron-stop", "cron-start"]),
         ("write_jobs", ["cron-stop", "cron-start"]),
         ("elsewhere_here", ["cron-stop", "cron-start"]),
@@ -169,6 +173,14 @@ def test_all_that_change_a_web_server_take_the_same_lock_and_reload_alike(server
 )
 def test_services_and_the_lab_s_queues_are_seen_in_one_way(function: str, recipes: list[str]) -> None:
     assert len({functions(name)[function] for name in recipes}) == 1
+
+
+def test_folders_for_secrets_are_made_in_one_way_on_the_lab_and_on_real_servers() -> None:
+    texts = [
+        (RECIPES.parent / place / "community" / "recipes" / "folders.sh").read_text()
+        for place in ("examples", "lab/plans")
+    ]
+    assert texts[0].replace("# group: files", "# group: lab") == texts[1]
 
 
 def test_whatever_takes_a_lock_takes_one_that_only_its_own_account_can_open_and_hands_it_to_nobody() -> None:

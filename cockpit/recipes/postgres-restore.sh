@@ -111,10 +111,13 @@ capture() {
 alone() {
     # Ends what a broken off attempt left running on the server.
     tries=0
-    while [ "$(echo "select count(pg_terminate_backend(pid)) from pg_stat_activity
-            where application_name = current_setting('application_name') and pid <> pg_backend_pid();" | asked)" != 0 ]; do
+    while :; do
+        left=$(echo "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where application_name = current_setting('application_name') and pid <> pg_backend_pid();" | asked) ||
+            { echo "the server cannot be asked" && return 1; }
+        [ "$left" != 0 ] || return 0
         tries=$((tries + 1))
-        [ "$tries" -le 100 ] || { echo "the server cannot be asked, or does not end our earlier sessions" && return 1; }
+        [ "$tries" -le 100 ] || { echo "the server does not end our earlier sessions" && return 1; }
         sleep 0.2
     done
 }

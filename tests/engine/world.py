@@ -52,8 +52,8 @@ class MemoryJournal:
         self.observers: list[Callable[[Record], None]] = []
         self._clock = clock
 
-    def records(self) -> list[Record]:
-        return [RECORDS.decode(line) for line in self.lines]
+    def records(self, after: int = 0) -> list[Record]:
+        return [RECORDS.decode(line) for line in self.lines[after:]]
 
     def _append(self, event: Event, actor: str) -> int:
         if self.full:

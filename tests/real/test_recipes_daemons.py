@@ -262,13 +262,13 @@ def test_s56_a_test_game_that_still_runs_is_found_by_process_and_port(host: Real
 
 def test_no_parameter_is_run_and_what_cannot_be_one_is_refused(host: RealHost) -> None:
     for recipe in ("sysv-start", "supervisor-start"):
-        trial = sysv(host, recipe) if recipe.startswith("sysv") else supervised(host, recipe)
+        trial = sysv(host, recipe, within="2") if recipe.startswith("sysv") else supervised(host, recipe)
         trial.capture()
         trial.refuses("process")
     for recipe in ("sysv-stop", "sysv-restart"):
         host.run("service mush start")
         settled(host, True)
-        trial = sysv(host, recipe, process="python3")
+        trial = sysv(host, recipe, process="python3", within="2")
         trial.capture()
         trial.refuses("process")
     drained = drain(host)

@@ -42,10 +42,9 @@ class RigSource:
     async def records(self) -> AsyncIterator[list[Record] | RunState]:
         told = 0
         while True:
-            found = self.rig.journal.records()
-            if len(found) > told:
-                yield found[told:]
-                told = len(found)
+            if found := self.rig.journal.records(told):
+                yield found
+                told += len(found)
             await asyncio.sleep(0.01)
 
     async def tell(self, name: str, answer: str | None, by: str = "", sure: str = "") -> str | None:

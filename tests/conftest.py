@@ -20,6 +20,7 @@ settings.load_profile("cockpit")
 RECORDINGS = Path(__file__).parent / "recordings"
 REAL = Path(__file__).parent / "real"
 LONG = ("test_migration_", "test_kill", "test_demo")
+LOST = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +46,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         stood.write(run)
     elif lost := stood.lost(run, stood.table()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print("", *lost, "Mend the trial; or, if it is meant so, COCKPIT_STOOD=write pytest MODULE.", sep="\n")
+        config.stash[LOST] = lost
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Why a run failed of which every test has passed is its last word."""
+    if lost := config.stash.get(LOST, []):
+        print(f"\nFAILED: {len(lost)} of tests/real/stood.json", *lost, sep="\n")
+        print("Mend the trial; or, if it is meant so, COCKPIT_STOOD=write pytest MODULE.")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,11 +7,10 @@ import pytest
 from tests.soak.kill import positions, sample
 
 
-@pytest.mark.parametrize(("clients", "count"), [("osf", 2), ("harbor", 1)])
-async def test_a_conductor_killed_on_the_way_there_or_back_resumes_to_the_same_end(
-    clients: str, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert await positions(clients, sample(count), "both", 1, print) == []
+# Seed 1 picks a position on the way there, seed 9 one on the way back.
+@pytest.mark.parametrize(("clients", "seed"), [("osf", 1), ("harbor", 9)])
+async def test_a_conductor_killed_on_the_way_there_or_back_resumes_to_the_same_end(clients: str, seed: int) -> None:
+    assert await positions(clients, sample(1, seed), "both", 1, print) == []
 
 
 async def test_killed_anywhere_in_the_cutover_of_several_it_resumes_to_the_same_end() -> None:

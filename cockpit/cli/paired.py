@@ -26,6 +26,9 @@ def begun(options: argparse.Namespace, version: Version) -> int:
     if not options.detached and not can_show():
         return 2
     there = None if options.resume else _already(options)
+    if there is not None and options.detached:
+        print(f"{there.run.name} is on it already, in its session.\n{_line(RunFolder(there.run))}", file=sys.stderr)
+        return 0
     if there is not None:
         print(f"{there.run.name} is on it already: you join its session.", file=sys.stderr)
         return _inside(there, observe=False)

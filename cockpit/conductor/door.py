@@ -81,7 +81,7 @@ class Door:
 
     async def _give(self, intent: it.GiveAccess, who: Who) -> str:
         try:
-            entry = pwd.getpwnam(intent.account)
+            entry = await asyncio.to_thread(pwd.getpwnam, intent.account)
         except (KeyError, ValueError):
             return f"there is no account {intent.account} on this machine"
         if entry.pw_uid == os.getuid():

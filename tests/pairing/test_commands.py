@@ -42,6 +42,10 @@ def test_a_run_in_a_session_of_its_own_from_its_beginning_to_its_end(
     begun = cockpit("pair", str(plan), "--detached")
     assert begun.returncode == 0, begun.stderr
     line = begun.stderr.partition("Your colleague types:  cockpit ")[2].split()
+    again = cockpit("pair", str(plan), "--detached")
+    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    assert "is on it already, in its session." in again.stderr
+    assert again.stderr.endswith(begun.stderr.rpartition("Your colleague types:")[2])
     people: list[Person] = []
     try:
         ann = Person([sys.executable, "-m", "cockpit", "pair", str(plan)], (120, 40), COCKPIT_NAME="ann")

@@ -55,8 +55,8 @@ def postfix(
         "grep -q ^postlog /etc/postfix/master.cf || echo 'postlog unix-dgram n - n - 1 postlogd' >> /etc/postfix/master.cf;"
         "mkdir -p /var/mail /var/log; chmod 1777 /var/mail"
     )
-    redirect(host, transports or {})
-    host.run("postfix check 2>/dev/null; postfix start 2>&1")
+    handed_on(host, transports or {})
+    host.run("postfix start 2>&1")
     until(
         lambda: listening(host, 25), lambda: f"postfix on {host.name}: {host.run('cat /var/log/mail.log', check=False)}"
     )
@@ -64,8 +64,13 @@ def postfix(
 
 def redirect(host: RealHost, transports: dict[str, str]) -> None:
     """Where a Postfix hands mail on to: domain or address → `smtp:[address]:port`, `hold:` and so on."""
-    write(host, "/etc/postfix/transport", "\n".join(f"{of} {to}" for of, to in transports.items()))
+    handed_on(host, transports)
     host.run("postfix reload 2>/dev/null || :")
+
+
+def handed_on(host: RealHost, transports: dict[str, str]) -> None:
+    """As `redirect`, before it is started."""
+    write(host, "/etc/postfix/transport", "\n".join(f"{of} {to}" for of, to in transports.items()))
 
 
 EXIM_DAEMON = ("/usr/sbin/exim4", "-bdf", "-q2s")

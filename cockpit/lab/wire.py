@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -26,6 +27,8 @@ OUTSTANDING = 500
 REMEMBERED = 2000
 """Answers that a server keeps as they went out."""
 IDLE = 10.0
+AT_ONCE = 200
+"""Questions that are read in one turn of the loop."""
 OPT = b"\0\0\x29"
 """How an EDNS record begins: the root's name and its type."""
 
@@ -50,7 +53,7 @@ class DnsServer:
         self._keys = keys or {}
         self._version = version
         self._said: dict[bytes, tuple[Hashable, bytes]] = {}
-        self._udp: asyncio.DatagramTransport | None = None
+        self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.thawed = asyncio.Event()
@@ -59,15 +62,21 @@ class DnsServer:
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        self._udp, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(self._datagram), local_addr=(self.address, self.port)
-        )
-        self._tcp = await asyncio.start_server(self._stream, self.address, self.port)
+        udp = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)
+            udp.bind((self.address, self.port))
+            self._tcp = await asyncio.start_server(self._stream, self.address, self.port)
+        except BaseException:
+            udp.close()
+            raise
+        self._udp = udp
+        asyncio.get_running_loop().add_reader(udp, self._readable, udp)
 
     async def stop(self) -> None:
         """Close both sockets; questions under way get no answer."""
         if self._udp is not None:
+            asyncio.get_running_loop().remove_reader(self._udp)
             self._udp.close()
             self._udp = None
         if self._tcp is not None:
@@ -81,6 +90,16 @@ class DnsServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _readable(self, udp: socket.socket) -> None:
+        # asyncio's own transport reads one in each turn of the loop: where turns get slow, questions would pile up, and each
+        # answer come too late.
+        for _ in range(AT_ONCE):
+            try:
+                data, peer = udp.recvfrom(65535)
+            except OSError:
+                return
+            self._datagram(data, peer)
+
     def _datagram(self, data: bytes, peer: tuple[str, int]) -> None:
         if len(self._tasks) >= OUTSTANDING:
             self.dropped += 1
@@ -92,7 +111,9 @@ class DnsServer:
         end = _plain(data) if self._version is not None else 0
         wire = await (self._again(data, end, self._version) if end and self._version else self._handle(data, tcp=False))
         if wire is not None and self._udp is not None:
-            self._udp.sendto(wire, peer)
+            # What does not fit in now is lost on the way, as datagrams are.
+            with contextlib.suppress(OSError):
+                self._udp.sendto(wire, peer)
 
     async def _again(self, data: bytes, end: int, version: Version) -> bytes | None:
         """What was said to the same question before, else what is worked out; `end` is where the question ends."""
@@ -154,11 +175,6 @@ class DnsServer:
             short = dns.message.make_response(message)
             short.flags |= dns.flags.TC
             return short.to_wire()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, received: Callable[[bytes, tuple[str, int]], None]) -> None:
-        self.datagram_received = received  # type: ignore[method-assign,assignment]
 
 
 class _Question(asyncio.DatagramProtocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
@@ -94,3 +96,22 @@ async def test_a_type_whose_number_reads_as_a_letter_is_a_question_of_its_own() 
             query = dns.message.make_query(NAME, dns.rdatatype.RdataType.make(type))
             await wire.ask(query, "127.0.0.1", port)
     assert told.count == 2
+
+
+async def test_what_has_come_while_the_server_was_busy_is_answered_at_once() -> None:
+    told = Counting()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.setblocking(False)
+        async with serving(told) as port:
+            await said(port)
+            wanted = set(range(150))
+            for id in wanted:
+                query = dns.message.make_query(NAME, "A", id=id)
+                asking.sendto(query.to_wire(), ("127.0.0.1", port))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        heard = set()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.add(dns.message.from_wire(asking.recv(512)).id)
+    assert heard == wanted, "within ten turns of the loop"

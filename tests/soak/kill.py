@@ -382,13 +382,11 @@ def every(length: int) -> list[int]:
     return list(range(1, length))
 
 
-def sample(count: int, seed: int | None = None) -> Callable[[int], list[int]]:
-    """So many positions, evenly spread, or at random with a seed."""
+def sample(count: int, seed: int) -> Callable[[int], list[int]]:
+    """So many positions, at random."""
 
     def pick(length: int) -> list[int]:
-        if seed is not None:
-            return sorted(random.Random(seed).sample(range(1, length), min(count, length - 1)))
-        return sorted({1 + index * (length - 2) // max(count - 1, 1) for index in range(count)})
+        return sorted(random.Random(seed).sample(range(1, length), min(count, length - 1)))
 
     return pick
 
